@@ -1,0 +1,204 @@
+/* file.c: whole files, mapped or read, and the replace that leaves the old file whole on failure. */
+#include "tsr_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tsr_alloc.h"
+
+static tsr_status fail_errno(tsr_error *err, const char *path, const char *what)
+{
+    int e = errno;
+    char why[128];
+    if (strerror_r(e, why, sizeof why) != 0)
+        snprintf(why, sizeof why, "errno %d", e);
+    return tsr_fail(err, tsr_status_from_errno(e), "%s: %s: %s", path, what, why);
+}
+
+/* Open a regular file (or, where allowed, anything readable that is no directory). */
+static tsr_status open_file(int *fd, off_t *size, const char *path, bool regular_only, tsr_error *err)
+{
+    struct stat sb;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | (regular_only ? O_NONBLOCK : 0));
+    if (*fd < 0)
+        return fail_errno(err, path, "cannot be opened");
+    tsr_status st = TSR_OK;
+    if (fstat(*fd, &sb) != 0)
+        st = fail_errno(err, path, "cannot be examined");
+    else if (S_ISDIR(sb.st_mode))
+        st = tsr_fail(err, TSR_ERR_NOINPUT, "%s: is a folder, not a file", path);
+    else if (regular_only && !S_ISREG(sb.st_mode))
+        st = tsr_fail(err, TSR_ERR_NOINPUT, "%s: is not a regular file", path);
+    if (st != TSR_OK) {
+        close(*fd);
+        *fd = -1;
+        return st;
+    }
+    *size = S_ISREG(sb.st_mode) ? sb.st_size : -1;
+    return TSR_OK;
+}
+
+tsr_status tsr_file_map(tsr_mapping *out, const char *path, tsr_error *err)
+{
+    int fd;
+    off_t size;
+    memset(out, 0, sizeof *out);
+    tsr_status st = open_file(&fd, &size, path, true, err);
+    if (st != TSR_OK)
+        return st;
+    if (size > 0) {
+        void *p = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) {
+            st = fail_errno(err, path, "cannot be mapped");
+        } else {
+            out->base = p;
+            out->bytes.data = p;
+            out->bytes.len = (size_t)size;
+        }
+    }
+    close(fd);
+    return st;
+}
+
+void tsr_file_unmap(tsr_mapping *m)
+{
+    if (m->base)
+        munmap(m->base, m->bytes.len);
+    memset(m, 0, sizeof *m);
+}
+
+/* Grow by doubling up to max_bytes + 1: the one byte more shows that the file is too long. */
+static tsr_status read_all(int fd, unsigned char **out, size_t *len, size_t hint, const char *path, size_t max_bytes,
+                           tsr_error *err)
+{
+    size_t cap = hint < max_bytes ? hint + 1 : max_bytes, n = 0;
+    tsr_status st = TSR_OK;
+    unsigned char *buf = tsr_alloc(cap + 1);
+    if (!buf)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s needs %zu bytes", path, cap);
+    for (;;) {
+        unsigned char probe;
+        bool full = n == cap;
+        ssize_t got = full ? read(fd, &probe, 1) : read(fd, buf + n, cap - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            st = fail_errno(err, path, "cannot be read");
+            break;
+        }
+        if (got == 0)
+            break;
+        if (!full) {
+            n += (size_t)got;
+            continue;
+        }
+        if (cap >= max_bytes) {
+            st = tsr_fail(err, TSR_ERR_LIMIT, "%s: longer than the limit of %zu bytes", path, max_bytes);
+            break;
+        }
+        size_t grown = cap < max_bytes / 2 ? cap * 2 + 4096 : max_bytes;
+        unsigned char *more = tsr_realloc(buf, grown + 1);
+        if (!more) {
+            st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s needs %zu bytes", path, grown);
+            break;
+        }
+        buf = more;
+        cap = grown;
+        buf[n++] = probe;
+    }
+    if (st != TSR_OK) {
+        tsr_free(buf);
+        return st;
+    }
+    buf[n] = 0;
+    *out = buf;
+    *len = n;
+    return TSR_OK;
+}
+
+tsr_status tsr_file_read(unsigned char **out, size_t *len, const char *path, size_t max_bytes, tsr_error *err)
+{
+    int fd;
+    off_t size = -1;
+    *out = NULL;
+    *len = 0;
+    if (strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, out, len, 65536, "standard input", max_bytes, err);
+    tsr_status st = open_file(&fd, &size, path, false, err);
+    if (st != TSR_OK)
+        return st;
+    if (size >= 0 && (unsigned long long)size > max_bytes)
+        st = tsr_fail(err, TSR_ERR_LIMIT, "%s: %lld bytes, the limit is %zu", path, (long long)size, max_bytes);
+    else
+        st = read_all(fd, out, len, size > 0 ? (size_t)size : 65536, path, max_bytes, err);
+    close(fd);
+    return st;
+}
+
+static tsr_status write_all(int fd, const void *data, size_t len, const char *path, tsr_error *err)
+{
+    const unsigned char *p = data;
+    while (len > 0) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return fail_errno(err, path, "cannot be written");
+        p += n;
+        len -= (size_t)n;
+    }
+    return TSR_OK;
+}
+
+tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_error *err)
+{
+    size_t n = strlen(path);
+    char *tmp = tsr_alloc(n + 32);
+    if (!tmp)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
+    snprintf(tmp, n + 32, "%s.%ld.tmp", path, (long)getpid());
+    tsr_status st;
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        st = fail_errno(err, path, "cannot be created");
+        goto done;
+    }
+    st = write_all(fd, data, len, path, err);
+    if (st == TSR_OK && fsync(fd) != 0)
+        st = fail_errno(err, path, "cannot be synced");
+    if (close(fd) != 0 && st == TSR_OK)
+        st = fail_errno(err, path, "cannot be closed");
+    if (st == TSR_OK && rename(tmp, path) != 0)
+        st = fail_errno(err, path, "cannot be renamed into place");
+    if (st != TSR_OK)
+        unlink(tmp);
+done:
+    tsr_free(tmp);
+    return st;
+}
+
+bool tsr_file_is_dir(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
+bool tsr_file_exists(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0;
+}
+
+char *tsr_path_join(const char *dir, const char *name)
+{
+    size_t a = strlen(dir), b = strlen(name);
+    char *p = tsr_alloc(a + b + 2);
+    if (p)
+        snprintf(p, a + b + 2, "%s%s%s", dir, a > 0 && dir[a - 1] == '/' ? "" : "/", name);
+    return p;
+}

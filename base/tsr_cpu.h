@@ -1,0 +1,28 @@
+/* tsr_cpu.h: what this processor can do, found once; tests and users may cap it. */
+#ifndef TSR_CPU_H
+#define TSR_CPU_H
+
+#include "tsr_status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Levels grow: each implies all before it. */
+typedef enum tsr_cpu_level { TSR_CPU_C, TSR_CPU_AVX2 /* with FMA and F16C */, TSR_CPU_AVX512 /* F, BW, DQ, VL */ } tsr_cpu_level;
+
+tsr_cpu_level tsr_cpu_detect(void); /* the highest level that this machine and this build have */
+const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512" */
+
+/* Parse a name; TSR_ERR_USAGE lists the known ones, TSR_ERR_UNSUPPORTED when the machine lacks it. */
+tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err);
+
+/* The level that kernels are chosen by from now on: the only mutable global of the library. Called
+ * once before the first model opens (and by tests); not while work runs. */
+void tsr_cpu_set(tsr_cpu_level l);
+tsr_cpu_level tsr_cpu_get(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,50 @@
+/* tsr_matmul.h: the one product behind every linear layer, and the small f32 kernels beside it.
+ *
+ * Weights stay in their file's own type; a tile at a time is decoded to f32. All functions cannot
+ * fail and allocate nothing. Tile borders depend on shapes alone: any number of threads gives the
+ * same bits. F32 products go through OpenBLAS (checked at first use against plain C; where it
+ * computes wrongly on this processor, the plain C product stands in and tsr_matmul_backend says so). */
+#ifndef TSR_MATMUL_H
+#define TSR_MATMUL_H
+
+#include <stddef.h>
+
+#include "tsr_pool.h"
+#include "tsr_tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* y[i, o] = sum_k x[i, k] * w[o, k] for i < n. x: [n, cols(w)] with row stride ldx, y: [n, rows(w)]
+ * with row stride ldy (in floats), neither overlapping the other. w: 2-d, a float type. Called from
+ * outside the pool's items. */
+void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
+
+/* One-threaded, for use inside a pool item. c [m, n] = a [m, k] * b [n, k]^T, row strides given. */
+void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                 size_t ldc);
+/* c [m, n] = a [m, k] * b [k, n]. */
+void tsr_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                 size_t ldc);
+
+float tsr_dot(const float *a, const float *b, size_t n);
+void tsr_axpy(float *y, float a, const float *x, size_t n); /* y += a * x */
+
+/* One row y = x * w / rms: x·(mean(x²)+eps)^(-1/2), times w where w isn't NULL. y may be x.
+ * The mean is summed in f64. */
+void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps);
+
+/* x := softmax(x) over n finite values or -INFINITY (at least one finite). */
+void tsr_softmax(float *x, size_t n);
+
+/* g := gelu_tanh(g) * u over n values; u NULL: g := gelu_tanh(g). */
+void tsr_gelu_mul(float *g, const float *u, size_t n);
+
+/* "openblas 0.3.21 (SkylakeX)" or "c: openblas ... failed its check". */
+const char *tsr_matmul_backend(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

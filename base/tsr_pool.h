@@ -1,0 +1,43 @@
+/* tsr_pool.h: the one thread pool. Work is cut into items by the caller, never by the number of
+ * threads, so 1 and N threads compute the same bits.
+ *
+ * A pool serves one caller at a time: tsr_pool_run is not reentrant and items must not call it. */
+#ifndef TSR_POOL_H
+#define TSR_POOL_H
+
+#include <stddef.h>
+
+#include "tsr_status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tsr_pool tsr_pool;
+
+/* Every worker has this much scratch of its own, aligned to 64 bytes. */
+enum { TSR_POOL_SCRATCH_BYTES = 1 << 20, TSR_POOL_MAX_THREADS = 256 };
+
+/* n_threads counts the calling thread; 0 means as many as the affinity mask and the cgroup quota
+ * allow. Where fewer threads can be started than asked for, the pool works with those that did.
+ * On failure *out is NULL. */
+tsr_status tsr_pool_open(tsr_pool **out, unsigned n_threads, tsr_error *err);
+void tsr_pool_close(tsr_pool *p); /* NULL is fine */
+
+/* Threads that work, the caller's included. */
+unsigned tsr_pool_threads(const tsr_pool *p);
+
+/* Processors this process may use (affinity and cgroup CPU quota), at least 1. */
+unsigned tsr_pool_cpus_allowed(void);
+
+/* One item; worker < tsr_pool_threads(p) is this thread's number, scratch its own memory of
+ * TSR_POOL_SCRATCH_BYTES, unspecified in content. */
+typedef void (*tsr_pool_fn)(void *ctx, size_t item, unsigned worker, void *scratch);
+
+/* Run fn for items 0 .. n_items - 1 in any order and return when all are done. Cannot fail. */
+void tsr_pool_run(tsr_pool *p, size_t n_items, tsr_pool_fn fn, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1 @@
+# list(APPEND TSR_LLM_SOURCES tokenizer.c ...)

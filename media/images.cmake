@@ -1,0 +1,1 @@
+# Pictures: list(APPEND TSR_MEDIA_SOURCES ...), list(APPEND TSR_MEDIA_LIBS ...).

@@ -1,0 +1,1 @@
+# Sound, films and pages: list(APPEND TSR_MEDIA_SOURCES ...), list(APPEND TSR_MEDIA_LIBS ...).

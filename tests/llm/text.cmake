@@ -1,0 +1,1 @@
+# tests of tokenizer, chat, sampling
