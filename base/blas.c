@@ -1,0 +1,115 @@
+/* blas.c: OpenBLAS as the plain F32 product.
+ *
+ * Older OpenBLAS builds compute wrong results on some newer processors, silently. So the first use
+ * multiplies a few shapes both ways; a build that fails is left alone for the rest of the process. */
+#include "blas_internal.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tsr_alloc.h"
+#include "tsr_cpu.h"
+#include "tsr_matmul.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool trusted;
+static char backend[192];
+
+/* The whole product in plain C; k innermost over b's columns keeps it in order for both forms. */
+static void gemm_c(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                   size_t ldb, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < m; i++) {
+        float *row = c + i * ldc;
+        if (!add)
+            memset(row, 0, n * sizeof *row);
+        if (trans_b)
+            for (size_t j = 0; j < n; j++)
+                row[j] += tsr_dot(a + i * lda, b + j * ldb, k);
+        else
+            for (size_t p = 0; p < k; p++)
+                tsr_axpy(row, a[i * lda + p], b + p * ldb, n);
+    }
+}
+
+static void gemm_blas(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                      size_t ldb, float *c, size_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, trans_b ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k,
+                1.0f, a, (blasint)lda, b, (blasint)ldb, add ? 1.0f : 0.0f, c, (blasint)ldc);
+}
+
+enum { CHECK_DIM = 160 };
+
+static float noise(uint32_t i)
+{
+    uint32_t h = i * 2654435761u;
+    h ^= h >> 15;
+    h *= 2246822519u;
+    h ^= h >> 13;
+    return (float)(h >> 8) * 0x1p-23f - 1.0f;
+}
+
+static bool agrees(bool trans_b, size_t m, size_t n, size_t k, const float *a, const float *b, float *got, float *want)
+{
+    size_t ldb = trans_b ? k : n;
+    memset(got, 0xff, m * n * sizeof *got); /* NaN: what is not written is found */
+    gemm_blas(trans_b, false, m, n, k, a, k, b, ldb, got, n);
+    gemm_c(trans_b, false, m, n, k, a, k, b, ldb, want, n);
+    for (size_t i = 0; i < m * n; i++)
+        if (!(fabsf(got[i] - want[i]) <= 1e-5f * (float)k))
+            return false;
+    return true;
+}
+
+static bool self_check(void)
+{
+    static const size_t shapes[][3] = {{1, 33, 65}, {7, 48, 160}, {33, 1, 17}, {64, 64, 64}, {151, 37, 129}, {160, 160, 160}};
+    const size_t area = (size_t)CHECK_DIM * CHECK_DIM;
+    float *buf = tsr_alloc(4 * area * sizeof *buf);
+    bool ok = buf != NULL;
+    for (size_t i = 0; ok && i < 2 * area; i++)
+        buf[i] = noise((uint32_t)i);
+    for (size_t s = 0; ok && s < sizeof shapes / sizeof *shapes; s++)
+        for (int t = 0; ok && t < 2; t++)
+            ok = agrees(t, shapes[s][0], shapes[s][1], shapes[s][2], buf, buf + area, buf + 2 * area, buf + 3 * area);
+    tsr_free(buf);
+    return ok;
+}
+
+static void init(void)
+{
+    openblas_set_num_threads(1); /* the pool is ours; nested threads would fight it */
+    trusted = self_check();
+    const char *version = openblas_get_config();
+    while (*version == ' ')
+        version++;
+    int version_len = 0; /* "OpenBLAS 0.3.21 ...": the first two words */
+    for (int spaces = 0; version[version_len]; version_len++)
+        if (version[version_len] == ' ' && ++spaces == 2)
+            break;
+    snprintf(backend, sizeof backend, trusted ? "%.*s (%s)" : "plain C: %.*s (%s) failed its check", version_len, version,
+             openblas_get_corename());
+}
+
+void tsri_sgemm(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float *c, size_t ldc)
+{
+    if (m == 0 || n == 0)
+        return;
+    pthread_once(&once, init);
+    if (!trusted || tsr_cpu_get() == TSR_CPU_C) /* --cpu c means plain C everywhere */
+        gemm_c(trans_b, add, m, n, k, a, lda, b, ldb, c, ldc);
+    else
+        gemm_blas(trans_b, add, m, n, k, a, lda, b, ldb, c, ldc);
+}
+
+const char *tsr_matmul_backend(void)
+{
+    pthread_once(&once, init);
+    return tsr_cpu_get() == TSR_CPU_C ? "plain C" : backend;
+}

@@ -1,0 +1,12 @@
+/* blas_internal.h: single-threaded f32 products; the only place that knows OpenBLAS is blas.c. */
+#ifndef TSR_BLAS_INTERNAL_H
+#define TSR_BLAS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* c [m, n] (+)= a [m, k] * op(b); trans_b: b is [n, k], else [k, n]. add false overwrites c. */
+void tsri_sgemm(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float *c, size_t ldc);
+
+#endif

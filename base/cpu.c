@@ -1,0 +1,58 @@
+/* cpu.c: CPU levels. __builtin_cpu_supports asks CPUID and the operating system's saved state. */
+#include "tsr_cpu.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+static atomic_int chosen = -1;
+
+static const char *const names[] = {[TSR_CPU_C] = "c", [TSR_CPU_AVX2] = "avx2", [TSR_CPU_AVX512] = "avx512"};
+
+tsr_cpu_level tsr_cpu_detect(void)
+{
+#if defined(TSR_HAVE_X86_SIMD)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+        return TSR_CPU_C;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return TSR_CPU_AVX512;
+    return TSR_CPU_AVX2;
+#else
+    return TSR_CPU_C;
+#endif
+}
+
+const char *tsr_cpu_level_name(tsr_cpu_level l)
+{
+    return names[l];
+}
+
+tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
+{
+    for (int l = TSR_CPU_C; l <= TSR_CPU_AVX512; l++) {
+        if (strcmp(name, names[l]) != 0)
+            continue;
+        if (l > (int)tsr_cpu_detect())
+            return tsr_fail(err, TSR_ERR_UNSUPPORTED, "cpu level %s: this processor or build has at most %s", name,
+                            names[tsr_cpu_detect()]);
+        *out = (tsr_cpu_level)l;
+        return TSR_OK;
+    }
+    return tsr_fail(err, TSR_ERR_USAGE, "cpu level '%s': known are c, avx2, avx512", name);
+}
+
+void tsr_cpu_set(tsr_cpu_level l)
+{
+    atomic_store(&chosen, (int)l);
+}
+
+tsr_cpu_level tsr_cpu_get(void)
+{
+    int l = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (l < 0) { /* two threads may both ask the processor; they hear the same */
+        l = (int)tsr_cpu_detect();
+        atomic_store_explicit(&chosen, l, memory_order_relaxed);
+    }
+    return (tsr_cpu_level)l;
+}

@@ -1,0 +1,98 @@
+/* kernels.c: which variant serves each level, and the float helpers that have one variant. */
+#include "kernels_internal.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "tsr_matmul.h"
+
+void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level)
+{
+    tsri_kernels_init_c(k);
+#if defined(TSR_HAVE_X86_SIMD)
+    if (level >= TSR_CPU_AVX2)
+        tsri_kernels_init_avx2(k);
+    if (level >= TSR_CPU_AVX512)
+        tsri_kernels_init_avx512(k);
+#else
+    (void)level;
+#endif
+}
+
+/* One constant table for each level, so that reading is free of locks and tests may switch. */
+static tsri_kernels tables[TSR_CPU_AVX512 + 1];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_tables(void)
+{
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++)
+        tsri_kernels_init(&tables[l], (tsr_cpu_level)l);
+}
+
+const tsri_kernels *tsri_kernels_get(void)
+{
+    pthread_once(&once, init_tables);
+    return &tables[tsr_cpu_get()];
+}
+
+void tsr_view_decode(const tsr_view *v, size_t row, size_t at, size_t n, float *dst)
+{
+    const unsigned char *p = (const unsigned char *)v->data + row * tsr_view_row_bytes(v);
+    switch (v->type) {
+    case TSR_F32: memcpy(dst, p + at * 4, n * 4); break;
+    case TSR_BF16: tsri_kernels_get()->decode_bf16(dst, (const uint16_t *)(const void *)p + at, n); break;
+    case TSR_F16: tsri_kernels_get()->decode_f16(dst, (const uint16_t *)(const void *)p + at, n); break;
+    default: memset(dst, 0, n * sizeof *dst); break; /* tsr_weights_take lets float types through only */
+    }
+}
+
+float tsr_dot(const float *a, const float *b, size_t n)
+{
+    return tsri_kernels_get()->dot_f32(a, b, n);
+}
+
+void tsr_axpy(float *y, float a, const float *x, size_t n)
+{
+    tsri_kernels_get()->axpy_f32(y, a, x, n);
+}
+
+void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
+    if (w)
+        for (size_t i = 0; i < n; i++)
+            y[i] = x[i] * scale * w[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            y[i] = x[i] * scale;
+}
+
+void tsr_softmax(float *x, size_t n)
+{
+    float top = -INFINITY;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if (x[i] > top)
+            top = x[i];
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - top);
+        sum += (double)x[i];
+    }
+    float inv = (float)(1.0 / sum);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= inv;
+}
+
+void tsr_gelu_mul(float *g, const float *u, size_t n)
+{
+    const float c = 0.79788456080286535588f; /* sqrt(2 / pi) */
+    for (size_t i = 0; i < n; i++) {
+        float x = g[i];
+        float y = 0.5f * x * (1.0f + tanhf(c * (x + 0.044715f * x * x * x)));
+        g[i] = u ? y * u[i] : y;
+    }
+}

@@ -1,0 +1,111 @@
+/* kernels_avx2.c: AVX2 + FMA + F16C variants. Compiled with its own flags; only static code from
+ * shared headers may be used here, so that no AVX2 copy of an inline function escapes. */
+#include <immintrin.h>
+
+#include "kernels_internal.h"
+
+static float sum8(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    s = _mm_add_ss(s, _mm_movehdup_ps(s));
+    return _mm_cvtss_f32(s);
+}
+
+static __m256 load_f32(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+static __m256 load_bf16(const uint16_t *p)
+{
+    __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+}
+
+static __m256 load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Four accumulators hide the latency of the FMA; the tail goes through a zeroed block. */
+#define DOT(type, load)                                                                        \
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;                                \
+    size_t i = 0;                                                                              \
+    for (; i + 32 <= n; i += 32) {                                                             \
+        a0 = _mm256_fmadd_ps(load(w + i), _mm256_loadu_ps(x + i), a0);                         \
+        a1 = _mm256_fmadd_ps(load(w + i + 8), _mm256_loadu_ps(x + i + 8), a1);                 \
+        a2 = _mm256_fmadd_ps(load(w + i + 16), _mm256_loadu_ps(x + i + 16), a2);               \
+        a3 = _mm256_fmadd_ps(load(w + i + 24), _mm256_loadu_ps(x + i + 24), a3);               \
+    }                                                                                          \
+    for (; i + 8 <= n; i += 8)                                                                 \
+        a0 = _mm256_fmadd_ps(load(w + i), _mm256_loadu_ps(x + i), a0);                         \
+    if (i < n) {                                                                               \
+        type tw[8] = {0};                                                                      \
+        float tx[8] = {0};                                                                     \
+        for (size_t j = 0; i + j < n; j++) {                                                   \
+            tw[j] = w[i + j];                                                                  \
+            tx[j] = x[i + j];                                                                  \
+        }                                                                                      \
+        a1 = _mm256_fmadd_ps(load(tw), _mm256_loadu_ps(tx), a1);                               \
+    }                                                                                          \
+    return sum8(_mm256_add_ps(_mm256_add_ps(a0, a1), _mm256_add_ps(a2, a3)))
+
+static float dot_f32(const float *w, const float *x, size_t n)
+{
+    DOT(float, load_f32);
+}
+
+static float dot_bf16(const uint16_t *w, const float *x, size_t n)
+{
+    DOT(uint16_t, load_bf16);
+}
+
+static float dot_f16(const uint16_t *w, const float *x, size_t n)
+{
+    DOT(uint16_t, load_f16);
+}
+
+static void axpy_f32(float *y, float a, const float *x, size_t n)
+{
+    __m256 va = _mm256_set1_ps(a);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_fmadd_ps(va, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+    for (; i < n; i++)
+        y[i] += a * x[i];
+}
+
+#define DECODE(load)                                \
+    size_t i = 0;                                   \
+    for (; i + 8 <= n; i += 8)                      \
+        _mm256_storeu_ps(dst + i, load(src + i));   \
+    if (i < n) {                                    \
+        uint16_t in[8] = {0};                       \
+        float out[8];                               \
+        for (size_t j = 0; i + j < n; j++)          \
+            in[j] = src[i + j];                     \
+        _mm256_storeu_ps(out, load(in));            \
+        for (size_t j = 0; i + j < n; j++)          \
+            dst[i + j] = out[j];                    \
+    }
+
+static void decode_bf16(float *dst, const uint16_t *src, size_t n)
+{
+    DECODE(load_bf16)
+}
+
+static void decode_f16(float *dst, const uint16_t *src, size_t n)
+{
+    DECODE(load_f16)
+}
+
+void tsri_kernels_init_avx2(tsri_kernels *k)
+{
+    k->dot_f32 = dot_f32;
+    k->dot_bf16 = dot_bf16;
+    k->dot_f16 = dot_f16;
+    k->axpy_f32 = axpy_f32;
+    k->decode_bf16 = decode_bf16;
+    k->decode_f16 = decode_f16;
+}

@@ -1,0 +1,84 @@
+/* kernels_avx512.c: AVX-512 variants of the dot products; masks take the tail. The decoders and
+ * axpy are bound by memory and stay with AVX2. */
+#include <immintrin.h>
+
+#include "kernels_internal.h"
+
+static __mmask16 first(size_t n)
+{
+    return (__mmask16)((1u << n) - 1u); /* n < 16 */
+}
+
+static __m512 load_f32(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static __m512 load_f32_part(const float *p, __mmask16 m)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+
+static __m512 widen_bf16(__m256i u)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(u), 16));
+}
+
+static __m512 load_bf16(const uint16_t *p)
+{
+    return widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static __m512 load_bf16_part(const uint16_t *p, __mmask16 m)
+{
+    return widen_bf16(_mm256_maskz_loadu_epi16(m, p));
+}
+
+static __m512 load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static __m512 load_f16_part(const uint16_t *p, __mmask16 m)
+{
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, p));
+}
+
+#define DOT(load)                                                                              \
+    __m512 a0 = _mm512_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;                                \
+    size_t i = 0;                                                                              \
+    for (; i + 64 <= n; i += 64) {                                                             \
+        a0 = _mm512_fmadd_ps(load(w + i), _mm512_loadu_ps(x + i), a0);                         \
+        a1 = _mm512_fmadd_ps(load(w + i + 16), _mm512_loadu_ps(x + i + 16), a1);               \
+        a2 = _mm512_fmadd_ps(load(w + i + 32), _mm512_loadu_ps(x + i + 32), a2);               \
+        a3 = _mm512_fmadd_ps(load(w + i + 48), _mm512_loadu_ps(x + i + 48), a3);               \
+    }                                                                                          \
+    for (; i + 16 <= n; i += 16)                                                               \
+        a0 = _mm512_fmadd_ps(load(w + i), _mm512_loadu_ps(x + i), a0);                         \
+    if (i < n) {                                                                               \
+        __mmask16 m = first(n - i);                                                            \
+        a1 = _mm512_fmadd_ps(load##_part(w + i, m), _mm512_maskz_loadu_ps(m, x + i), a1);      \
+    }                                                                                          \
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a0, a1), _mm512_add_ps(a2, a3)))
+
+static float dot_f32(const float *w, const float *x, size_t n)
+{
+    DOT(load_f32);
+}
+
+static float dot_bf16(const uint16_t *w, const float *x, size_t n)
+{
+    DOT(load_bf16);
+}
+
+static float dot_f16(const uint16_t *w, const float *x, size_t n)
+{
+    DOT(load_f16);
+}
+
+void tsri_kernels_init_avx512(tsri_kernels *k)
+{
+    k->dot_f32 = dot_f32;
+    k->dot_bf16 = dot_bf16;
+    k->dot_f16 = dot_f16;
+}

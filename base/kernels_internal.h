@@ -1,0 +1,29 @@
+/* kernels_internal.h: the table of kernels that have SIMD variants, and its levels.
+ *
+ * A variant computes the same sum in another order; tests/base/test_kernels.c bounds the distance
+ * from the exact value. Pointers need no alignment; lengths may be 0. */
+#ifndef TSR_KERNELS_INTERNAL_H
+#define TSR_KERNELS_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tsr_cpu.h"
+
+typedef struct tsri_kernels {
+    float (*dot_f32)(const float *w, const float *x, size_t n);
+    float (*dot_bf16)(const uint16_t *w, const float *x, size_t n);
+    float (*dot_f16)(const uint16_t *w, const float *x, size_t n);
+    void (*axpy_f32)(float *y, float a, const float *x, size_t n);
+    void (*decode_bf16)(float *dst, const uint16_t *src, size_t n); /* exact */
+    void (*decode_f16)(float *dst, const uint16_t *src, size_t n);  /* exact */
+} tsri_kernels;
+
+void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */
+const tsri_kernels *tsri_kernels_get(void);                   /* the table for tsr_cpu_get() */
+
+void tsri_kernels_init_c(tsri_kernels *k);
+void tsri_kernels_init_avx2(tsri_kernels *k);
+void tsri_kernels_init_avx512(tsri_kernels *k);
+
+#endif

@@ -1,0 +1,112 @@
+/* matmul.c: y = x W^T, one tile of W at a time.
+ *
+ * Few rows of x: each output is one dot product on the file's own bytes (decode is bound by reading
+ * W once). Many rows: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. The
+ * borders of both are fixed numbers, so results do not depend on the thread count. */
+#include "tsr_matmul.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "blas_internal.h"
+#include "kernels_internal.h"
+
+enum {
+    GEMV_MAX_ROWS = 3,   /* up to here reading W again for each row of x is cheaper than a tile */
+    GEMV_TILE = 64,      /* outputs of one item */
+    TILE_OUT = 128,      /* rows of W in one item */
+    TILE_K = 1024,       /* and the part of their length that is decoded at once */
+    TILE_IN = 256        /* rows of x in one item */
+};
+
+_Static_assert(TILE_OUT * TILE_K * sizeof(float) <= TSR_POOL_SCRATCH_BYTES, "a decoded tile fits the scratch");
+
+typedef struct job {
+    const tsr_view *w;
+    const float *x;
+    float *y;
+    size_t ldx, ldy, n;
+    size_t out, k;
+    size_t row_bytes;
+    size_t n_out_tiles;
+    const tsri_kernels *kern;
+} job;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static float dot_row(const job *j, size_t o, const float *x)
+{
+    const void *row = (const unsigned char *)j->w->data + o * j->row_bytes;
+    switch (j->w->type) {
+    case TSR_F32: return j->kern->dot_f32(row, x, j->k);
+    case TSR_BF16: return j->kern->dot_bf16(row, x, j->k);
+    case TSR_F16: return j->kern->dot_f16(row, x, j->k);
+    default: return 0.0f; /* tsr_weights_take lets float types through only */
+    }
+}
+
+static void gemv_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    (void)worker;
+    (void)scratch;
+    size_t first = item * GEMV_TILE, last = least(first + GEMV_TILE, j->out);
+    for (size_t o = first; o < last; o++)
+        for (size_t i = 0; i < j->n; i++)
+            j->y[i * j->ldy + o] = dot_row(j, o, j->x + i * j->ldx);
+}
+
+static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    (void)worker;
+    size_t o = item % j->n_out_tiles * TILE_OUT, n_out = least(TILE_OUT, j->out - o);
+    size_t i = item / j->n_out_tiles * TILE_IN, n_in = least(TILE_IN, j->n - i);
+    const float *x = j->x + i * j->ldx;
+    float *y = j->y + i * j->ldy + o;
+    if (j->w->type == TSR_F32) {
+        const float *w = (const float *)j->w->data + o * j->k;
+        tsri_sgemm(true, false, n_in, n_out, j->k, x, j->ldx, w, j->k, y, j->ldy);
+        return;
+    }
+    float *tile = scratch;
+    for (size_t k = 0; k < j->k; k += TILE_K) {
+        size_t n_k = least(TILE_K, j->k - k);
+        for (size_t r = 0; r < n_out; r++)
+            tsr_view_decode(j->w, o + r, k, n_k, tile + r * n_k);
+        tsri_sgemm(true, k > 0, n_in, n_out, n_k, x + k, j->ldx, tile, n_k, y, j->ldy);
+    }
+}
+
+void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    job j = {.w = w, .x = x, .y = y, .ldx = ldx, .ldy = ldy, .n = n};
+    assert(w->n_dims == 2 && tsr_type_info(w->type)->is_float);
+    j.out = w->shape[0];
+    j.k = w->shape[1];
+    j.row_bytes = tsr_view_row_bytes(w);
+    j.kern = tsri_kernels_get();
+    if (n == 0 || j.out == 0)
+        return;
+    if (n <= GEMV_MAX_ROWS) {
+        tsr_pool_run(pool, (j.out + GEMV_TILE - 1) / GEMV_TILE, gemv_item, &j);
+        return;
+    }
+    j.n_out_tiles = (j.out + TILE_OUT - 1) / TILE_OUT;
+    tsr_pool_run(pool, j.n_out_tiles * ((n + TILE_IN - 1) / TILE_IN), gemm_item, &j);
+}
+
+void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                 size_t ldc)
+{
+    tsri_sgemm(true, false, m, n, k, a, lda, b, ldb, c, ldc);
+}
+
+void tsr_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                 size_t ldc)
+{
+    tsri_sgemm(false, false, m, n, k, a, lda, b, ldb, c, ldc);
+}

@@ -1,0 +1,162 @@
+/* safetensors.c: 8 bytes little-endian length of a JSON header, the header, then the data.
+ * Format: https://huggingface.co/docs/safetensors. Every number is checked before it is used. */
+#include "safetensors_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tsr_alloc.h"
+#include "tsr_json.h"
+
+enum { MAX_HEADER_BYTES = 100 << 20, LEN_BYTES = 8 };
+
+typedef struct reader {
+    const char *path;
+    const unsigned char *data; /* first byte after the header */
+    size_t data_len;
+    tsr_error *err;
+} reader;
+
+typedef struct range {
+    size_t begin, end;
+    const char *name;
+} range;
+
+static bool type_of(tsr_type *out, const char *s)
+{
+    for (int t = 0; t < TSR_N_TYPES; t++)
+        if (strcmp(s, tsr_type_info((tsr_type)t)->name) == 0) {
+            *out = (tsr_type)t;
+            return true;
+        }
+    return false;
+}
+
+static tsr_status bad(const reader *r, const char *name, const char *why)
+{
+    return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: %s", r->path, name, why);
+}
+
+static tsr_status read_shape(const reader *r, const char *name, const tsr_json *shape, tsr_view *v)
+{
+    if (!tsr_json_is_array(shape))
+        return bad(r, name, "shape is missing or no list");
+    if (tsr_json_len(shape) > TSR_MAX_DIMS)
+        return bad(r, name, "has more than 4 dimensions");
+    v->n_dims = (unsigned)tsr_json_len(shape);
+    v->n_elems = 1;
+    for (unsigned d = 0; d < TSR_MAX_DIMS; d++)
+        v->shape[d] = 1;
+    for (unsigned d = 0; d < v->n_dims; d++) {
+        if (!tsr_json_to_size(tsr_json_at(shape, d), &v->shape[d]))
+            return bad(r, name, "a dimension is no whole number");
+        if (v->shape[d] == 0)
+            return bad(r, name, "a dimension is 0");
+        if (!tsr_mul_size(&v->n_elems, v->n_elems, v->shape[d]))
+            return bad(r, name, "the shape overflows");
+    }
+    if (!tsr_mul_size(&v->n_bytes, v->n_elems, tsr_type_info(v->type)->block_bytes))
+        return bad(r, name, "the shape overflows");
+    return TSR_OK;
+}
+
+static tsr_status read_tensor(const reader *r, const char *name, const tsr_json *o, tsr_view *v, range *span)
+{
+    const char *dtype = tsr_json_string(tsr_json_get(o, "dtype"), NULL);
+    const tsr_json *offsets = tsr_json_get(o, "data_offsets");
+    memset(v, 0, sizeof *v);
+    if (!dtype)
+        return bad(r, name, "dtype is missing or no string");
+    if (!type_of(&v->type, dtype))
+        return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: type %.32s is not supported", r->path, name, dtype);
+    tsr_status st = read_shape(r, name, tsr_json_get(o, "shape"), v);
+    if (st != TSR_OK)
+        return st;
+    if (tsr_json_len(offsets) != 2 || !tsr_json_to_size(tsr_json_at(offsets, 0), &span->begin) ||
+        !tsr_json_to_size(tsr_json_at(offsets, 1), &span->end))
+        return bad(r, name, "data_offsets is not a pair of whole numbers");
+    if (span->begin > span->end || span->end > r->data_len)
+        return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: bytes %zu to %zu lie outside the %zu bytes of data",
+                        r->path, name, span->begin, span->end, r->data_len);
+    if (span->end - span->begin != v->n_bytes)
+        return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: %zu bytes given, its shape and type need %zu", r->path,
+                        name, span->end - span->begin, v->n_bytes);
+    v->data = r->data + span->begin;
+    span->name = name;
+    if ((uintptr_t)v->data % tsr_type_info(v->type)->block_bytes != 0)
+        return bad(r, name, "its data is not aligned to its type");
+    return TSR_OK;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const range *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+static tsr_status check_cover(const reader *r, range *spans, size_t n)
+{
+    size_t at = 0;
+    qsort(spans, n, sizeof *spans, by_begin);
+    for (size_t i = 0; i < n; i++) {
+        if (spans[i].begin < at)
+            return bad(r, spans[i].name, "its data overlaps another tensor's");
+        if (spans[i].begin > at)
+            return bad(r, spans[i].name, "there is a hole before its data");
+        at = spans[i].end;
+    }
+    if (at != r->data_len)
+        return tsr_fail(r->err, TSR_ERR_MODEL, "%s: %zu bytes follow the last tensor", r->path, r->data_len - at);
+    return TSR_OK;
+}
+
+static tsr_status read_header(const reader *r, const tsr_json *header, tsri_tensor_fn fn, void *user)
+{
+    size_t n = 0;
+    range *spans;
+    tsr_status st = tsr_alloc_array(&spans, tsr_json_len(header) + 1, sizeof *spans, r->path, r->err);
+    for (void *it = tsr_json_first(header); it && st == TSR_OK; it = tsr_json_next(header, it)) {
+        tsr_view v;
+        if (strcmp(tsr_json_key(it), "__metadata__") == 0)
+            continue;
+        if (!tsr_json_is_object(tsr_json_value(it)))
+            st = bad(r, tsr_json_key(it), "is no object");
+        else
+            st = read_tensor(r, tsr_json_key(it), tsr_json_value(it), &v, &spans[n]);
+        if (st == TSR_OK) {
+            n++;
+            st = fn(user, tsr_json_key(it), &v, r->err);
+        }
+    }
+    if (st == TSR_OK)
+        st = check_cover(r, spans, n);
+    tsr_free(spans);
+    return st;
+}
+
+tsr_status tsri_safetensors_read(tsr_bytes file, const char *path, tsri_tensor_fn fn, void *user, tsr_error *err)
+{
+    uint64_t len = 0;
+    char where[1024];
+    if (file.len < LEN_BYTES)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: %zu bytes, too short for a safetensors file", path, file.len);
+    for (int i = 0; i < LEN_BYTES; i++)
+        len |= (uint64_t)file.data[i] << 8 * i;
+    if (len > MAX_HEADER_BYTES || len > file.len - LEN_BYTES)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: header of %llu bytes at byte 8, the file has %zu bytes", path,
+                        (unsigned long long)len, file.len);
+    reader r = {.path = path, .err = err};
+    r.data = file.data + LEN_BYTES + len;
+    r.data_len = file.len - LEN_BYTES - (size_t)len;
+    snprintf(where, sizeof where, "%s: header", path);
+    tsr_json *header;
+    tsr_status st = tsr_json_parse(&header, file.data + LEN_BYTES, (size_t)len, where, err);
+    if (st != TSR_OK)
+        return st;
+    if (!tsr_json_is_object(header))
+        st = tsr_fail(err, TSR_ERR_MODEL, "%s: the header is no JSON object", path);
+    else
+        st = read_header(&r, header, fn, user);
+    tsr_json_free(header);
+    return st;
+}

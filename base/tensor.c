@@ -1,0 +1,102 @@
+/* tensor.c: type facts, exact conversions, and views of views. */
+#include "tsr_tensor.h"
+
+#include <assert.h>
+
+static const tsr_type_traits traits[TSR_N_TYPES] = {
+    [TSR_F32] = {"F32", 1, 4, true},   [TSR_F16] = {"F16", 1, 2, true},  [TSR_BF16] = {"BF16", 1, 2, true},
+    [TSR_I64] = {"I64", 1, 8, false},  [TSR_I32] = {"I32", 1, 4, false}, [TSR_U8] = {"U8", 1, 1, false},
+    [TSR_BOOL] = {"BOOL", 1, 1, false},
+};
+
+const tsr_type_traits *tsr_type_info(tsr_type t)
+{
+    return &traits[t];
+}
+
+size_t tsr_view_row_bytes(const tsr_view *v)
+{
+    const tsr_type_traits *t = &traits[v->type];
+    return tsr_view_cols(v) / t->block_elems * t->block_bytes;
+}
+
+tsr_view tsr_view_slice(const tsr_view *v, size_t i)
+{
+    assert(v->n_dims >= 2 && i < v->shape[0]);
+    tsr_view s = *v;
+    s.n_dims = v->n_dims - 1;
+    s.n_elems = v->n_elems / v->shape[0];
+    s.n_bytes = v->n_bytes / v->shape[0];
+    for (unsigned d = 0; d < s.n_dims; d++)
+        s.shape[d] = v->shape[d + 1];
+    for (unsigned d = s.n_dims; d < TSR_MAX_DIMS; d++)
+        s.shape[d] = 1;
+    s.data = (const unsigned char *)v->data + i * s.n_bytes;
+    return s;
+}
+
+tsr_view tsr_view_take_rows(const tsr_view *v, size_t first, size_t n)
+{
+    assert(v->n_dims == 2 && first <= v->shape[0] && n <= v->shape[0] - first);
+    tsr_view s = *v;
+    size_t row = tsr_view_row_bytes(v);
+    s.data = (const unsigned char *)v->data + first * row;
+    s.shape[0] = n;
+    s.n_elems = n * v->shape[1];
+    s.n_bytes = n * row;
+    return s;
+}
+
+tsr_view tsr_view_of_f32(const float *data, size_t rows, size_t cols)
+{
+    tsr_view v = {.data = data, .type = TSR_F32, .n_dims = 2, .shape = {rows, cols, 1, 1}};
+    v.n_elems = rows * cols;
+    v.n_bytes = v.n_elems * sizeof *data;
+    return v;
+}
+
+float tsr_f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exp = (h >> 10) & 31u, man = h & 0x3ffu, u;
+    if (exp == 31) {
+        u = sign | 0x7f800000u | man << 13;
+    } else if (exp) {
+        u = sign | (exp + 112) << 23 | man << 13;
+    } else {
+        float tiny = (float)man * 0x1p-24f; /* subnormal or zero, exact */
+        memcpy(&u, &tiny, sizeof u);
+        u |= sign;
+    }
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+uint16_t tsr_f32_to_bf16(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(u >> 16 | 0x40u);
+    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
+uint16_t tsr_f32_to_f16(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    uint32_t sign = u >> 16 & 0x8000u, abs = u & 0x7fffffffu;
+    if (abs > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (abs >= 0x477ff000u) /* rounds to 2^16 or beyond */
+        return (uint16_t)(sign | 0x7c00u);
+    if (abs < 0x38800000u) { /* below 2^-14: adding 0.5 lets the FPU round at 2^-24 */
+        float a;
+        memcpy(&a, &abs, sizeof a);
+        a += 0.5f;
+        memcpy(&abs, &a, sizeof abs);
+        return (uint16_t)(sign | (abs - 0x3f000000u));
+    }
+    uint32_t rounded = abs + 0xfffu + (abs >> 13 & 1u);
+    return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
+}
