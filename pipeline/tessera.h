@@ -1,0 +1,222 @@
+/* tessera.h: see, hear and read with Gemma 4 models. The one public header.
+ *
+ *   tessera_model *m;
+ *   tessera_error err = {0};
+ *   if (tessera_model_open(&m, "path/to/model", NULL, &err) != TESSERA_OK) ...
+ *   tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = "photo.jpg"},
+ *                           {.kind = TESSERA_PART_TEXT, .text = "What is this?"}};
+ *   tessera_request rq = tessera_request_default();
+ *   rq.parts = parts; rq.n_parts = 2;
+ *   tessera_result *r;
+ *   if (tessera_run(m, &rq, NULL, NULL, &r, &err) == TESSERA_OK)
+ *       puts(tessera_result_text(r));
+ *   tessera_result_free(r);
+ *   tessera_model_close(m);
+ *
+ * Rules for all functions. A fallible one returns TESSERA_OK or a negative status, sets its
+ * outputs only as said, and writes the first cause into *err (may be NULL). Strings are UTF-8 and
+ * NUL-terminated unless a length stands beside them; invalid UTF-8 in text counts as U+FFFD.
+ * A model is read-only after opening, but owns one thread pool: one call of tessera_run at a time
+ * for each model; different models may run on different threads. Nothing is printed and the
+ * process is never ended. */
+#ifndef TESSERA_H
+#define TESSERA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define TESSERA_API __attribute__((visibility("default")))
+#else
+#define TESSERA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TESSERA_VERSION "0.1.0"
+
+/* The version of the library that is linked, as TESSERA_VERSION. */
+TESSERA_API const char *tessera_version(void);
+
+typedef enum tessera_status {
+    TESSERA_OK = 0,
+    TESSERA_ERR_USAGE = -1,       /* the request contradicts itself or an option is out of range */
+    TESSERA_ERR_DATA = -2,        /* a media file is damaged or not what it says */
+    TESSERA_ERR_NOINPUT = -3,     /* a named file is not there */
+    TESSERA_ERR_UNSUPPORTED = -4, /* a program, codec, format or modality is missing */
+    TESSERA_ERR_BUG = -5,         /* a promise of ours was broken: please report it */
+    TESSERA_ERR_IO = -6,          /* reading or writing failed */
+    TESSERA_ERR_BUSY = -7,        /* a deadline passed: try later */
+    TESSERA_ERR_PERM = -8,        /* the system does not permit it */
+    TESSERA_ERR_MODEL = -9,       /* a model, tokenizer or configuration file is bad */
+    TESSERA_ERR_NOMEM = -10,      /* memory could not be had */
+    TESSERA_ERR_LIMIT = -11,      /* a documented limit would be passed */
+    TESSERA_ERR_CANCELLED = -12   /* the event callback stopped the work before there was an answer */
+} tessera_status;
+
+/* Zero it before first use; after a failure it holds status and one line of text. */
+typedef struct tessera_error {
+    tessera_status status;
+    char text[1024];
+} tessera_error;
+
+/* The fixed text of a status ("bad data"), safe to show to a stranger. */
+TESSERA_API const char *tessera_status_name(tessera_status st);
+
+/* The exit code of a program that ends with this status (sysexits.h): 0, 2, 65, 66, 69, 70, 74, 75, 77, 78. */
+TESSERA_API int tessera_exit_code(tessera_status st);
+
+/* ---- models ---- */
+
+typedef struct tessera_model tessera_model;
+
+typedef enum tessera_log_level { TESSERA_LOG_ERROR, TESSERA_LOG_WARN, TESSERA_LOG_INFO, TESSERA_LOG_DEBUG } tessera_log_level;
+
+typedef struct tessera_model_opts {
+    unsigned threads; /* 0: as many as affinity and cgroup quota allow; the bits of results do not depend on it */
+    const char *cpu;  /* cap of the kernels' CPU level: "c", "avx2", "avx512"; NULL: the best there is.
+                       * Process-wide: the last model opened decides. */
+    void (*log)(void *user, tessera_log_level level, const char *line); /* NULL: silent */
+    void *log_user;
+} tessera_model_opts;
+
+/* Open a model folder as Hugging Face publishes it (config.json, tokenizer.json, safetensors).
+ * Weights stay mapped from the files, which must not change while the model is open. opts may be
+ * NULL. On failure *out is NULL. TESSERA_ERR_MODEL, NOINPUT, PERM, NOMEM, USAGE, UNSUPPORTED. */
+TESSERA_API tessera_status tessera_model_open(tessera_model **out, const char *path, const tessera_model_opts *opts,
+                                              tessera_error *err);
+TESSERA_API void tessera_model_close(tessera_model *m); /* NULL is fine */
+
+/* Facts as one JSON object: variant, sizes, modalities, budgets, resident and mapped bytes, cpu.
+ * *out is the caller's (tessera_free). */
+TESSERA_API tessera_status tessera_model_info_json(const tessera_model *m, char **out, tessera_error *err);
+TESSERA_API void tessera_free(void *p); /* for what this header says to free with it */
+
+typedef enum tessera_sense { TESSERA_SENSE_PICTURES = 1, TESSERA_SENSE_SOUND = 2 } tessera_sense;
+/* A mask of tessera_sense: what the model can take beside text. */
+TESSERA_API unsigned tessera_model_senses(const tessera_model *m);
+
+/* Token ids of a text (no BOS is added). parse_control: control tokens written out ("<bos>") become
+ * their ids, else they are plain text. *ids is the caller's (tessera_free), [*n] int32. */
+TESSERA_API tessera_status tessera_tokenize(const tessera_model *m, const char *text, size_t len, int parse_control,
+                                            int32_t **ids, size_t *n, tessera_error *err);
+/* The text of one id as the tokenizer writes it ("▁the"), NULL for an id without a name. Borrowed. */
+TESSERA_API const char *tessera_token_name(const tessera_model *m, int32_t id);
+
+/* ---- requests ---- */
+
+typedef enum tessera_part_kind {
+    TESSERA_PART_TEXT,   /* text, text_len */
+    TESSERA_PART_SYSTEM, /* text of the system turn, wherever it stands in the list; several are joined by newlines */
+    TESSERA_PART_FILE,   /* its kind is found from its bytes: picture, sound, film or PDF */
+    TESSERA_PART_IMAGE,
+    TESSERA_PART_AUDIO,
+    TESSERA_PART_VIDEO,
+    TESSERA_PART_PDF     /* one picture per page, in order */
+} tessera_part_kind;
+
+/* Where a part stands in the user's turn is where it stands in the list. A file is named by path
+ * ("-" is standard input), or given as bytes: data, len, borrowed until tessera_run returns, with
+ * path as its name in messages (may be NULL). */
+typedef struct tessera_part {
+    tessera_part_kind kind;
+    const char *text;
+    size_t text_len; /* 0: text is NUL-terminated */
+    const char *path;
+    const void *data;
+    size_t len;
+} tessera_part;
+
+typedef enum tessera_sampler { TESSERA_FRAMES_BY_TIME, TESSERA_FRAMES_HF } tessera_sampler;
+
+/* Numbers below that are negative, and 0 where said, mean "the default". */
+typedef struct tessera_request {
+    const tessera_part *parts;
+    size_t n_parts;
+    int raw;              /* no chat template: the texts one after the other behind one BOS, control tokens parsed */
+    int think;            /* the model may think first */
+    const char *tools;    /* JSON list of tool declarations in OpenAI's shape, or NULL */
+    const char *messages; /* JSON list of OpenAI-shaped messages that come before the parts, text only, or NULL */
+
+    size_t budget;       /* soft tokens per picture or page: 70, 140, 280, 560, 1120; 0: 280 */
+    size_t video_budget; /* per frame; 0: 70 */
+    double fps;          /* frames per second of film; 0: 1 */
+    size_t frames;       /* N evenly spaced frames instead; 0: by fps */
+    double start, end;   /* seconds of the film; end 0: to its end */
+    tessera_sampler sampler;
+    int with_sound;    /* the film's sound as an audio part directly after its frames */
+    const char *pages; /* "1-3,7"; NULL: all */
+    unsigned dpi;      /* 0: chosen from the budget */
+
+    size_t ctx;        /* positions at most; 0: as many as this request needs, up to the model's */
+    size_t max_tokens; /* new tokens at most; 0: 1,024 */
+    double temperature; /* 0: greedy; negative: the model's generation_config */
+    long top_k;         /* 0: off; negative: the model's */
+    double top_p;       /* 1: off; negative: the model's */
+    double min_p;       /* 0: off; negative: the model's */
+    double repetition_penalty; /* 1: off; negative: the model's */
+    double presence_penalty, frequency_penalty; /* 0: off */
+    uint64_t seed;
+    int seed_set; /* 0: a seed from the system, told in the result */
+    const char *const *stop; /* strings that end the text and are not part of it */
+    size_t n_stop;
+    int exact; /* the exact product for every weight type (what there is today is exact) */
+
+    /* Limits on what files may ask for; 0: the default. */
+    size_t max_file_bytes;    /* 2 GiB; films are read piecewise and not held to it */
+    size_t max_pixels;        /* 178,956,970 per picture or frame */
+    double max_audio_seconds; /* 30 per clip */
+    size_t max_frames;        /* 512 per film */
+    size_t max_pages;         /* 200 per document */
+    double media_deadline;    /* 120 seconds to decode one file */
+
+    const char *dump;    /* folder for .npy files of every rung, or NULL */
+    int dump_all_logits; /* logits of all prompt positions, not of the last alone */
+    int skip_unneeded;   /* 0: default, prompt positions whose logits nobody wants stop after the last
+                          * layer that makes keys and values; negative: never stop early */
+} tessera_request;
+
+TESSERA_API tessera_request tessera_request_default(void);
+
+typedef enum tessera_event_kind {
+    TESSERA_EVENT_STAGE,   /* text names the stage ("image 2/3", "prefill"); done of total units */
+    TESSERA_EVENT_TEXT,    /* a piece of the answer: whole UTF-8 characters */
+    TESSERA_EVENT_THOUGHT, /* a piece of the thought */
+    TESSERA_EVENT_NOTE     /* something that the user should know; also in the result's notes */
+} tessera_event_kind;
+
+typedef struct tessera_event {
+    tessera_event_kind kind;
+    const char *text; /* borrowed for the call */
+    size_t len;
+    size_t done, total;
+} tessera_event;
+
+/* Called on the thread of tessera_run. Non-zero stops the work as soon as it can be. */
+typedef int (*tessera_event_fn)(void *user, const tessera_event *ev);
+
+/* ---- results ---- */
+
+typedef struct tessera_result tessera_result;
+
+/* Run one request from file bytes to answer. fn may be NULL. When the callback stops the work after
+ * the prompt was read, the result is what there is so far with finish_reason "cancelled" and the
+ * status is TESSERA_OK; before that it is TESSERA_ERR_CANCELLED. On failure *out is NULL. */
+TESSERA_API tessera_status tessera_run(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
+                                       tessera_result **out, tessera_error *err);
+TESSERA_API void tessera_result_free(tessera_result *r); /* NULL is fine */
+
+TESSERA_API const char *tessera_result_text(const tessera_result *r);          /* the answer without thought */
+TESSERA_API const char *tessera_result_finish_reason(const tessera_result *r); /* "stop", "length", "tool_calls", "cancelled" */
+TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, size_t *n); /* with the stop token */
+
+/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, timings, notes, seed.
+ * *out is the caller's (tessera_free). */
+TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
