@@ -89,21 +89,25 @@ TESSERA_API tessera_status tessera_model_open(tessera_model **out, const char *p
                                               tessera_error *err);
 TESSERA_API void tessera_model_close(tessera_model *m); /* NULL is fine */
 
-/* Facts as one JSON object: variant, sizes, modalities, budgets, resident and mapped bytes, cpu.
- * *out is the caller's (tessera_free). */
-TESSERA_API tessera_status tessera_model_info_json(const tessera_model *m, char **out, tessera_error *err);
+/* Facts about the model: variant, sizes, modalities, budgets, resident and mapped bytes, cpu. As
+ * one JSON object, or as lines for people. *out is the caller's (tessera_free). */
+TESSERA_API tessera_status tessera_model_info(const tessera_model *m, int as_json, char **out, tessera_error *err);
 TESSERA_API void tessera_free(void *p); /* for what this header says to free with it */
 
 typedef enum tessera_sense { TESSERA_SENSE_PICTURES = 1, TESSERA_SENSE_SOUND = 2 } tessera_sense;
 /* A mask of tessera_sense: what the model can take beside text. */
 TESSERA_API unsigned tessera_model_senses(const tessera_model *m);
 
-/* Token ids of a text (no BOS is added). parse_control: control tokens written out ("<bos>") become
- * their ids, else they are plain text. *ids is the caller's (tessera_free), [*n] int32. */
+/* Token ids of a text. parse_control: control tokens written out ("<|turn>") become their ids and
+ * one BOS stands in front, as in a raw prompt; else they are plain text and no BOS is added. *ids is
+ * the caller's (tessera_free), [*n]. */
 TESSERA_API tessera_status tessera_tokenize(const tessera_model *m, const char *text, size_t len, int parse_control,
                                             int32_t **ids, size_t *n, tessera_error *err);
-/* The text of one id as the tokenizer writes it ("▁the"), NULL for an id without a name. Borrowed. */
-TESSERA_API const char *tessera_token_name(const tessera_model *m, int32_t id);
+
+/* The same for people and scripts: the ids in one line, or {"token_ids": [...], "tokens": [...]}.
+ * *out is the caller's (tessera_free). */
+TESSERA_API tessera_status tessera_tokenize_text(const tessera_model *m, const char *text, size_t len,
+                                                 int parse_control, int as_json, char **out, tessera_error *err);
 
 /* ---- requests ---- */
 
@@ -117,9 +121,9 @@ typedef enum tessera_part_kind {
     TESSERA_PART_PDF     /* one picture per page, in order */
 } tessera_part_kind;
 
-/* Where a part stands in the user's turn is where it stands in the list. A file is named by path
- * ("-" is standard input), or given as bytes: data, len, borrowed until tessera_run returns, with
- * path as its name in messages (may be NULL). */
+/* Where a part stands in the user's turn is where it stands in the list. A file is named by path,
+ * or given as bytes: data, len, borrowed until tessera_run returns, with path as its name in
+ * messages (may be NULL). */
 typedef struct tessera_part {
     tessera_part_kind kind;
     const char *text;
@@ -128,6 +132,10 @@ typedef struct tessera_part {
     const void *data;
     size_t len;
 } tessera_part;
+
+/* What a file part is, found from its bytes: IMAGE, AUDIO, VIDEO or PDF. A kind that is not known
+ * is TESSERA_ERR_DATA or UNSUPPORTED, naming the file. Nothing is decoded. */
+TESSERA_API tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, tessera_error *err);
 
 typedef enum tessera_sampler { TESSERA_FRAMES_BY_TIME, TESSERA_FRAMES_HF } tessera_sampler;
 

@@ -1,0 +1,330 @@
+/* main.c: a command becomes a list of parts, the library runs it, the result is printed. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "input.h"
+#include "options.h"
+#include "terminal.h"
+#include "tessera.h"
+
+enum { MAX_TEXT_BYTES = 64 << 20, PROMPT_BYTES = 4096 };
+
+typedef struct job {
+    options o;
+    terminal term;
+    tessera_model *model;
+    char *stdin_bytes; /* what "-" stood for; NULL until it is read */
+    size_t stdin_len;
+    bool stdin_taken;
+    char *tools, *messages;
+    char prompt[PROMPT_BYTES]; /* made here: detect, transcribe */
+} job;
+
+static int fail(job *j, const tessera_error *err)
+{
+    terminal_wipe(&j->term);
+    fprintf(stderr, "tessera: %s\n", err->text[0] ? err->text : tessera_status_name(err->status));
+    return tessera_exit_code(err->status);
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "tessera: %s\n", what);
+    return 2;
+}
+
+/* "-" may stand for one part only. */
+static int take_stdin(job *j, size_t max_bytes)
+{
+    if (j->stdin_taken)
+        return usage("standard input ('-') can be used once");
+    j->stdin_taken = true;
+    return input_read("-", max_bytes, &j->stdin_bytes, &j->stdin_len);
+}
+
+static int fill_from_stdin(job *j, tessera_part *p)
+{
+    bool is_text = p->kind == TESSERA_PART_TEXT || p->kind == TESSERA_PART_SYSTEM;
+    const char *source = is_text ? p->text : p->path;
+    if (!source || strcmp(source, "-") != 0)
+        return 0;
+    size_t limit = j->o.rq.max_file_bytes ? j->o.rq.max_file_bytes : (size_t)2 << 30;
+    int rc = take_stdin(j, is_text ? MAX_TEXT_BYTES : limit);
+    if (rc)
+        return rc;
+    if (is_text) {
+        p->text = j->stdin_bytes;
+        p->text_len = j->stdin_len;
+    } else {
+        p->path = "standard input";
+        p->data = j->stdin_bytes;
+        p->len = j->stdin_len;
+    }
+    return 0;
+}
+
+static int fill_parts(job *j)
+{
+    for (size_t i = 0; i < j->o.n_parts; i++) {
+        int rc = fill_from_stdin(j, &j->o.parts[i]);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static void add(job *j, tessera_part part)
+{
+    j->o.parts[j->o.n_parts++] = part;
+}
+
+/* The model card's advice: what is seen stands before the text, what is heard after it. */
+static int order_parts(job *j, const char *text)
+{
+    options *o = &j->o;
+    size_t n = o->n_parts;
+    tessera_error err = {0};
+    tessera_part *files = calloc(n + 1, sizeof *files);
+    if (!files)
+        return usage("out of memory"), 75;
+    memcpy(files, o->parts, n * sizeof *files);
+    o->n_parts = 0;
+    for (size_t i = 0; i < n; i++)
+        if (files[i].kind == TESSERA_PART_FILE && tessera_sniff(&files[i], &files[i].kind, &err) != TESSERA_OK) {
+            free(files);
+            return fail(j, &err);
+        }
+    for (size_t i = 0; i < n; i++)
+        if (files[i].kind != TESSERA_PART_AUDIO)
+            add(j, files[i]);
+    if (text)
+        add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = text});
+    for (size_t i = 0; i < n; i++)
+        if (files[i].kind == TESSERA_PART_AUDIO)
+            add(j, files[i]);
+    free(files);
+    return 0;
+}
+
+static void add_files(job *j, size_t n_words)
+{
+    for (size_t i = 0; i < n_words; i++)
+        add(j, (tessera_part){.kind = TESSERA_PART_FILE, .path = j->o.words[i]});
+}
+
+static const char *caption_prompt(const job *j)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < j->o.n_parts; i++)
+        if (j->o.parts[i].kind != TESSERA_PART_SYSTEM)
+            seen |= 1u << j->o.parts[i].kind;
+    if (seen == 1u << TESSERA_PART_IMAGE)
+        return "Describe this image.";
+    if (seen == 1u << TESSERA_PART_VIDEO)
+        return "Describe this video.";
+    if (seen == 1u << TESSERA_PART_AUDIO)
+        return "Describe this audio.";
+    if (seen == 1u << TESSERA_PART_PDF)
+        return "Describe this document.";
+    return "Describe what is given here.";
+}
+
+static int plan_caption(job *j)
+{
+    add_files(j, j->o.n_words);
+    if (j->o.n_parts == 0)
+        return usage("caption needs at least one FILE");
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = order_parts(j, NULL);
+    if (rc)
+        return rc;
+    return order_parts(j, caption_prompt(j));
+}
+
+static int plan_ask(job *j)
+{
+    if (j->o.n_words == 0)
+        return usage("ask needs a question");
+    add_files(j, j->o.n_words - 1);
+    int rc = fill_parts(j);
+    const char *question = j->o.words[j->o.n_words - 1];
+    if (!rc && strcmp(question, "-") == 0) {
+        rc = take_stdin(j, MAX_TEXT_BYTES);
+        question = j->stdin_bytes;
+    }
+    return rc ? rc : order_parts(j, question);
+}
+
+static int plan_transcribe(job *j)
+{
+    char language[128] = "its original language";
+    if (j->o.n_words != 1)
+        return usage("transcribe needs exactly one FILE");
+    if (j->o.language && snprintf(language, sizeof language, "%s into %s text", j->o.language, j->o.language) >=
+                             (int)sizeof language)
+        return usage("--language is too long");
+    snprintf(j->prompt, sizeof j->prompt,
+             "Transcribe the following speech segment in %s.\n\n"
+             "Follow these specific instructions for formatting the answer:\n"
+             "* Only output the transcription, with no newlines.\n"
+             "* When transcribing numbers, write the digits, i.e. write 1.7 and not one point seven, "
+             "and write 3 instead of three.",
+             language);
+    if (!j->o.temperature_set)
+        j->o.rq.temperature = 0;
+    add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = j->prompt});
+    add(j, (tessera_part){.kind = TESSERA_PART_AUDIO, .path = j->o.words[0]});
+    return fill_parts(j);
+}
+
+static int plan_detect(job *j)
+{
+    static const char tail[] = " Answer with a JSON list of objects {\"box_2d\": [y1, x1, y2, x2], \"label\": ...}, "
+                               "coordinates in thousandths of the image's height and width.";
+    if (j->o.n_words != 1)
+        return usage("detect needs exactly one FILE");
+    int n = j->o.labels ? snprintf(j->prompt, sizeof j->prompt, "Detect these objects in the image: %s.%s", j->o.labels, tail)
+                        : snprintf(j->prompt, sizeof j->prompt, "Detect all objects in the image.%s", tail);
+    if (n < 0 || (size_t)n >= sizeof j->prompt)
+        return usage("--labels is too long");
+    if (!j->o.temperature_set)
+        j->o.rq.temperature = 0;
+    add_files(j, 1);
+    add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = j->prompt});
+    return fill_parts(j);
+}
+
+static int plan(job *j)
+{
+    switch (j->o.cmd) {
+    case CMD_CAPTION: return plan_caption(j);
+    case CMD_ASK: return plan_ask(j);
+    case CMD_TRANSCRIBE: return plan_transcribe(j);
+    case CMD_DETECT: return plan_detect(j);
+    default: break;
+    }
+    if (j->o.n_parts == 0)
+        return usage("run needs at least one part (--text, --image, --audio, --video, --pdf)");
+    return fill_parts(j);
+}
+
+static int read_json_files(job *j)
+{
+    size_t len;
+    int rc = 0;
+    if (j->o.rq.tools)
+        rc = input_read(j->o.rq.tools, MAX_TEXT_BYTES, &j->tools, &len);
+    if (!rc && j->o.rq.messages)
+        rc = input_read(j->o.rq.messages, MAX_TEXT_BYTES, &j->messages, &len);
+    j->o.rq.tools = j->tools;
+    j->o.rq.messages = j->messages;
+    return rc;
+}
+
+static int open_model(job *j)
+{
+    tessera_error err = {0};
+    tessera_model_opts mo = {
+        .threads = j->o.threads, .cpu = j->o.cpu, .log = terminal_log, .log_user = &j->term};
+    if (tessera_model_open(&j->model, j->o.model, &mo, &err) != TESSERA_OK)
+        return fail(j, &err);
+    return 0;
+}
+
+static int print_owned(job *j, char *text)
+{
+    terminal_write(&j->term, text, strlen(text));
+    if (j->term.last != '\n')
+        terminal_write(&j->term, "\n", 1);
+    tessera_free(text);
+    return terminal_finish(&j->term);
+}
+
+static int generate(job *j)
+{
+    tessera_error err = {0};
+    tessera_result *r = NULL;
+    int rc = plan(j);
+    if (!rc)
+        rc = read_json_files(j);
+    if (!rc)
+        rc = open_model(j);
+    if (rc)
+        return rc;
+    j->o.rq.parts = j->o.parts;
+    j->o.rq.n_parts = j->o.n_parts;
+    if (tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err) != TESSERA_OK)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    if (j->o.json) {
+        char *text;
+        rc = tessera_result_json(r, &text, &err) == TESSERA_OK ? print_owned(j, text) : fail(j, &err);
+    } else {
+        if (j->term.last != '\n')
+            terminal_write(&j->term, "\n", 1);
+        rc = terminal_finish(&j->term);
+    }
+    tessera_result_free(r);
+    return rc == 0 && terminal_interrupted ? 130 : rc;
+}
+
+static int info(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    int rc = open_model(j);
+    if (rc)
+        return rc;
+    if (tessera_model_info(j->model, j->o.json, &text, &err) != TESSERA_OK)
+        return fail(j, &err);
+    return print_owned(j, text);
+}
+
+static int tokenize(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    int rc = 0;
+    if (j->o.n_words != 1)
+        return usage("tokenize needs one TEXT (quote it), or '-'");
+    const char *in = j->o.words[0];
+    size_t len = strlen(in);
+    if (strcmp(in, "-") == 0) {
+        rc = take_stdin(j, MAX_TEXT_BYTES);
+        in = j->stdin_bytes;
+        len = j->stdin_len;
+    }
+    if (!rc)
+        rc = open_model(j);
+    if (rc)
+        return rc;
+    if (tessera_tokenize_text(j->model, in, len, j->o.rq.raw, j->o.json, &text, &err) != TESSERA_OK)
+        return fail(j, &err);
+    return print_owned(j, text);
+}
+
+int main(int argc, char **argv)
+{
+    static job j;
+    int rc = options_parse(&j.o, argc, argv);
+    if (rc == 1 || rc > 1) {
+        options_free(&j.o);
+        return rc == 1 ? (fflush(stdout) == 0 ? 0 : 74) : rc;
+    }
+    terminal_init(&j.term, &j.o);
+    terminal_catch_signals();
+    if (j.o.cmd == CMD_INFO)
+        rc = info(&j);
+    else if (j.o.cmd == CMD_TOKENIZE)
+        rc = tokenize(&j);
+    else
+        rc = generate(&j);
+    tessera_model_close(j.model);
+    free(j.stdin_bytes);
+    free(j.tools);
+    free(j.messages);
+    options_free(&j.o);
+    return rc;
+}

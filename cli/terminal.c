@@ -1,0 +1,139 @@
+/* terminal.c: progress and notes on stderr, pieces of the answer on stdout, signals. */
+#include "terminal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+volatile sig_atomic_t terminal_interrupted;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    terminal_interrupted = 1;
+}
+
+void terminal_catch_signals(void)
+{
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_handler = on_signal;
+    sa.sa_flags = (int)SA_RESETHAND; /* the second signal acts as ever */
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sa.sa_handler = SIG_IGN; /* a closed pipe is an error of write, reported as such */
+    sa.sa_flags = 0;
+    sigaction(SIGPIPE, &sa, NULL);
+}
+
+void terminal_init(terminal *t, const options *o)
+{
+    memset(t, 0, sizeof *t);
+    t->o = o;
+    t->show_progress = o->progress == PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO);
+    t->stream = !o->json;
+}
+
+void terminal_wipe(terminal *t)
+{
+    if (t->progress_line)
+        fprintf(stderr, "\r\033[K");
+    t->progress_line = false;
+}
+
+void terminal_write(terminal *t, const char *text, size_t len)
+{
+    if (len == 0 || t->write_failed)
+        return;
+    terminal_wipe(t);
+    if (fwrite(text, 1, len, stdout) != len || (isatty(STDOUT_FILENO) && fflush(stdout) != 0)) {
+        t->write_failed = true;
+        t->write_errno = errno;
+    }
+    t->last = text[len - 1];
+}
+
+int terminal_finish(terminal *t)
+{
+    terminal_wipe(t);
+    if (!t->write_failed && fflush(stdout) != 0) {
+        t->write_failed = true;
+        t->write_errno = errno;
+    }
+    if (!t->write_failed)
+        return 0;
+    fprintf(stderr, "tessera: standard output: %s\n", strerror(t->write_errno));
+    return 74;
+}
+
+/* A JSON string on stderr; stage names and notes are UTF-8 of ours. */
+static void put_json_string(const char *s, size_t len)
+{
+    fputc('"', stderr);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            fprintf(stderr, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(stderr, "\\u%04x", c);
+        else
+            fputc(c, stderr);
+    }
+    fputc('"', stderr);
+}
+
+static void show_stage(terminal *t, const tessera_event *ev)
+{
+    if (t->o->progress == PROGRESS_JSON) {
+        fprintf(stderr, "{\"stage\":");
+        put_json_string(ev->text, ev->len);
+        fprintf(stderr, ",\"done\":%zu,\"total\":%zu}\n", ev->done, ev->total);
+    } else if (t->show_progress) {
+        fprintf(stderr, "\r\033[K%.*s", (int)ev->len, ev->text);
+        if (ev->total)
+            fprintf(stderr, " %zu/%zu", ev->done, ev->total);
+        fflush(stderr);
+        t->progress_line = true;
+    }
+}
+
+static void show_note(terminal *t, const tessera_event *ev)
+{
+    if (t->o->quiet)
+        return;
+    terminal_wipe(t);
+    fprintf(stderr, "tessera: note: %.*s\n", (int)ev->len, ev->text);
+}
+
+int terminal_event(void *user, const tessera_event *ev)
+{
+    terminal *t = user;
+    switch (ev->kind) {
+    case TESSERA_EVENT_STAGE: show_stage(t, ev); break;
+    case TESSERA_EVENT_TEXT:
+        if (t->stream)
+            terminal_write(t, ev->text, ev->len);
+        break;
+    case TESSERA_EVENT_THOUGHT:
+        if (!t->o->quiet && (t->o->verbose || isatty(STDERR_FILENO))) {
+            terminal_wipe(t);
+            fwrite(ev->text, 1, ev->len, stderr);
+            fflush(stderr);
+        }
+        break;
+    case TESSERA_EVENT_NOTE: show_note(t, ev); break;
+    }
+    return terminal_interrupted || t->write_failed;
+}
+
+void terminal_log(void *user, tessera_log_level level, const char *line)
+{
+    terminal *t = user;
+    if (level > TESSERA_LOG_WARN && !t->o->verbose)
+        return;
+    if (level > TESSERA_LOG_ERROR && t->o->quiet)
+        return;
+    terminal_wipe(t);
+    fprintf(stderr, "tessera: %s\n", line);
+}

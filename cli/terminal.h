@@ -1,0 +1,32 @@
+/* terminal.h: what stands on stderr while work runs, and the answer as it streams to stdout. */
+#ifndef TSR_CLI_TERMINAL_H
+#define TSR_CLI_TERMINAL_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "options.h"
+
+typedef struct terminal {
+    const options *o;
+    bool progress_line; /* a progress line stands on stderr and must be wiped first */
+    bool show_progress; /* one line that is overwritten */
+    bool stream;        /* pieces of the answer go to stdout as they come */
+    bool write_failed;  /* stdout is gone; errno of it in write_errno */
+    int write_errno;
+    char last; /* last byte of the answer written */
+} terminal;
+
+void terminal_init(terminal *t, const options *o);
+int terminal_event(void *user, const tessera_event *ev);                        /* a tessera_event_fn */
+void terminal_log(void *user, tessera_log_level level, const char *line);       /* a log function */
+void terminal_wipe(terminal *t);
+void terminal_write(terminal *t, const char *text, size_t len);
+int terminal_finish(terminal *t); /* flush stdout: 0, or 74 with the reason on stderr */
+
+/* Set by SIGINT and SIGTERM; the second one ends the process. */
+extern volatile sig_atomic_t terminal_interrupted;
+void terminal_catch_signals(void);
+
+#endif
