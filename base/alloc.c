@@ -1,11 +1,27 @@
 /* alloc.c: malloc with a 64-byte header that holds the block's size, so that live bytes can be
- * counted and every block is aligned for the widest vector. */
+ * counted and every block is aligned for the widest vector.
+ *
+ * Blocks are not rounded up and the unused part of the header is poisoned under AddressSanitizer:
+ * one byte too far on either side is found, as with plain malloc. */
 #include "tsr_alloc.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN 1
+#endif
+#if defined(HAVE_ASAN)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
 
 enum { ALIGN = 64 };
 
@@ -15,12 +31,11 @@ static atomic_size_t fail_countdown; /* 0: never; 1: the next request fails, and
 static bool must_fail(void)
 {
     size_t k = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
-    if (k == 0)
-        return false;
-    if (k == 1)
-        return true;
-    atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed);
-    return false;
+    while (k > 1) /* a failed exchange loads k anew; no thread may step from 1 to 0 */
+        if (atomic_compare_exchange_weak_explicit(&fail_countdown, &k, k - 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return false;
+    return k == 1;
 }
 
 static void count_in(size_t n)
@@ -36,15 +51,14 @@ static void count_in(size_t n)
 void *tsr_alloc(size_t n)
 {
     atomic_fetch_add_explicit(&n_requests, 1, memory_order_relaxed);
-    if (must_fail() || n > SIZE_MAX - 2 * ALIGN)
-        return NULL;
-    size_t total = (n + 2 * ALIGN - 1) / ALIGN * ALIGN;
-    unsigned char *raw = aligned_alloc(ALIGN, total);
-    if (!raw)
+    void *raw;
+    if (must_fail() || n > (size_t)PTRDIFF_MAX - ALIGN || posix_memalign(&raw, ALIGN, n + ALIGN) != 0)
         return NULL;
     memcpy(raw, &n, sizeof n);
     count_in(n);
-    return raw + ALIGN;
+    unsigned char *block = (unsigned char *)raw + ALIGN;
+    ASAN_POISON_MEMORY_REGION(block - (ALIGN - sizeof n), ALIGN - sizeof n);
+    return block;
 }
 
 static size_t size_of(const void *p)

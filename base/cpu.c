@@ -44,7 +44,8 @@ tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
 
 void tsr_cpu_set(tsr_cpu_level l)
 {
-    atomic_store(&chosen, (int)l);
+    tsr_cpu_level most = tsr_cpu_detect();
+    atomic_store(&chosen, (int)(l > most ? most : l));
 }
 
 tsr_cpu_level tsr_cpu_get(void)

@@ -1,5 +1,5 @@
 /* file.c: whole files, mapped or read, and the replace that leaves the old file whole on failure. */
-#include "tsr_file.h"
+#include "file_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "tsr_alloc.h"
+
+enum { MAX_TMP_NAMES = 64 };
 
 static tsr_status fail_errno(tsr_error *err, const char *path, const char *what)
 {
@@ -72,7 +74,8 @@ void tsr_file_unmap(tsr_mapping *m)
     memset(m, 0, sizeof *m);
 }
 
-/* Grow by doubling up to max_bytes + 1: the one byte more shows that the file is too long. */
+/* Grow by doubling up to max_bytes; a full buffer is probed with one byte, which tells the end of the
+ * file from one that is too long. */
 static tsr_status read_all(int fd, unsigned char **out, size_t *len, size_t hint, const char *path, size_t max_bytes,
                            tsr_error *err)
 {
@@ -101,7 +104,7 @@ static tsr_status read_all(int fd, unsigned char **out, size_t *len, size_t hint
             st = tsr_fail(err, TSR_ERR_LIMIT, "%s: longer than the limit of %zu bytes", path, max_bytes);
             break;
         }
-        size_t grown = cap < max_bytes / 2 ? cap * 2 + 4096 : max_bytes;
+        size_t grown = cap < max_bytes / 2 ? cap * 2 : max_bytes; /* cap >= 1: 0 has met the limit above */
         unsigned char *more = tsr_realloc(buf, grown + 1);
         if (!more) {
             st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s needs %zu bytes", path, grown);
@@ -155,19 +158,35 @@ static tsr_status write_all(int fd, const void *data, size_t len, const char *pa
     return TSR_OK;
 }
 
+/* What an earlier run left behind, or another thread is writing, is passed over by the next name. */
+tsr_status tsri_file_create_beside(int *fd, char **tmp, const char *path, tsr_error *err)
+{
+    size_t cap = strlen(path) + 48;
+    *fd = -1;
+    *tmp = tsr_alloc(cap);
+    if (!*tmp)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
+    for (int i = 0; i < MAX_TMP_NAMES; i++) {
+        snprintf(*tmp, cap, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        *fd = open(*tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (*fd >= 0)
+            return TSR_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    tsr_status st = fail_errno(err, path, "cannot be created");
+    tsr_free(*tmp);
+    *tmp = NULL;
+    return st;
+}
+
 tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_error *err)
 {
-    size_t n = strlen(path);
-    char *tmp = tsr_alloc(n + 32);
-    if (!tmp)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
-    snprintf(tmp, n + 32, "%s.%ld.tmp", path, (long)getpid());
-    tsr_status st;
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        st = fail_errno(err, path, "cannot be created");
-        goto done;
-    }
+    char *tmp;
+    int fd;
+    tsr_status st = tsri_file_create_beside(&fd, &tmp, path, err);
+    if (st != TSR_OK)
+        return st;
     st = write_all(fd, data, len, path, err);
     if (st == TSR_OK && fsync(fd) != 0)
         st = fail_errno(err, path, "cannot be synced");
@@ -177,7 +196,6 @@ tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_
         st = fail_errno(err, path, "cannot be renamed into place");
     if (st != TSR_OK)
         unlink(tmp);
-done:
     tsr_free(tmp);
     return st;
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "tsr_alloc.h"
@@ -15,9 +16,21 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* jansson does not check every growth of its buffers: memory that ran short in the middle of a token
+ * can give a shortened string instead of an error. So each refusal is noted for its thread. */
+static _Thread_local bool memory_was_short;
+
+static void *noting_alloc(size_t n)
+{
+    void *p = tsr_alloc(n);
+    if (!p)
+        memory_was_short = true;
+    return p;
+}
+
 static void init(void)
 {
-    json_set_alloc_funcs(tsr_alloc, tsr_free);
+    json_set_alloc_funcs(noting_alloc, tsr_free);
     json_object_seed(0); /* from the system: a fixed seed would let a file collide its keys */
 }
 
@@ -31,17 +44,87 @@ static tsr_json *wrap(json_t *v)
     return (tsr_json *)v;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool in_number(char c)
+{
+    return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+/* Whether the number at s, n characters long, is an integer that int64_t cannot hold. */
+static bool is_wide_integer(const char *s, size_t n)
+{
+    bool negative = n > 0 && s[0] == '-';
+    size_t digits = n - negative;
+    for (size_t i = negative; i < n; i++)
+        if (!is_digit(s[i]))
+            return false;
+    if (digits != 19)
+        return digits > 19;
+    return memcmp(s + negative, negative ? "9223372036854775808" : "9223372036854775807", 19) > 0;
+}
+
+/* Copy `text` to dst (room for 2 bytes more for each 20) with ".0" after every integer that is too
+ * wide, so that it is read as a double. Returns the new length. */
+static size_t widen_integers(char *dst, const char *text, size_t len)
+{
+    size_t at = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len;) {
+        size_t n = 1;
+        if (in_string)
+            n = text[i] == '\\' && i + 1 < len ? 2 : 1;
+        else
+            while (in_number(text[i]) && i + n < len && in_number(text[i + n]))
+                n++;
+        if (n == 1 && text[i] == '"')
+            in_string = !in_string;
+        memcpy(dst + at, text + i, n);
+        at += n;
+        if (!in_string && is_wide_integer(text + i, n)) {
+            memcpy(dst + at, ".0", 2);
+            at += 2;
+        }
+        i += n;
+    }
+    return at;
+}
+
+/* NULL with je filled on failure, memory_was_short telling which kind. */
+static json_t *load(const void *text, size_t len, json_error_t *je)
+{
+    memory_was_short = false;
+    json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, je);
+    if (v && memory_was_short) {
+        json_decref(v);
+        return NULL;
+    }
+    if (!v && json_error_code(je) == json_error_out_of_memory)
+        memory_was_short = true;
+    return v;
+}
+
 tsr_status tsr_json_parse(tsr_json **out, const void *text, size_t len, const char *name, tsr_error *err)
 {
     json_error_t je;
     pthread_once(&once, init);
     *out = NULL;
-    json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
-    if (!v) {
-        if (json_error_code(&je) == json_error_out_of_memory)
-            return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", name);
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: line %d, column %d: %s", name, je.line, je.column, je.text);
+    if (len == 0)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: is empty, not JSON", name);
+    json_t *v = load(text, len, &je);
+    if (!v && !memory_was_short && json_error_code(&je) == json_error_numeric_overflow) {
+        char *wide = noting_alloc(len + len / 10 + 2);
+        if (wide)
+            v = load(wide, widen_integers(wide, text, len), &je);
+        tsr_free(wide);
     }
+    if (!v && memory_was_short)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", name);
+    if (!v)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: line %d, column %d: %s", name, je.line, je.column, je.text);
     *out = wrap(v);
     return TSR_OK;
 }
@@ -168,6 +251,7 @@ tsr_json *tsr_json_new_double(double x)
     return isfinite(x) ? wrap(json_real(x)) : NULL;
 }
 
+/* These two allocate nothing. */
 tsr_json *tsr_json_new_bool(bool b) { return wrap(json_boolean(b)); }
 tsr_json *tsr_json_new_null(void) { return wrap(json_null()); }
 
@@ -184,7 +268,15 @@ bool tsr_json_append(tsr_json *array, tsr_json *v)
 tsr_status tsr_json_dump(char **out, const tsr_json *v, unsigned indent, tsr_error *err)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT(indent & 31u) : JSON_COMPACT);
+    pthread_once(&once, init);
+    memory_was_short = false;
     *out = json_dumps(in(v), flags);
+    if (*out && memory_was_short) {
+        tsr_free(*out);
+        *out = NULL;
+    }
+    if (!*out && !memory_was_short)
+        return tsr_fail(err, TSR_ERR_BUG, "JSON output: the value is missing or holds itself");
     if (!*out)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: JSON output");
     return TSR_OK;

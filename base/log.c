@@ -13,6 +13,10 @@ void tsr_log_write(const tsr_log *log, tsr_log_level level, const char *fmt, ...
     va_start(ap, fmt);
     int n = vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    if (n >= 0)
-        log->fn(log->user, level, line);
+    if (n < 0)
+        return;
+    for (char *c = line; *c; c++) /* file names may hold anything; the text stays one line */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    log->fn(log->user, level, line);
 }

@@ -73,6 +73,8 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
         return;
     }
     float *tile = scratch;
+    if (j->k == 0)
+        tsri_sgemm(true, false, n_in, n_out, 0, x, j->ldx, tile, 0, y, j->ldy);
     for (size_t k = 0; k < j->k; k += TILE_K) {
         size_t n_k = least(TILE_K, j->k - k);
         for (size_t r = 0; r < n_out; r++)

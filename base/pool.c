@@ -105,14 +105,16 @@ static unsigned cgroup_cpus(void)
 
 unsigned tsr_pool_cpus_allowed(void)
 {
-    unsigned n = 1;
+    long n;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
-        n = (unsigned)CPU_COUNT(&set);
+        n = CPU_COUNT(&set);
+    else
+        n = sysconf(_SC_NPROCESSORS_ONLN); /* more processors than a cpu_set_t holds */
     unsigned quota = cgroup_cpus();
-    if (quota && quota < n)
+    if (quota && (long)quota < n)
         n = quota;
-    return n ? n : 1;
+    return n > 0 ? (unsigned)n : 1;
 }
 
 static tsr_status start_workers(tsr_pool *p, unsigned n_threads, tsr_error *err)
@@ -137,8 +139,11 @@ static tsr_status start_workers(tsr_pool *p, unsigned n_threads, tsr_error *err)
 tsr_status tsr_pool_open(tsr_pool **out, unsigned n_threads, tsr_error *err)
 {
     *out = NULL;
-    if (n_threads == 0)
+    if (n_threads == 0) {
         n_threads = tsr_pool_cpus_allowed();
+        if (n_threads > TSR_POOL_MAX_THREADS)
+            n_threads = TSR_POOL_MAX_THREADS;
+    }
     if (n_threads > TSR_POOL_MAX_THREADS)
         return tsr_fail(err, TSR_ERR_LIMIT, "thread pool: %u threads asked for, at most %d", n_threads,
                         TSR_POOL_MAX_THREADS);

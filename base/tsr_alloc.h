@@ -35,7 +35,7 @@ size_t tsr_alloc_live(void);       /* blocks not yet freed */
 size_t tsr_alloc_live_bytes(void); /* and their bytes */
 size_t tsr_alloc_peak_bytes(void); /* the most bytes that were live at once */
 size_t tsr_alloc_count(void);      /* requests so far: constant over the token loop */
-void tsr_alloc_fail_at(size_t k);  /* the k-th request from now fails, and all after it; 0: none */
+void tsr_alloc_fail_at(size_t k);  /* the k-th request from now fails, and all after it; 0: none fails */
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,8 @@ const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512" */
 tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err);
 
 /* The level that kernels are chosen by from now on: the only mutable global of the library. Called
- * once before the first model opens (and by tests); not while work runs. */
+ * once before the first model opens (and by tests); not while work runs. A level that the machine
+ * lacks sets the highest that it has. */
 void tsr_cpu_set(tsr_cpu_level l);
 tsr_cpu_level tsr_cpu_get(void);
 

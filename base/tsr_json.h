@@ -17,8 +17,9 @@ extern "C" {
 
 typedef struct tsr_json tsr_json; /* one value, owned by its document or its parent */
 
-/* Parse one JSON text (UTF-8, one value, nesting at most 512, no duplicate keys). `name` is the
- * file or part named in errors, which also give line and column; TSR_ERR_MODEL when it is bad.
+/* Parse one JSON text (UTF-8, one value, nesting at most 2,048, no duplicate keys). Integers beyond
+ * int64_t (Python writes them) are read as doubles. `name` is the file or part named in errors, which
+ * also give line and column; TSR_ERR_MODEL when it is bad, TSR_ERR_NOMEM when memory is short.
  * The caller owns *out (tsr_json_free). */
 tsr_status tsr_json_parse(tsr_json **out, const void *text, size_t len, const char *name, tsr_error *err);
 tsr_status tsr_json_parse_file(tsr_json **out, const char *path, size_t max_bytes, tsr_error *err);

@@ -41,7 +41,7 @@ void tsr_softmax(float *x, size_t n);
 /* g := gelu_tanh(g) * u over n values; u NULL: g := gelu_tanh(g). */
 void tsr_gelu_mul(float *g, const float *u, size_t n);
 
-/* "openblas 0.3.21 (SkylakeX)" or "c: openblas ... failed its check". */
+/* "OpenBLAS 0.3.21 (SkylakeX)", "plain C", or "plain C: OpenBLAS ... failed its check". */
 const char *tsr_matmul_backend(void);
 
 #ifdef __cplusplus

@@ -51,7 +51,7 @@ void tsr_error_clear(tsr_error *err);
 tsr_status tsr_fail(tsr_error *err, tsr_status st, const char *fmt, ...) TSR_PRINTF(3, 4);
 tsr_status tsr_failv(tsr_error *err, tsr_status st, const char *fmt, va_list ap);
 
-/* The status that errno `e` stands for: ENOENT is NOINPUT, EACCES and EPERM are PERM, ENOMEM is
+/* The status that errno `e` stands for: ENOENT and ENOTDIR are NOINPUT, EACCES and EPERM are PERM, ENOMEM is
  * NOMEM, all else is IO. */
 tsr_status tsr_status_from_errno(int e);
 

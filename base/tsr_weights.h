@@ -18,7 +18,7 @@ extern "C" {
 
 typedef struct tsr_weights tsr_weights;
 
-/* Open PATH: a folder (model.safetensors, or model.safetensors.index.json with its shards) or one
+/* Open PATH: a folder (model.safetensors, else model.safetensors.index.json with its shards) or one
  * .safetensors file. Offsets, shapes and types are checked against the bytes there are; TSR_ERR_MODEL
  * names file, tensor and reason. On failure *out is NULL. */
 tsr_status tsr_weights_open(tsr_weights **out, const char *path, tsr_error *err);

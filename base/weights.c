@@ -144,10 +144,10 @@ static tsr_status open_folder(tsr_weights *w, const char *dir, tsr_error *err)
     tsr_status st;
     if (!single || !index)
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", dir);
+    else if (tsr_file_exists(single)) /* where both are there, transformers takes this one */
+        st = open_shard(w, single, err);
     else if (tsr_file_exists(index))
         st = open_sharded(w, dir, index, err);
-    else if (tsr_file_exists(single))
-        st = open_shard(w, single, err);
     else
         st = tsr_fail(err, TSR_ERR_NOINPUT, "%s: holds neither model.safetensors nor model.safetensors.index.json", dir);
     tsr_free(single);
