@@ -1,0 +1,165 @@
+/* kv_cache.c: see tsr_kv_cache.h for the layout and the rule by which sliding rows move. */
+#include "tsr_kv_cache.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "tsr_alloc.h"
+
+typedef struct kv_layer {
+    float *k, *v; /* [n_heads, capacity, dim]; NULL for a layer without its own */
+    size_t n_heads, dim, window, capacity;
+    size_t first; /* position of row 0 */
+} kv_layer;
+
+struct tsr_kv_cache {
+    size_t n_layers, n_tokens, n_bytes;
+    kv_layer *layers;
+};
+
+static tsr_status open_layer(kv_layer *l, const tsr_kv_layer_spec *spec, size_t ctx_tokens, size_t max_rows,
+                             size_t *n_bytes, tsr_error *err)
+{
+    size_t row, bytes;
+    tsr_status st;
+    if (spec->n_kv_heads == 0)
+        return TSR_OK;
+    l->n_heads = spec->n_kv_heads;
+    l->dim = spec->head_dim;
+    l->window = spec->window;
+    l->capacity = ctx_tokens;
+    /* window - 1 old rows and max_rows new ones; fewer where the whole context is smaller. */
+    if (l->window && max_rows < ctx_tokens && l->window - 1 < ctx_tokens - max_rows)
+        l->capacity = l->window - 1 + max_rows;
+    if (!tsr_mul_size(&row, l->n_heads, l->dim) || !tsr_mul_size(&row, row, sizeof(float)) ||
+        !tsr_mul_size(&bytes, row, 2) || !tsr_mul_size(&bytes, bytes, l->capacity) ||
+        !tsr_add_size(n_bytes, *n_bytes, bytes))
+        return tsr_fail(err, TSR_ERR_LIMIT, "key/value cache: %zu positions of %zu x %zu do not fit in memory",
+                        l->capacity, l->n_heads, l->dim);
+    /* Not calloc: rows are written before they are read, and only rows in use shall take memory. */
+    if ((st = tsr_alloc_array(&l->k, l->capacity, row, "key cache", err)) != TSR_OK)
+        return st;
+    return tsr_alloc_array(&l->v, l->capacity, row, "value cache", err);
+}
+
+tsr_status tsr_kv_cache_open(tsr_kv_cache **out, const tsr_kv_layer_spec *layers, size_t n_layers, size_t ctx_tokens,
+                             size_t max_rows, tsr_type type, tsr_error *err)
+{
+    tsr_status st = TSR_OK;
+    *out = NULL;
+    if (type != TSR_F32)
+        return tsr_fail(err, TSR_ERR_UNSUPPORTED, "key/value cache: type %s; only F32 is there",
+                        (unsigned)type < TSR_N_TYPES ? tsr_type_info(type)->name : "(unknown)");
+    tsr_kv_cache *kv = tsr_calloc(1, sizeof *kv);
+    if (!kv)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: key/value cache");
+    kv->layers = tsr_calloc(n_layers, sizeof *kv->layers);
+    if (!kv->layers)
+        st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: key/value cache of %zu layers", n_layers);
+    else
+        kv->n_layers = n_layers;
+    for (size_t i = 0; i < n_layers && st == TSR_OK; i++)
+        st = open_layer(&kv->layers[i], &layers[i], ctx_tokens, max_rows, &kv->n_bytes, err);
+    if (st != TSR_OK) {
+        tsr_kv_cache_close(kv);
+        return st;
+    }
+    *out = kv;
+    return TSR_OK;
+}
+
+void tsr_kv_cache_close(tsr_kv_cache *kv)
+{
+    if (!kv)
+        return;
+    for (size_t i = 0; i < kv->n_layers; i++) {
+        tsr_free(kv->layers[i].k);
+        tsr_free(kv->layers[i].v);
+    }
+    tsr_free(kv->layers);
+    tsr_free(kv);
+}
+
+size_t tsr_kv_tokens(const tsr_kv_cache *kv)
+{
+    return kv->n_tokens;
+}
+
+size_t tsr_kv_bytes(const tsr_kv_cache *kv)
+{
+    return kv->n_bytes;
+}
+
+static void move_to_front(kv_layer *l, size_t n_tokens)
+{
+    size_t keep = l->window - 1;
+    if (keep > n_tokens - l->first)
+        keep = n_tokens - l->first;
+    size_t from = n_tokens - keep - l->first;
+    for (size_t j = 0; j < l->n_heads && keep; j++) {
+        float *k = l->k + j * l->capacity * l->dim, *v = l->v + j * l->capacity * l->dim;
+        memmove(k, k + from * l->dim, keep * l->dim * sizeof *k);
+        memmove(v, v + from * l->dim, keep * l->dim * sizeof *v);
+    }
+    l->first += from;
+}
+
+void tsr_kv_reserve(tsr_kv_cache *kv, size_t n)
+{
+    for (size_t i = 0; i < kv->n_layers; i++) {
+        kv_layer *l = &kv->layers[i];
+        if (!l->k)
+            continue;
+        if (l->window && n > l->capacity - (kv->n_tokens - l->first))
+            move_to_front(l, kv->n_tokens);
+        assert(n <= l->capacity - (kv->n_tokens - l->first));
+    }
+}
+
+void tsr_kv_write(tsr_kv_cache *kv, size_t layer, size_t pos, const float *k, const float *v)
+{
+    kv_layer *l = &kv->layers[layer];
+    size_t row = pos - l->first;
+    assert(row < l->capacity);
+    for (size_t j = 0; j < l->n_heads; j++) {
+        size_t at = (j * l->capacity + row) * l->dim;
+        memcpy(l->k + at, k + j * l->dim, l->dim * sizeof *k);
+        memcpy(l->v + at, v + j * l->dim, l->dim * sizeof *v);
+    }
+}
+
+void tsr_kv_commit(tsr_kv_cache *kv, size_t n)
+{
+    kv->n_tokens += n;
+}
+
+tsr_kv_rows tsr_kv_layer_rows(const tsr_kv_cache *kv, size_t layer)
+{
+    const kv_layer *l = &kv->layers[layer];
+    return (tsr_kv_rows){.k = l->k, .v = l->v, .head_stride = l->capacity * l->dim, .first = l->first};
+}
+
+void tsr_kv_reset(tsr_kv_cache *kv)
+{
+    kv->n_tokens = 0;
+    for (size_t i = 0; i < kv->n_layers; i++)
+        kv->layers[i].first = 0;
+}
+
+bool tsr_kv_truncate(tsr_kv_cache *kv, size_t n)
+{
+    if (n > kv->n_tokens)
+        return false;
+    if (n == 0) {
+        tsr_kv_reset(kv);
+        return true;
+    }
+    for (size_t i = 0; i < kv->n_layers; i++) {
+        const kv_layer *l = &kv->layers[i];
+        size_t oldest = l->window && n + 1 > l->window ? n + 1 - l->window : 0;
+        if (l->k && l->first > oldest)
+            return false;
+    }
+    kv->n_tokens = n;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* tsr_kv_cache.h: the keys and values of every layer that computes its own.
+ *
+ * A layer's rows lie contiguous per KV head, oldest first: [n_kv_heads, capacity, head_dim]. Full
+ * layers have a row for every position of the context. Sliding layers have window + max_rows - 1:
+ * when their rows run out, the newest window - 1 move to the front, so that every query of the next
+ * max_rows still finds its window and products see one plain block of memory.
+ *
+ * One thread at a time; tsr_kv_write may run in parallel for different rows. */
+#ifndef TSR_KV_CACHE_H
+#define TSR_KV_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tsr_tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tsr_kv_cache tsr_kv_cache;
+
+typedef struct tsr_kv_layer_spec {
+    size_t n_kv_heads, head_dim; /* 0 heads: this layer has no K and V of its own */
+    size_t window;               /* 0: full */
+} tsr_kv_layer_spec;
+
+/* Rows of one layer. Position p of head j is k + j * head_stride + (p - first) * head_dim. */
+typedef struct tsr_kv_rows {
+    const float *k, *v;
+    size_t head_stride; /* in floats */
+    size_t first;       /* oldest position held */
+} tsr_kv_rows;
+
+/* max_rows: the most positions that one tsr_kv_reserve asks for. type: TSR_F32 (others are
+ * TSR_ERR_UNSUPPORTED). Memory of the rows is first touched when they are written. */
+tsr_status tsr_kv_cache_open(tsr_kv_cache **out, const tsr_kv_layer_spec *layers, size_t n_layers, size_t ctx_tokens,
+                             size_t max_rows, tsr_type type, tsr_error *err);
+void tsr_kv_cache_close(tsr_kv_cache *kv); /* NULL is fine */
+
+size_t tsr_kv_tokens(const tsr_kv_cache *kv); /* committed positions */
+size_t tsr_kv_bytes(const tsr_kv_cache *kv);
+
+/* Make room for n more positions in all layers. n <= max_rows and tokens + n <= ctx_tokens are the
+ * caller's promise. */
+void tsr_kv_reserve(tsr_kv_cache *kv, size_t n);
+/* Position pos (tokens <= pos < tokens + reserved): k, v: [n_kv_heads, head_dim] of the layer. */
+void tsr_kv_write(tsr_kv_cache *kv, size_t layer, size_t pos, const float *k, const float *v);
+/* Keep the n positions just written. Without it, the next reserve starts over at the same place. */
+void tsr_kv_commit(tsr_kv_cache *kv, size_t n);
+
+tsr_kv_rows tsr_kv_layer_rows(const tsr_kv_cache *kv, size_t layer);
+
+void tsr_kv_reset(tsr_kv_cache *kv);
+/* Keep the first n positions. False, and nothing changed, when a sliding layer has lost rows that a
+ * query at position n could see, or n is more than there are. */
+bool tsr_kv_truncate(tsr_kv_cache *kv, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
