@@ -1,1 +1,3 @@
-# list(APPEND TSR_LLM_SOURCES tokenizer.c ...)
+list(APPEND TSR_LLM_SOURCES
+  utf8.c utf8_case.c
+  tokenizer.c tokenizer_load.c tokenizer_json.c tokenizer_decode.c)
