@@ -1,10 +1,10 @@
 /* resize.c: antialiased bicubic resize of 8-bit RGB in integer arithmetic, so that the result equals
  * the reference's bit for bit.
  *
- * Two passes, horizontal first, each rounded to 8 bits. A pass is a table of windows: for every
- * output position the first source position, the number of taps and the taps themselves, computed
- * in double precision, normalised to sum 1 and rounded to COEFF_BITS fraction bits. Only the source
- * rows that the vertical pass reads go through the horizontal one. Reference: MODEL.md, "Resizing". */
+ * Two passes, each rounded to 8 bits. A pass is a table of windows: for every output position the
+ * first source position, the number of taps and the taps themselves, computed in double precision,
+ * normalised to sum 1 and rounded to COEFF_BITS fraction bits. Reference: Pillow 13 (its older
+ * releases always run the horizontal pass first); MODEL.md, "Resizing". */
 #include "tsr_image.h"
 
 #include <math.h>
@@ -193,39 +193,61 @@ static tsr_status copy(tsr_image *dst, const tsr_image *src, tsr_error *err)
     return st;
 }
 
+/* Which pass runs first decides the rounding in between, so the reference's rule is part of the
+ * result: vertical first where the height shrinks by more than twice what the width shrinks by. */
+static bool vertical_first(const tsr_image *src, size_t width, size_t height)
+{
+    if (height >= src->height)
+        return false;
+    return width >= src->width || src->width - width < (src->height - height + 1) / 2;
+}
+
+static tsr_status resize_down_across(tsr_image *dst, const tsr_image *src, size_t width, const plan *down,
+                                     tsr_error *err)
+{
+    tsr_image mid = {0, 0, NULL};
+    tsr_status st = pass_vertical(&mid, src, 0, down, err);
+    if (st == TSR_OK)
+        st = pass_horizontal(dst, &mid, width, 0, mid.height, err);
+    tsr_image_deinit(&mid);
+    return st;
+}
+
+/* Only the rows that the vertical pass reads go through the horizontal one. */
+static tsr_status resize_across_down(tsr_image *dst, const tsr_image *src, size_t width, const plan *down,
+                                     tsr_error *err)
+{
+    const window *last = &down->windows[down->n_out - 1];
+    size_t first = down->windows[0].first;
+    tsr_image mid = {0, 0, NULL};
+    tsr_status st = pass_horizontal(&mid, src, width, first, last->first + last->n, err);
+    if (st == TSR_OK)
+        st = pass_vertical(dst, &mid, first, down, err);
+    tsr_image_deinit(&mid);
+    return st;
+}
+
 tsr_status tsr_image_resize(tsr_image *dst, const tsr_image *src, size_t width, size_t height, tsr_error *err)
 {
-    tsr_image across = {0, 0, NULL};
-    plan down = {0, 0, NULL, NULL};
-    size_t first = 0, end = src->height;
-    tsr_status st = TSR_OK;
-
+    plan down;
     memset(dst, 0, sizeof *dst);
     if (width == 0 || height == 0 || src->width == 0 || src->height == 0)
         return tsr_fail(err, TSR_ERR_USAGE, "resize: %zux%zu to %zux%zu has a side of 0", src->width, src->height,
                         width, height);
     if (width == src->width && height == src->height)
         return copy(dst, src, err);
-    if (height != src->height) {
-        if ((st = plan_init(&down, src->height, height, err)) != TSR_OK)
-            goto done;
-        first = down.windows[0].first;
-        end = down.windows[height - 1].first + down.windows[height - 1].n;
-    }
-    if (width != src->width)
-        st = pass_horizontal(&across, src, width, first, end, err);
+    if (height == src->height)
+        return pass_horizontal(dst, src, width, 0, height, err);
+
+    tsr_status st = plan_init(&down, src->height, height, err);
     if (st != TSR_OK)
-        goto done;
-    if (height == src->height) {
-        *dst = across;
-        memset(&across, 0, sizeof across); /* handed over */
-    } else if (across.rgb) {
-        st = pass_vertical(dst, &across, first, &down, err);
-    } else {
+        return st;
+    if (width == src->width)
         st = pass_vertical(dst, src, 0, &down, err);
-    }
-done:
-    tsr_image_deinit(&across);
+    else if (vertical_first(src, width, height))
+        st = resize_down_across(dst, src, width, &down, err);
+    else
+        st = resize_across_down(dst, src, width, &down, err);
     plan_deinit(&down);
     return st;
 }
