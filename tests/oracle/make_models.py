@@ -4,7 +4,8 @@ usage: make_models.py OUT_DIR [--variant e2b,e4b,31b,26b,12b,text] [--dtype f32|
 
 OUT_DIR/VARIANT is the F32 model, OUT_DIR/VARIANT-bf16 the BF16 one. Every weight is a fixed function of (tensor
 name, element index): hash_values() here and hash_model.c give the same bits. What differs between tensors (offset,
-scale, shape, file) stands in manifests/VARIANT.json, which --manifests writes anew; the C helper reads it.
+scale, shape, file) stands in manifests/VARIANT.json; --manifests writes it and configs/VARIANT/ anew, which the C
+helper reads.
 """
 
 import argparse
@@ -13,8 +14,12 @@ import math
 import os
 import shutil
 import struct
+import tempfile
+import zlib
 
 import numpy as np
+
+import recipes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 N_ENTRIES = 1298  # of tokenizer/tokenizer.json
@@ -154,7 +159,7 @@ def vision_tensors(out, v, h_text):
             out.norm(q + name, h)
         for name in ("q_proj", "k_proj", "v_proj"):
             out.maybe_clipped(clip, q + "self_attn." + name, n_heads * d, h)
-        out.maybe_clipped(clip, q + "self_attn.o_proj", h, n_heads * d, 0.75)
+        out.maybe_clipped(clip, q + "self_attn.o_proj", h, n_heads * d, 0.75, 0.75)
         out.norm(q + "self_attn.q_norm", d)
         out.norm(q + "self_attn.k_norm", d)
         out.maybe_clipped(clip, q + "mlp.gate_proj", v["intermediate_size"], h)
@@ -187,14 +192,14 @@ def audio_tensors(out, a, h_text):
             out.norm(q + name, h)
         for name in ("q_proj", "k_proj", "v_proj"):
             out.maybe_clipped(clip, q + "self_attn." + name, h, h)
-        out.maybe_clipped(clip, q + "self_attn.post", h, h, 1.0)
+        out.maybe_clipped(clip, q + "self_attn.post", h, h, 1.5, 1.0)
         out.linear(q + "self_attn.relative_k_proj.weight", h, h)
         out.add(q + "self_attn.per_dim_scale", [h // a["num_attention_heads"]], 0.5, 1.0)
         out.norm(q + "lconv1d.pre_layer_norm", h)
         out.norm(q + "lconv1d.conv_norm", h)
         out.maybe_clipped(clip, q + "lconv1d.linear_start", 2 * h, h)
         out.add(q + "lconv1d.depthwise_conv1d.weight", [h, 1, a["conv_kernel_size"]], 0.1, 0.6)
-        out.maybe_clipped(clip, q + "lconv1d.linear_end", h, h, 1.25)
+        out.maybe_clipped(clip, q + "lconv1d.linear_end", h, h, 1.25, 0.75)
     out.linear(p + "output_proj.weight", a["output_proj_dims"], h)
     out.add(p + "output_proj.bias", [a["output_proj_dims"]], 0.1, 0.5)
     out.linear("model.embed_audio.embedding_projection.weight", h_text, a["output_proj_dims"])
@@ -444,13 +449,18 @@ def write_safetensors(path, tensors, dtype):
     return at
 
 
-def write_model(out, name, dtype):
-    variant, man = VARIANTS[name], json.load(open(os.path.join(HERE, "manifests", name + ".json")))
+def write_configs(out, files):
     os.makedirs(out, exist_ok=True)
-    for file, doc in configs(name, variant, dtype).items():
+    for file, doc in files.items():
         with open(os.path.join(out, file), "w") as f:
             json.dump(doc, f, indent=2, sort_keys=True)
             f.write("\n")
+
+
+def write_model(out, name, dtype):
+    variant, man = VARIANTS[name], json.load(open(os.path.join(HERE, "manifests", name + ".json")))
+    os.makedirs(out, exist_ok=True)
+    write_configs(out, configs(name, variant, dtype))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(os.path.join(HERE, "tokenizer", file), os.path.join(out, file))
     total = 0
@@ -464,6 +474,23 @@ def write_model(out, name, dtype):
     return total
 
 
+def checksums():
+    """CRC-32 of every file of every model, and of one picture and one sound: what the C helpers must make."""
+    sums = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        for name in VARIANTS:
+            for suffix, dtype in (("", "f32"), ("-bf16", "bf16")):
+                folder = os.path.join(tmp, name + suffix)
+                write_model(folder, name, dtype)
+                for file in sorted(os.listdir(folder)):
+                    with open(os.path.join(folder, file), "rb") as f:
+                        sums[f"{name}{suffix}/{file}"] = f"{zlib.crc32(f.read()):08x}"
+    sums["picture 150x90 seed 3 noise 16"] = f"{zlib.crc32(recipes.picture(150, 90, 3, 16).tobytes()):08x}"
+    for seed in (1, 5):
+        sums[f"sound 20000 seed {seed}"] = f"{zlib.crc32(recipes.sound(20000, seed).astype('<i2').tobytes()):08x}"
+    return sums
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("out")
@@ -475,10 +502,15 @@ def main():
         if args.manifests:
             os.makedirs(os.path.join(HERE, "manifests"), exist_ok=True)
             save_manifest(manifest(name, VARIANTS[name]), os.path.join(HERE, "manifests", name + ".json"))
+            write_configs(os.path.join(HERE, "configs", name), configs(name, VARIANTS[name], "f32"))
         for dtype in ("f32", "bf16"):
             if args.dtype in (dtype, "both"):
                 folder = os.path.join(args.out, name + ("-bf16" if dtype == "bf16" else ""))
                 print(folder, write_model(folder, name, dtype), "bytes")
+    if args.manifests:
+        with open(os.path.join(HERE, "checksums.json"), "w") as f:
+            json.dump(checksums(), f, indent=1)
+            f.write("\n")
 
 
 if __name__ == "__main__":
