@@ -1,0 +1,31 @@
+/* config_internal.h: reading single values of a configuration object. A missing value or an explicit
+ * null gives the fallback; a value of the wrong kind or out of range is a TSR_ERR_MODEL that names
+ * `part` and key. `cfg` may be NULL. */
+#ifndef TSRI_ENC_CONFIG_INTERNAL_H
+#define TSRI_ENC_CONFIG_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tsr_json.h"
+#include "tsr_status.h"
+
+tsr_status tsri_enc_config_size(const tsr_json *cfg, const char *part, const char *key, size_t fallback, size_t min,
+                            size_t max, size_t *out, tsr_error *err);
+/* Finite numbers only. */
+tsr_status tsri_enc_config_double(const tsr_json *cfg, const char *part, const char *key, double fallback, double *out,
+                              tsr_error *err);
+tsr_status tsri_enc_config_bool(const tsr_json *cfg, const char *part, const char *key, bool fallback, bool *out,
+                            tsr_error *err);
+
+/* A norm's epsilon: 0 < eps < 1. */
+tsr_status tsri_enc_config_eps(const tsr_json *cfg, const char *part, float *out, tsr_error *err);
+
+/* TSR_ERR_UNSUPPORTED unless the string is missing or one of a and b (b may be NULL). */
+tsr_status tsri_enc_config_require(const tsr_json *cfg, const char *part, const char *key, const char *a, const char *b,
+                               tsr_error *err);
+
+/* A property that the tensors decide: where the configuration states it, it has to agree. */
+tsr_status tsri_enc_config_agree(const tsr_json *cfg, const char *part, const char *key, bool in_tensors, tsr_error *err);
+
+#endif

@@ -1,0 +1,178 @@
+/* layer.c: linear layers with clip limits, norms over rows, scratch. */
+#include "layer_internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "tsr_alloc.h"
+#include "tsr_matmul.h"
+
+enum { ROWS_PER_ITEM = 16, SCRATCH_ALIGN = 16 /* floats: every buffer starts on a cache line */ };
+
+tsr_status tsri_enc_linear_set_limits(tsri_enc_linear *lin, const char *prefix, const char *name, tsr_error *err)
+{
+    float *to[4] = {&lin->in_min, &lin->in_max, &lin->out_min, &lin->out_max};
+    for (size_t i = 0; i < 4; i++) {
+        tsr_view_decode(&lin->limit_views[i], 0, 0, 1, to[i]);
+        if (isnan(*to[i]))
+            return tsr_fail(err, TSR_ERR_MODEL, "%s%s: a clip limit is not a number", prefix, name);
+    }
+    lin->clipped = true;
+    return TSR_OK;
+}
+
+typedef struct clamp_job {
+    const float *x;
+    size_t ldx, cols;
+    float *y;
+    size_t ldy;
+    float min, max;
+} clamp_job;
+
+static void clamp_rows(void *ctx, size_t first, size_t n)
+{
+    const clamp_job *j = ctx;
+    for (size_t r = first; r < first + n; r++) {
+        const float *x = j->x + r * j->ldx;
+        float *y = j->y + r * j->ldy;
+        for (size_t c = 0; c < j->cols; c++)
+            y[c] = tsri_enc_clamp(x[c], j->min, j->max);
+    }
+}
+
+void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, size_t n, float *y,
+                         size_t ldy, float *tmp)
+{
+    size_t rows = tsr_view_rows(&lin->w), cols = tsr_view_cols(&lin->w);
+    if (!lin->clipped) {
+        tsr_matmul(pool, &lin->w, x, ldx, n, y, ldy);
+        return;
+    }
+    clamp_job in = {x, ldx, cols, tmp, cols, lin->in_min, lin->in_max};
+    tsri_enc_rows(pool, n, clamp_rows, &in);
+    tsr_matmul(pool, &lin->w, tmp, cols, n, y, ldy);
+    clamp_job out = {y, ldy, rows, y, ldy, lin->out_min, lin->out_max};
+    tsri_enc_rows(pool, n, clamp_rows, &out);
+}
+
+typedef struct rows_job {
+    tsri_enc_rows_fn fn;
+    void *ctx;
+    size_t n_rows;
+} rows_job;
+
+static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const rows_job *j = ctx;
+    size_t first = item * ROWS_PER_ITEM, left = j->n_rows - first;
+    (void)worker;
+    (void)scratch;
+    j->fn(j->ctx, first, left < ROWS_PER_ITEM ? left : ROWS_PER_ITEM);
+}
+
+void tsri_enc_rows(tsr_pool *pool, size_t n_rows, tsri_enc_rows_fn fn, void *ctx)
+{
+    rows_job j = {fn, ctx, n_rows};
+    tsr_pool_run(pool, (n_rows + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, rows_item, &j);
+}
+
+typedef struct rms_job {
+    const tsri_enc_norm *norm;
+    const float *x;
+    float *y;
+    float *h; /* NULL: y alone */
+    float scale;
+} rms_job;
+
+static void rms_rows(void *ctx, size_t first, size_t n)
+{
+    const rms_job *j = ctx;
+    size_t dim = j->norm->dim;
+    float clip = j->norm->clip;
+    for (size_t r = first; r < first + n; r++) {
+        const float *x = j->x + r * dim;
+        float *y = j->y + r * dim;
+        if (clip < INFINITY) {
+            for (size_t c = 0; c < dim; c++)
+                y[c] = tsri_enc_clamp(x[c], -clip, clip);
+            x = y;
+        }
+        tsr_rms_norm(y, x, j->norm->weight, dim, j->norm->eps);
+        if (j->h)
+            for (size_t c = 0; c < dim; c++)
+                j->h[r * dim + c] += j->scale * y[c];
+    }
+}
+
+void tsri_enc_rms(tsr_pool *pool, const tsri_enc_norm *norm, const float *x, size_t n, float *y)
+{
+    rms_job j = {norm, x, y, NULL, 1.0f};
+    tsri_enc_rows(pool, n, rms_rows, &j);
+}
+
+void tsri_enc_rms_add(tsr_pool *pool, const tsri_enc_norm *norm, float *x, size_t n, float scale, float *h)
+{
+    rms_job j = {norm, x, x, h, scale};
+    tsri_enc_rows(pool, n, rms_rows, &j);
+}
+
+void tsri_enc_layer_norm_row(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
+{
+    double sum = 0.0, sq = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)x[i] - mean;
+        sq += d * d;
+    }
+    double inv = 1.0 / sqrt(sq / (double)n + (double)eps);
+    for (size_t i = 0; i < n; i++) {
+        double v = ((double)x[i] - mean) * inv * (double)w[i];
+        y[i] = (float)(b ? v + (double)b[i] : v);
+    }
+}
+
+tsr_status tsri_enc_scratch_plan(size_t *total, size_t rows, size_t cols, const char *what, tsr_error *err)
+{
+    size_t n;
+    if (!tsr_mul_size(&n, rows, cols) || !tsr_add_size(&n, n, SCRATCH_ALIGN - 1) ||
+        !tsr_add_size(total, *total, n / SCRATCH_ALIGN * SCRATCH_ALIGN))
+        return tsr_fail(err, TSR_ERR_LIMIT, "%s: %zu x %zu values of scratch are too many", what, rows, cols);
+    return TSR_OK;
+}
+
+tsr_status tsri_enc_scratch_reserve(tsri_enc_scratch *s, size_t total, const char *what, tsr_error *err)
+{
+    s->used = 0;
+    if (total <= s->cap)
+        return TSR_OK;
+    tsri_enc_scratch_deinit(s);
+    tsr_status st = tsr_alloc_array(&s->data, total, sizeof *s->data, what, err);
+    if (st == TSR_OK)
+        s->cap = total;
+    return st;
+}
+
+float *tsri_enc_scratch_take(tsri_enc_scratch *s, size_t rows, size_t cols)
+{
+    size_t n = (rows * cols + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+    float *p = s->data + s->used;
+    assert(n <= s->cap - s->used);
+    s->used += n;
+    return p;
+}
+
+void tsri_enc_scratch_deinit(tsri_enc_scratch *s)
+{
+    tsr_free(s->data);
+    *s = (tsri_enc_scratch){0};
+}
+
+void tsri_enc_tap_show(const tsri_enc_tap *tap, const char *rung, size_t index, const float *data, size_t rows,
+                       size_t cols)
+{
+    if (tap->fn)
+        tap->fn(tap->user, rung, index, data, rows, cols);
+}

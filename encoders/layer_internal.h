@@ -1,0 +1,95 @@
+/* layer_internal.h: what the towers share: linear layers with their clip limits, norms over rows,
+ * scratch that only grows, and the tap through which tests see every rung. */
+#ifndef TSRI_ENC_LAYER_INTERNAL_H
+#define TSRI_ENC_LAYER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tsr_pool.h"
+#include "tsr_tensor.h"
+#include "tsr_weights.h"
+
+/* ---- linear layers ---- */
+
+/* y = clamp(W · clamp(x)). The clamps are there only when `clipped`. */
+typedef struct tsri_enc_linear {
+    tsr_view w;            /* [rows, cols] */
+    tsr_view limit_views[4]; /* scalars: input_min, input_max, output_min, output_max */
+    bool clipped;
+    float in_min, in_max, out_min, out_max;
+} tsri_enc_linear;
+
+/* Rows of a tsr_weight_spec table. `name` is a string literal. */
+#define TSRI_ENC_LINEAR(name, lin, out, in) {name ".linear.weight", &(lin).w, NULL, 2, {out, in}, false}
+#define TSRI_ENC_LIMITS(name, lin)                                       \
+    {name ".input_min", &(lin).limit_views[0], NULL, 0, {0}, false},      \
+        {name ".input_max", &(lin).limit_views[1], NULL, 0, {0}, false},  \
+        {name ".output_min", &(lin).limit_views[2], NULL, 0, {0}, false}, \
+        {name ".output_max", &(lin).limit_views[3], NULL, 0, {0}, false}
+#define TSRI_ENC_VECTOR(name, ptr, n) {name, NULL, &(ptr), 1, {n}, false}
+#define TSRI_ENC_MATRIX(name, view, out, in) {name, &(view), NULL, 2, {out, in}, false}
+
+/* Decode the limits that were taken with TSRI_ENC_LIMITS. TSR_ERR_MODEL when one is NaN. */
+tsr_status tsri_enc_linear_set_limits(tsri_enc_linear *lin, const char *prefix, const char *name, tsr_error *err);
+
+/* x: [n, cols], row stride ldx; y: [n, rows], row stride ldy. tmp: [n, cols], for the clamped input;
+ * may be x itself (with ldx == cols), which is then overwritten. */
+void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, size_t n, float *y,
+                         size_t ldy, float *tmp);
+
+/* ---- rows ---- */
+
+/* Calls fn for runs of rows [first, first + n) that cover n_rows; runs depend on n_rows alone. */
+typedef void (*tsri_enc_rows_fn)(void *ctx, size_t first, size_t n);
+void tsri_enc_rows(tsr_pool *pool, size_t n_rows, tsri_enc_rows_fn fn, void *ctx);
+
+typedef struct tsri_enc_norm {
+    const float *weight; /* [dim], or NULL */
+    size_t dim;
+    float eps;
+    float clip; /* inputs are clamped to ±clip first; infinity: not at all */
+} tsri_enc_norm;
+
+/* y = rms(clamp(x)); y may be x. Both [n, dim] without gaps. */
+void tsri_enc_rms(tsr_pool *pool, const tsri_enc_norm *norm, const float *x, size_t n, float *y);
+
+/* h += scale * rms(clamp(x)); x is overwritten. */
+void tsri_enc_rms_add(tsr_pool *pool, const tsri_enc_norm *norm, float *x, size_t n, float scale, float *h);
+
+/* One row y = (x - mean) / sqrt(var + eps) * w + b; b may be NULL, y may be x. Sums are f64. */
+void tsri_enc_layer_norm_row(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+
+/* As torch.clamp: NaN stays, and max wins where min > max. */
+static inline float tsri_enc_clamp(float x, float min, float max)
+{
+    if (x < min)
+        x = min;
+    return x > max ? max : x;
+}
+
+/* ---- scratch ---- */
+
+typedef struct tsri_enc_scratch {
+    float *data;
+    size_t cap, used; /* floats */
+} tsri_enc_scratch;
+
+/* Sizes are planned first, in the same order as they are taken, then reserved at once. */
+tsr_status tsri_enc_scratch_plan(size_t *total, size_t rows, size_t cols, const char *what, tsr_error *err);
+tsr_status tsri_enc_scratch_reserve(tsri_enc_scratch *s, size_t total, const char *what, tsr_error *err);
+float *tsri_enc_scratch_take(tsri_enc_scratch *s, size_t rows, size_t cols);
+void tsri_enc_scratch_deinit(tsri_enc_scratch *s);
+
+/* ---- the tap ---- */
+
+/* Called on the caller's thread with each rung's values; `index` counts layers. */
+typedef struct tsri_enc_tap {
+    void (*fn)(void *user, const char *rung, size_t index, const float *data, size_t rows, size_t cols);
+    void *user;
+} tsri_enc_tap;
+
+void tsri_enc_tap_show(const tsri_enc_tap *tap, const char *rung, size_t index, const float *data, size_t rows,
+                       size_t cols);
+
+#endif
