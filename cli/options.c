@@ -310,7 +310,7 @@ static int apply_general(options *o, int id, const char *v)
     case OPT_PRESENCE: ok = parse_real(v, -100, 100, &rq->presence_penalty); break;
     case OPT_FREQUENCY: ok = parse_real(v, -100, 100, &rq->frequency_penalty); break;
     case OPT_SEED:
-        ok = parse_count(v, 0, SIZE_MAX, &n);
+        ok = parse_count(v, 0, INT64_MAX, &n);
         rq->seed = n;
         rq->seed_set = 1;
         break;

@@ -1,0 +1,75 @@
+/* media_part.h: the media of a request, from named files to rows of soft tokens.
+ *
+ * Three steps, each for all parts before the next begins: plan (what is it, how many soft tokens will
+ * it be; films and sound are not decoded yet), load (pixels and features in memory), encode (rows).
+ * A request part gives one media part, but a PDF gives one per page, and a film with its sound two. */
+#ifndef TSR_MEDIA_PART_H
+#define TSR_MEDIA_PART_H
+
+#include "model_internal.h"
+#include "tsr_image.h"
+#include "tsr_source.h"
+#include "tsr_video.h"
+
+typedef enum tsri_media_kind { TSRI_IMAGE, TSRI_PAGE, TSRI_VIDEO, TSRI_AUDIO } tsri_media_kind;
+
+const char *tsri_media_kind_name(tsri_media_kind k); /* "image", "page", "video", "audio" */
+
+typedef struct tsri_media {
+    tsri_media_kind kind;
+    size_t part;     /* its index in the request */
+    size_t page;     /* 1-based; pages only */
+    size_t source_width, source_height; /* upright, square pixels */
+    size_t width, height;               /* after the resize */
+    size_t tokens_each;                 /* soft tokens of one picture */
+    tsr_image *pictures;                /* [n_pictures], fitted; films have one per frame */
+    size_t n_pictures;
+    double *times;              /* films: seconds of each frame, [n_pictures] */
+    double seconds, begin, end; /* sound and films: whole length (0: unknown) and the part that is covered */
+    float *features;            /* sound: [n_features, feature_width] */
+    size_t n_features, feature_width;
+    size_t n_tokens; /* in all; for sound an estimate until it is loaded */
+    float *rows;     /* [n_tokens, hidden] once encoded */
+    tsr_video_plan *plan; /* films, until they are loaded */
+} tsri_media;
+
+/* The bytes behind a request part; kept open from plan to load. */
+typedef struct tsri_input {
+    tsr_source *source;
+    const char *name;
+} tsri_input;
+
+typedef struct tsri_media_list {
+    tessera_model *model;
+    const tessera_request *rq;
+    tsri_input *inputs; /* [rq->n_parts] */
+    tsri_media *at;
+    size_t n, cap;
+    tessera_event_fn fn; /* progress; NULL: none */
+    void *user;
+    tsr_json *notes; /* borrowed */
+} tsri_media_list;
+
+/* Open every file, find its kind, plan its soft tokens. */
+tsr_status tsri_media_plan(tsri_media_list *l, tsr_error *err);
+/* Decode what is not decoded yet. n_tokens is exact afterwards. */
+tsr_status tsri_media_load(tsri_media_list *l, tsr_error *err);
+/* Fill in rows. */
+tsr_status tsri_media_encode(tsri_media_list *l, tsr_error *err);
+void tsri_media_deinit(tsri_media_list *l); /* zeroed is fine */
+
+/* One object about a part, for the result. */
+tsr_json *tsri_media_json(const tsri_media_list *l, const tsri_media *m);
+
+/* Steps that stand in files of their own. */
+tsri_media *tsri_media_add(tsri_media_list *l, tsri_media_kind kind, size_t part, tsr_error *err);
+tsr_status tsri_media_report(const tsri_media_list *l, const char *stage, size_t done, size_t total, tsr_error *err);
+tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget, tsr_error *err);
+tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
+                               tsr_error *err);
+
+/* The request's value, or the default where it is 0. */
+double tsri_or(double value, double otherwise);
+size_t tsri_or_size(size_t value, size_t otherwise);
+
+#endif
