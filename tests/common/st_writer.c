@@ -21,7 +21,7 @@ static void append(buffer *b, const void *p, size_t n)
 {
     if (n > b->cap - b->len) {
         b->cap = 2 * (b->len + n) + 64;
-        b->at = test_realloc(b->at, b->cap);
+        b->at = must_realloc(b->at, b->cap);
     }
     if (n)
         memcpy(b->at + b->len, p, n);
@@ -42,7 +42,7 @@ static void append_number(buffer *b, size_t n)
 
 st_writer *st_new(void)
 {
-    st_writer *w = test_realloc(NULL, sizeof *w);
+    st_writer *w = must_realloc(NULL, sizeof *w);
     memset(w, 0, sizeof *w);
     append_text(&w->header, "{");
     return w;
@@ -89,7 +89,7 @@ void st_add_f32(st_writer *w, const char *name, tsr_type type, unsigned n_dims, 
         st_add(w, name, type, n_dims, shape, values);
         return;
     }
-    uint16_t *half = test_realloc(NULL, n * sizeof *half);
+    uint16_t *half = must_realloc(NULL, n * sizeof *half);
     for (size_t i = 0; i < n; i++)
         half[i] = type == TSR_BF16 ? tsr_f32_to_bf16(values[i]) : tsr_f32_to_f16(values[i]);
     st_add(w, name, type, n_dims, shape, half);
@@ -99,7 +99,7 @@ void st_add_f32(st_writer *w, const char *name, tsr_type type, unsigned n_dims, 
 unsigned char *st_raw(const char *header, size_t header_len, const void *data, size_t data_len, size_t *len)
 {
     *len = 8 + header_len + data_len;
-    unsigned char *f = test_realloc(NULL, *len);
+    unsigned char *f = must_realloc(NULL, *len);
     for (int i = 0; i < 8; i++)
         f[i] = (unsigned char)((uint64_t)header_len >> 8 * i);
     if (header_len)

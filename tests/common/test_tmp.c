@@ -18,7 +18,7 @@ static void must(int ok, const char *what, const char *path)
     }
 }
 
-void *test_realloc(void *p, size_t n)
+void *must_realloc(void *p, size_t n)
 {
     void *q = realloc(p, n ? n : 1);
     must(q != NULL, "allocate for", "a test");
@@ -29,7 +29,7 @@ char *test_tmp_make(void)
 {
     const char *base = getenv("TMPDIR");
     size_t cap = strlen(base ? base : "/tmp") + 32;
-    char *dir = test_realloc(NULL, cap);
+    char *dir = must_realloc(NULL, cap);
     snprintf(dir, cap, "%s/tessera-test-XXXXXX", base ? base : "/tmp");
     must(mkdtemp(dir) != NULL, "make", dir);
     return dir;
@@ -75,7 +75,7 @@ unsigned char *test_read_file(const char *path, size_t *len)
     must(fseek(f, 0, SEEK_END) == 0, "seek in", path);
     long size = ftell(f);
     must(size >= 0 && fseek(f, 0, SEEK_SET) == 0, "seek in", path);
-    unsigned char *data = test_realloc(NULL, (size_t)size + 1);
+    unsigned char *data = must_realloc(NULL, (size_t)size + 1);
     must(fread(data, 1, (size_t)size, f) == (size_t)size, "read", path);
     fclose(f);
     data[size] = 0;

@@ -14,6 +14,6 @@ const char *test_path(const char *dir, const char *name);
 void test_write_file(const char *path, const void *data, size_t len);
 unsigned char *test_read_file(const char *path, size_t *len); /* the caller's (free), one zero byte follows */
 
-void *test_realloc(void *p, size_t n); /* never NULL */
+void *must_realloc(void *p, size_t n); /* never NULL */
 
 #endif
