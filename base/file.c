@@ -48,7 +48,7 @@ static tsr_status open_file(int *fd, off_t *size, const char *path, bool regular
 tsr_status tsr_file_map(tsr_mapping *out, const char *path, tsr_error *err)
 {
     int fd;
-    off_t size;
+    off_t size = 0;
     memset(out, 0, sizeof *out);
     tsr_status st = open_file(&fd, &size, path, true, err);
     if (st != TSR_OK)

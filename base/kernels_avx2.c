@@ -66,6 +66,35 @@ static float dot_f16(const uint16_t *w, const float *x, size_t n)
     DOT(uint16_t, load_f16);
 }
 
+/* Two accumulators for each row: with four rows that hides the latency as well. */
+static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    __m256 a[4], b[4];
+    size_t i = 0;
+    for (size_t r = 0; r < 4; r++)
+        a[r] = b[r] = _mm256_setzero_ps();
+    for (; i + 16 <= n; i += 16) {
+        __m256 x0 = _mm256_loadu_ps(x + i), x1 = _mm256_loadu_ps(x + i + 8);
+        for (size_t r = 0; r < 4; r++) {
+            a[r] = _mm256_fmadd_ps(load_bf16(w + r * stride + i), x0, a[r]);
+            b[r] = _mm256_fmadd_ps(load_bf16(w + r * stride + i + 8), x1, b[r]);
+        }
+    }
+    for (; i < n; i += 8) { /* at most twice; what is missing is a zero */
+        uint16_t tw[4][8] = {{0}};
+        float tx[8] = {0};
+        for (size_t j = 0; j < 8 && i + j < n; j++) {
+            tx[j] = x[i + j];
+            for (size_t r = 0; r < 4; r++)
+                tw[r][j] = w[r * stride + i + j];
+        }
+        for (size_t r = 0; r < 4; r++)
+            a[r] = _mm256_fmadd_ps(load_bf16(tw[r]), _mm256_loadu_ps(tx), a[r]);
+    }
+    for (size_t r = 0; r < 4; r++)
+        out[r] = sum8(_mm256_add_ps(a[r], b[r]));
+}
+
 static void axpy_f32(float *y, float a, const float *x, size_t n)
 {
     __m256 va = _mm256_set1_ps(a);
@@ -105,6 +134,7 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot4_bf16 = dot4_bf16;
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;

@@ -76,9 +76,33 @@ static float dot_f16(const uint16_t *w, const float *x, size_t n)
     DOT(load_f16);
 }
 
+static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    __m512 a[4], b[4];
+    size_t i = 0;
+    for (size_t r = 0; r < 4; r++)
+        a[r] = b[r] = _mm512_setzero_ps();
+    for (; i + 32 <= n; i += 32) {
+        __m512 x0 = _mm512_loadu_ps(x + i), x1 = _mm512_loadu_ps(x + i + 16);
+        for (size_t r = 0; r < 4; r++) {
+            a[r] = _mm512_fmadd_ps(load_bf16(w + r * stride + i), x0, a[r]);
+            b[r] = _mm512_fmadd_ps(load_bf16(w + r * stride + i + 16), x1, b[r]);
+        }
+    }
+    for (; i < n; i += 16) {
+        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
+        __m512 x0 = _mm512_maskz_loadu_ps(m, x + i);
+        for (size_t r = 0; r < 4; r++)
+            a[r] = _mm512_fmadd_ps(load_bf16_part(w + r * stride + i, m), x0, a[r]);
+    }
+    for (size_t r = 0; r < 4; r++)
+        out[r] = _mm512_reduce_add_ps(_mm512_add_ps(a[r], b[r]));
+}
+
 void tsri_kernels_init_avx512(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot4_bf16 = dot4_bf16;
 }

@@ -33,6 +33,12 @@ static float dot_f16(const uint16_t *w, const float *x, size_t n)
     DOT8(tsr_f16_to_f32);
 }
 
+static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    for (size_t r = 0; r < 4; r++)
+        out[r] = dot_bf16(w + r * stride, x, n);
+}
+
 static void axpy_f32(float *y, float a, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -56,6 +62,7 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot4_bf16 = dot4_bf16;
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;

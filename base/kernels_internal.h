@@ -14,6 +14,8 @@ typedef struct tsri_kernels {
     float (*dot_f32)(const float *w, const float *x, size_t n);
     float (*dot_bf16)(const uint16_t *w, const float *x, size_t n);
     float (*dot_f16)(const uint16_t *w, const float *x, size_t n);
+    /* Four rows, `stride` elements apart, at once: for rows so long that x leaves the first cache. */
+    void (*dot4_bf16)(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n);
     void (*axpy_f32)(float *y, float a, const float *x, size_t n);
     void (*decode_bf16)(float *dst, const uint16_t *src, size_t n); /* exact */
     void (*decode_f16)(float *dst, const uint16_t *src, size_t n);  /* exact */

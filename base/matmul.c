@@ -14,6 +14,7 @@
 enum {
     GEMV_MAX_ROWS = 3,   /* up to here reading W again for each row of x is cheaper than a tile */
     GEMV_TILE = 64,      /* outputs of one item */
+    GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
     TILE_OUT = 128,      /* rows of W in one item */
     TILE_K = 1024,       /* and the part of their length that is decoded at once */
     TILE_IN = 256        /* rows of x in one item */
@@ -48,13 +49,26 @@ static float dot_row(const job *j, size_t o, const float *x)
     }
 }
 
+static void four_rows(const job *j, size_t o)
+{
+    const uint16_t *w = (const uint16_t *)j->w->data + o * j->k;
+    float out[4];
+    for (size_t i = 0; i < j->n; i++) {
+        j->kern->dot4_bf16(out, w, j->k, j->x + i * j->ldx, j->k);
+        memcpy(j->y + i * j->ldy + o, out, sizeof out);
+    }
+}
+
 static void gemv_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     (void)worker;
     (void)scratch;
-    size_t first = item * GEMV_TILE, last = least(first + GEMV_TILE, j->out);
-    for (size_t o = first; o < last; o++)
+    size_t o = item * GEMV_TILE, last = least(o + GEMV_TILE, j->out);
+    if (j->w->type == TSR_BF16 && j->k >= GEMV_LONG_ROW)
+        for (; o + 4 <= last; o += 4)
+            four_rows(j, o);
+    for (; o < last; o++)
         for (size_t i = 0; i < j->n; i++)
             j->y[i * j->ldy + o] = dot_row(j, o, j->x + i * j->ldx);
 }

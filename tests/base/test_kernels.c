@@ -1,0 +1,625 @@
+/* The kernel check: walks the CPU levels upward through tsri_kernels_init and checks every pointer
+ * that changed against f64, so that a new variant is tested without editing a list.
+ *
+ * Every buffer stands in one page between two unreadable ones, once at its end (a read too far ends
+ * the process) and once at its start (so does one before); the rest of the page holds a pattern that
+ * must survive. Faults planted below show that the check itself can fail.
+ *
+ * test_kernels [--seed N]    the check
+ * test_kernels --bench       the same calls, timed, as CSV */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "test_main.h"
+
+#include <fcntl.h>
+#include <float.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernels_internal.h"
+#include "tsr_tensor.h"
+
+enum { MAX_N = 600, PATTERN = 0xc5 };
+
+/* ---- kernels as subjects ---------------------------------------------------------------- */
+
+typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, N_KERNELS } kind;
+
+/* In step with tsri_kernels: a kernel added there without a check here does not compile. */
+_Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "every kernel has a check");
+
+static const char *const kernel_names[N_KERNELS] = {"dot_f32",  "dot_bf16",    "dot_f16",   "dot4_bf16",
+                                                    "axpy_f32", "decode_bf16", "decode_f16"};
+
+/* Whether kernel k differs between two tables. */
+static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
+{
+    switch (k) {
+    case DOT_F32: return a->dot_f32 != b->dot_f32;
+    case DOT_BF16: return a->dot_bf16 != b->dot_bf16;
+    case DOT_F16: return a->dot_f16 != b->dot_f16;
+    case DOT4_BF16: return a->dot4_bf16 != b->dot4_bf16;
+    case AXPY_F32: return a->axpy_f32 != b->axpy_f32;
+    case DECODE_BF16: return a->decode_bf16 != b->decode_bf16;
+    case DECODE_F16: return a->decode_f16 != b->decode_f16;
+    default: return true;
+    }
+}
+
+/* ---- pages ------------------------------------------------------------------------------ */
+
+typedef struct guarded {
+    unsigned char *page; /* `size` readable bytes between two unreadable pages */
+    size_t size;
+    unsigned char *at; /* the buffer in it */
+    size_t len;
+} guarded;
+
+static guarded page_w, page_x, page_y;
+
+static void guard_init(guarded *g)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *p = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    assert_int_equal(mprotect(p, page, PROT_NONE), 0);
+    assert_int_equal(mprotect(p + 2 * page, page, PROT_NONE), 0);
+    g->page = p + page;
+    g->size = page;
+}
+
+/* A buffer of len bytes that ends (or begins) at an unreadable page, the rest a pattern. */
+static void *guard_place(guarded *g, size_t len, bool at_end)
+{
+    memset(g->page, PATTERN, g->size);
+    g->at = at_end ? g->page + g->size - len : g->page;
+    g->len = len;
+    return g->at;
+}
+
+/* The first byte outside the buffer that lost the pattern, as an offset from the buffer's start. */
+static bool guard_hurt(const guarded *g, long *where)
+{
+    for (unsigned char *p = g->page; p < g->page + g->size; p++)
+        if ((p < g->at || p >= g->at + g->len) && *p != PATTERN) {
+            *where = (long)(p - g->at);
+            return true;
+        }
+    return false;
+}
+
+/* ---- values ----------------------------------------------------------------------------- */
+
+typedef enum range { ORDINARY, TINY, HUGE_VALUES, DENORMAL, ZERO, NEGATIVE, MIXED, N_RANGES } range;
+
+static uint64_t rng;
+
+static uint32_t next_u32(void)
+{
+    rng = rng * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(rng >> 32);
+}
+
+static float unit(void) /* -1 .. 1 */
+{
+    return (float)(int32_t)next_u32() * 0x1p-31f;
+}
+
+/* Weights have the narrower range of their type; sums of products stay finite in f32. */
+static float value(range r, bool is_half)
+{
+    switch (r) {
+    case TINY: return unit() * (is_half ? 0x1p-14f : 1e-18f);
+    case HUGE_VALUES: return unit() * (is_half ? 6e4f : 1e16f);
+    case DENORMAL: return unit() * (is_half ? 0x1p-15f : 0x1p-127f);
+    case ZERO: return next_u32() % 2 ? 0.0f : -0.0f;
+    case NEGATIVE: return -fabsf(unit()) - 0x1p-20f;
+    case MIXED: return ldexpf(unit(), (int)(next_u32() % 24) - 12);
+    default: return unit();
+    }
+}
+
+static bool is_bf16(kind k)
+{
+    return k == DOT_BF16 || k == DOT4_BF16 || k == DECODE_BF16;
+}
+
+static float decoded(kind k, const void *w, size_t i)
+{
+    uint16_t h;
+    float f;
+    if (k == DOT_F32) {
+        memcpy(&f, (const unsigned char *)w + 4 * i, 4);
+        return f;
+    }
+    memcpy(&h, (const unsigned char *)w + 2 * i, 2);
+    return is_bf16(k) ? tsr_bf16_to_f32(h) : tsr_f16_to_f32(h);
+}
+
+static size_t elem_bytes(kind k)
+{
+    return k == DOT_F32 ? 4 : 2;
+}
+
+static void put_weight(kind k, void *w, size_t i, float f)
+{
+    uint16_t h = is_bf16(k) ? tsr_f32_to_bf16(f) : tsr_f32_to_f16(f);
+    if (k == DOT_F32)
+        memcpy((unsigned char *)w + 4 * i, &f, 4);
+    else
+        memcpy((unsigned char *)w + 2 * i, &h, 2);
+}
+
+/* ---- one call against f64 ---------------------------------------------------------------- */
+
+typedef struct outcome {
+    bool ok;
+    char why[256];
+} outcome;
+
+static outcome good(void)
+{
+    return (outcome){.ok = true};
+}
+
+static outcome __attribute__((format(printf, 1, 2))) bad(const char *fmt, ...)
+{
+    outcome o = {.ok = false};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(o.why, sizeof o.why, fmt, ap);
+    va_end(ap);
+    return o;
+}
+
+static outcome check_pages(size_t n, range r)
+{
+    long at;
+    if (guard_hurt(&page_w, &at))
+        return bad("n %zu range %d: weights changed at byte %ld", n, r, at);
+    if (guard_hurt(&page_x, &at))
+        return bad("n %zu range %d: input changed at byte %ld", n, r, at);
+    if (guard_hurt(&page_y, &at))
+        return bad("n %zu range %d: wrote at byte %ld of the output", n, r, at);
+    return good();
+}
+
+/* dot4 is checked with its four rows overlapping: row r begins r elements after w, so the buffer holds
+ * n + 3 of them. Which row's sum comes back rotates. */
+static size_t extra_elems(kind k)
+{
+    return k == DOT4_BF16 ? 3 : 0;
+}
+
+static float call_dot(const tsri_kernels *t, kind k, const void *w, size_t row, const float *x, size_t n)
+{
+    if (k == DOT4_BF16) {
+        float out[4] = {NAN, NAN, NAN, NAN};
+        t->dot4_bf16(out, w, 1, x, n);
+        return out[row];
+    }
+    if (k == DOT_F32)
+        return t->dot_f32(w, x, n);
+    return k == DOT_BF16 ? t->dot_bf16(w, x, n) : t->dot_f16(w, x, n);
+}
+
+/* The bound: every order of summing n products with at least 8 partial sums stays within
+ * (n / 8 + 12) roundings of half an epsilon, which is below 4 sqrt(n) epsilons for n <= 600; each
+ * product may lose the smallest denormal. */
+static outcome check_dot(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
+{
+    size_t row = k == DOT4_BF16 ? next_u32() % 4 : 0;
+    void *w = guard_place(&page_w, (n + extra_elems(k)) * elem_bytes(k), at_end);
+    float *x = guard_place(&page_x, n * sizeof *x, at_end);
+    double want = 0, mag = 0;
+    guard_place(&page_y, 0, at_end);
+    for (size_t i = 0; i < n + extra_elems(k); i++)
+        put_weight(k, w, i, value(r, k == DOT_F16));
+    for (size_t i = 0; i < n; i++) {
+        x[i] = value(r == DENORMAL ? ORDINARY : r, false);
+        double p = (double)decoded(k, w, i + row) * (double)x[i];
+        want += p;
+        mag += fabs(p);
+    }
+    double got = (double)call_dot(t, k, w, row, x, n);
+    double tol = 4.0 * (double)FLT_EPSILON * sqrt((double)n) * mag + (double)n * 0x1p-149;
+    if (!(fabs(got - want) <= tol)) /* NaN fails */
+        return bad("n %zu range %d: got %.9g, want %.9g within %.3g", n, r, got, want, tol);
+    return check_pages(n, r);
+}
+
+/* One NaN anywhere must come through. */
+static outcome check_dot_nan(const tsri_kernels *t, kind k, size_t n)
+{
+    void *w = guard_place(&page_w, (n + extra_elems(k)) * elem_bytes(k), true);
+    float *x = guard_place(&page_x, n * sizeof *x, true);
+    for (size_t i = 0; i < n + extra_elems(k); i++)
+        put_weight(k, w, i, 1.0f);
+    for (size_t i = 0; i < n; i++)
+        x[i] = 1.0f;
+    size_t at = next_u32() % n;
+    if (next_u32() % 2)
+        x[at] = NAN;
+    else
+        put_weight(k, w, at, NAN);
+    if (!isnan(call_dot(t, k, w, 0, x, n)))
+        return bad("n %zu: a NaN at %zu is lost", n, at);
+    return good();
+}
+
+static outcome check_axpy(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *x = guard_place(&page_x, n * sizeof *x, at_end);
+    float *y = guard_place(&page_y, n * sizeof *y, at_end);
+    float before[MAX_N + 1], a = value(r == DENORMAL ? ORDINARY : r, false);
+    guard_place(&page_w, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = value(r, false);
+        y[i] = before[i] = value(r, false);
+    }
+    t->axpy_f32(y, a, x, n);
+    for (size_t i = 0; i < n; i++) {
+        double p = (double)a * (double)x[i], want = (double)before[i] + p;
+        double tol = (double)FLT_EPSILON * (fabs(p) + fabs((double)before[i])) + 0x1p-149;
+        if (!(fabs((double)y[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] got %.9g, want %.9g within %.3g", n, r, i, (double)y[i], want, tol);
+    }
+    return check_pages(n, r);
+}
+
+static void call_decode(const tsri_kernels *t, kind k, float *dst, const uint16_t *src, size_t n)
+{
+    if (k == DECODE_BF16)
+        t->decode_bf16(dst, src, n);
+    else
+        t->decode_f16(dst, src, n);
+}
+
+/* Bit for bit, but for the payload of half NaNs, which hardware makes quiet. */
+static outcome check_decode(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
+{
+    uint16_t *w = guard_place(&page_w, n * sizeof *w, at_end);
+    float *y = guard_place(&page_y, n * sizeof *y, at_end);
+    guard_place(&page_x, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        w[i] = (uint16_t)next_u32(); /* any bits: NaN, infinity, denormals */
+        if (r != ORDINARY)
+            put_weight(k, w, i, value(r, k == DECODE_F16));
+    }
+    call_decode(t, k, y, w, n);
+    for (size_t i = 0; i < n; i++) {
+        float want = decoded(k, w, i);
+        if (memcmp(&want, &y[i], sizeof want) != 0 && !(k == DECODE_F16 && isnan(want) && isnan(y[i])))
+            return bad("n %zu range %d: [%zu] got %a, want %a", n, r, i, (double)y[i], (double)want);
+    }
+    return check_pages(n, r);
+}
+
+static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
+{
+    switch (k) {
+    case AXPY_F32: return check_axpy(t, n, r, at_end);
+    case DECODE_BF16:
+    case DECODE_F16: return check_decode(t, k, n, r, at_end);
+    default: return check_dot(t, k, n, r, at_end);
+    }
+}
+
+/* Every length, both ends, every range. */
+static outcome check_kernel(const tsri_kernels *t, kind k, uint64_t seed)
+{
+    rng = seed ^ (uint64_t)k << 32;
+    for (size_t n = 0; n <= MAX_N; n++)
+        for (int r = 0; r < N_RANGES; r++)
+            for (int at_end = 0; at_end < 2; at_end++) {
+                outcome o = check_once(t, k, n, (range)r, at_end);
+                if (!o.ok)
+                    return o;
+            }
+    for (size_t n = 1; n <= MAX_N && k <= DOT4_BF16; n++) {
+        outcome o = check_dot_nan(t, k, n);
+        if (!o.ok)
+            return o;
+    }
+    return good();
+}
+
+static uint64_t seed = 1;
+
+static void every_variant_of_every_level_is_right(void **state)
+{
+    (void)state;
+    tsri_kernels below = {0}, t;
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsri_kernels_init(&t, (tsr_cpu_level)l);
+        for (int k = 0; k < N_KERNELS; k++) {
+            if (!changed(&below, &t, (kind)k))
+                continue;
+            print_message("[   seed   ] %s_%s: %llu\n", kernel_names[k], tsr_cpu_level_name((tsr_cpu_level)l),
+                          (unsigned long long)seed);
+            outcome o = check_kernel(&t, (kind)k, seed);
+            if (!o.ok)
+                fail_msg("%s_%s: %s", kernel_names[k], tsr_cpu_level_name((tsr_cpu_level)l), o.why);
+        }
+        below = t;
+    }
+}
+
+/* ---- planted faults ---------------------------------------------------------------------- */
+
+static tsri_kernels right; /* the C variants, under the faults */
+
+#define FAULTY_DOTS(type, dot)                                                                               \
+    static float dot##_drops_tail(const type *w, const float *x, size_t n) { return right.dot(w, x, n & ~(size_t)7); } \
+    static float dot##_reads_far(const type *w, const float *x, size_t n)                                    \
+    {                                                                                                        \
+        volatile type beyond = w[n];                                                                         \
+        (void)beyond;                                                                                        \
+        return right.dot(w, x, n);                                                                           \
+    }                                                                                                        \
+    static float dot##_scales(const type *w, const float *x, size_t n) { return 1.0001f * right.dot(w, x, n); } \
+    static float dot##_gives_nan(const type *w, const float *x, size_t n)                                    \
+    {                                                                                                        \
+        return n == 77 ? NAN : right.dot(w, x, n);                                                           \
+    }                                                                                                        \
+    static float dot##_hides_nan(const type *w, const float *x, size_t n)                                    \
+    {                                                                                                        \
+        float f = right.dot(w, x, n);                                                                        \
+        return isnan(f) ? 0.0f : f;                                                                          \
+    }
+
+FAULTY_DOTS(float, dot_f32)
+FAULTY_DOTS(uint16_t, dot_bf16)
+FAULTY_DOTS(uint16_t, dot_f16)
+
+static void dot4_bf16_drops_tail(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    right.dot4_bf16(out, w, stride, x, n & ~(size_t)7);
+}
+
+static void dot4_bf16_reads_far(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    volatile float beyond = x[n];
+    (void)beyond;
+    right.dot4_bf16(out, w, stride, x, n);
+}
+
+static void dot4_bf16_scales(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    right.dot4_bf16(out, w, stride, x, n);
+    out[2] *= 1.0001f;
+}
+
+static void dot4_bf16_gives_nan(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    right.dot4_bf16(out, w, stride, x, n);
+    if (n == 77)
+        for (int r = 0; r < 4; r++)
+            out[r] = NAN;
+}
+
+static void dot4_bf16_mixes_rows(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
+{
+    right.dot4_bf16(out, w, stride, x, n);
+    out[3] = out[0];
+}
+
+static void axpy_drops_tail(float *y, float a, const float *x, size_t n)
+{
+    right.axpy_f32(y, a, x, n & ~(size_t)7);
+}
+
+static void axpy_reads_far(float *y, float a, const float *x, size_t n)
+{
+    volatile float beyond = x[n];
+    (void)beyond;
+    right.axpy_f32(y, a, x, n);
+}
+
+static void axpy_writes_far(float *y, float a, const float *x, size_t n)
+{
+    right.axpy_f32(y, a, x, n);
+    y[n] = 0.0f;
+}
+
+static void axpy_scales(float *y, float a, const float *x, size_t n)
+{
+    right.axpy_f32(y, 1.0001f * a, x, n);
+}
+
+static void axpy_gives_nan(float *y, float a, const float *x, size_t n)
+{
+    right.axpy_f32(y, a, x, n);
+    if (n == 77)
+        y[76] = NAN;
+}
+
+#define FAULTY_DECODES(decode)                                                                                 \
+    static void decode##_drops_tail(float *d, const uint16_t *s, size_t n) { right.decode(d, s, n & ~(size_t)7); } \
+    static void decode##_reads_far(float *d, const uint16_t *s, size_t n)                                      \
+    {                                                                                                          \
+        volatile uint16_t beyond = s[n];                                                                       \
+        (void)beyond;                                                                                          \
+        right.decode(d, s, n);                                                                                 \
+    }                                                                                                          \
+    static void decode##_writes_before(float *d, const uint16_t *s, size_t n)                                  \
+    {                                                                                                          \
+        right.decode(d, s, n);                                                                                 \
+        if (n)                                                                                                 \
+            d[-1] = 0.0f;                                                                                      \
+    }                                                                                                          \
+    static void decode##_scales(float *d, const uint16_t *s, size_t n)                                         \
+    {                                                                                                          \
+        right.decode(d, s, n);                                                                                 \
+        if (n)                                                                                                 \
+            d[n - 1] *= 1.0001f;                                                                               \
+    }                                                                                                          \
+    static void decode##_gives_nan(float *d, const uint16_t *s, size_t n)                                      \
+    {                                                                                                          \
+        right.decode(d, s, n);                                                                                 \
+        if (n == 77)                                                                                           \
+            d[3] = NAN;                                                                                        \
+    }
+
+FAULTY_DECODES(decode_bf16)
+FAULTY_DECODES(decode_f16)
+
+/* In a child, since a read too far ends it. True when the check found the fault, in either way. */
+static bool is_caught(const tsri_kernels *t, kind k)
+{
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, STDERR_FILENO);
+        signal(SIGSEGV, SIG_DFL); /* cmocka would report it as a failed test */
+        signal(SIGBUS, SIG_DFL);
+        _exit(check_kernel(t, k, seed).ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void planted_faults_are_caught(void **state)
+{
+    (void)state;
+    tsri_kernels_init_c(&right);
+    for (int k = 0; k < N_KERNELS; k++)
+        assert_false(is_caught(&right, (kind)k));
+#define PLANT(kernel, field, fault)                       \
+    do {                                                  \
+        tsri_kernels t = right;                           \
+        t.field = fault;                                  \
+        if (!is_caught(&t, kernel))                       \
+            fail_msg("%s is not caught", #fault);         \
+    } while (0)
+#define PLANT_DOTS(kernel, dot)              \
+    PLANT(kernel, dot, dot##_drops_tail);    \
+    PLANT(kernel, dot, dot##_reads_far);     \
+    PLANT(kernel, dot, dot##_scales);        \
+    PLANT(kernel, dot, dot##_gives_nan);     \
+    PLANT(kernel, dot, dot##_hides_nan)
+    PLANT_DOTS(DOT_F32, dot_f32);
+    PLANT_DOTS(DOT_BF16, dot_bf16);
+    PLANT_DOTS(DOT_F16, dot_f16);
+    PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_drops_tail);
+    PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_reads_far);
+    PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_scales);
+    PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_gives_nan);
+    PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_mixes_rows);
+    PLANT(AXPY_F32, axpy_f32, axpy_drops_tail);
+    PLANT(AXPY_F32, axpy_f32, axpy_reads_far);
+    PLANT(AXPY_F32, axpy_f32, axpy_writes_far);
+    PLANT(AXPY_F32, axpy_f32, axpy_scales);
+    PLANT(AXPY_F32, axpy_f32, axpy_gives_nan);
+#define PLANT_DECODES(kernel, decode)              \
+    PLANT(kernel, decode, decode##_drops_tail);    \
+    PLANT(kernel, decode, decode##_reads_far);     \
+    PLANT(kernel, decode, decode##_writes_before); \
+    PLANT(kernel, decode, decode##_scales);        \
+    PLANT(kernel, decode, decode##_gives_nan)
+    PLANT_DECODES(DECODE_BF16, decode_bf16);
+    PLANT_DECODES(DECODE_F16, decode_f16);
+}
+
+/* ---- bench ------------------------------------------------------------------------------- */
+
+enum { BENCH_BYTES = 256 << 20, BENCH_RUNS = 9 };
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Go once over `bytes` of weights in rows of n; returns seconds. */
+static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes, float *x, float *y, size_t n)
+{
+    size_t row = k == AXPY_F32 ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 ? 4 : 1, rows = bytes / row / step * step;
+    volatile float keep;
+    double t0 = now_s();
+    for (size_t r = 0; r < rows; r += step) {
+        void *p = w + r * row;
+        if (k == DOT4_BF16)
+            t->dot4_bf16(y, p, n, x, n);
+        else if (k <= DOT_F16)
+            keep = call_dot(t, k, p, 0, x, n);
+        else if (k == AXPY_F32)
+            t->axpy_f32(y, 0.5f, p, n);
+        else
+            call_decode(t, k, y, p, n);
+    }
+    (void)keep;
+    return now_s() - t0;
+}
+
+static void bench_one(const tsri_kernels *t, const char *level, kind k, unsigned char *w, float *x, float *y, size_t n,
+                      bool in_cache)
+{
+    double s[BENCH_RUNS];
+    size_t bytes = in_cache ? (size_t)256 << 10 : BENCH_BYTES, repeat = in_cache ? 400 : 1;
+    for (int i = -1; i < BENCH_RUNS; i++) { /* the first one warms up */
+        double sum = 0;
+        for (size_t j = 0; j < repeat; j++)
+            sum += pass(t, k, w, bytes, x, y, n);
+        if (i >= 0)
+            s[i] = sum / (double)repeat;
+    }
+    qsort(s, BENCH_RUNS, sizeof *s, by_value);
+    printf("%s,%s,%zu,%s,%.2f,%.2f,%.2f\n", kernel_names[k], level, n, in_cache ? "L2" : "memory",
+           1e-9 * (double)bytes / s[BENCH_RUNS / 2], 1e-9 * (double)bytes / s[BENCH_RUNS - 1], 1e-9 * (double)bytes / s[0]);
+    fflush(stdout);
+}
+
+static int bench(void)
+{
+    static const size_t lengths[] = {2560, 10240};
+    unsigned char *w = malloc(BENCH_BYTES);
+    float *x = calloc(16384, sizeof *x), *y = calloc(16384, sizeof *y);
+    tsri_kernels below = {0}, t;
+    if (!w || !x || !y)
+        return EXIT_FAILURE;
+    memset(w, 0x3c, BENCH_BYTES);
+    puts("kernel,level,n,weights_in,GB_per_s_median,GB_per_s_min,GB_per_s_max");
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsri_kernels_init(&t, (tsr_cpu_level)l);
+        for (int k = 0; k < N_KERNELS; k++)
+            for (size_t i = 0; i < sizeof lengths / sizeof *lengths && changed(&below, &t, (kind)k); i++)
+                for (int in_cache = 0; in_cache < 2; in_cache++)
+                    bench_one(&t, tsr_cpu_level_name((tsr_cpu_level)l), (kind)k, w, x, y, lengths[i], in_cache);
+        below = t;
+    }
+    free(w);
+    free(x);
+    free(y);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_variant_of_every_level_is_right),
+        cmocka_unit_test(planted_faults_are_caught),
+    };
+    if (argc == 2 && strcmp(argv[1], "--bench") == 0)
+        return bench();
+    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
+        seed = strtoull(argv[2], NULL, 0);
+    guard_init(&page_w);
+    guard_init(&page_x);
+    guard_init(&page_y);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
