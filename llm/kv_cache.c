@@ -17,6 +17,12 @@ struct tsr_kv_cache {
     kv_layer *layers;
 };
 
+/* Rows that a sliding layer keeps when it moves them. */
+static size_t kept_rows(const kv_layer *l)
+{
+    return l->window - 1 + TSR_KV_SLACK;
+}
+
 static tsr_status open_layer(kv_layer *l, const tsr_kv_layer_spec *spec, size_t ctx_tokens, size_t max_rows,
                              size_t *n_bytes, tsr_error *err)
 {
@@ -28,9 +34,9 @@ static tsr_status open_layer(kv_layer *l, const tsr_kv_layer_spec *spec, size_t 
     l->dim = spec->head_dim;
     l->window = spec->window;
     l->capacity = ctx_tokens;
-    /* window - 1 old rows and max_rows new ones; fewer where the whole context is smaller. */
-    if (l->window && max_rows < ctx_tokens && l->window - 1 < ctx_tokens - max_rows)
-        l->capacity = l->window - 1 + max_rows;
+    /* The rows that stay and max_rows new ones; fewer where the whole context is smaller. */
+    if (l->window && max_rows < ctx_tokens && kept_rows(l) < ctx_tokens - max_rows)
+        l->capacity = kept_rows(l) + max_rows;
     if (!tsr_mul_size(&row, l->n_heads, l->dim) || !tsr_mul_size(&row, row, sizeof(float)) ||
         !tsr_mul_size(&bytes, row, 2) || !tsr_mul_size(&bytes, bytes, l->capacity) ||
         !tsr_add_size(n_bytes, *n_bytes, bytes))
@@ -92,7 +98,7 @@ size_t tsr_kv_bytes(const tsr_kv_cache *kv)
 
 static void move_to_front(kv_layer *l, size_t n_tokens)
 {
-    size_t keep = l->window - 1;
+    size_t keep = kept_rows(l);
     if (keep > n_tokens - l->first)
         keep = n_tokens - l->first;
     size_t from = n_tokens - keep - l->first;

@@ -53,7 +53,7 @@ typedef struct tsr_context_opts {
 tsr_context_opts tsr_context_opts_default(void);
 
 /* opts NULL: the default. The cache of full layers is reserved for ctx_tokens but its memory is
- * touched only as it fills; sliding layers hold window + max(max_chunk, max_block) rows. d and pool
+ * touched only as it fills; sliding layers hold window + 63 + max(max_chunk, max_block) rows. d and pool
  * must outlive the context. TSR_ERR_USAGE for zero sizes, TSR_ERR_UNSUPPORTED for another kv_type.
  * On failure *out is NULL. */
 tsr_status tsr_context_open(tsr_context **out, const tsr_decoder *d, tsr_pool *pool, const tsr_context_opts *opts,
@@ -70,9 +70,9 @@ size_t tsr_context_scratch_bytes(const tsr_context *c);
 /* Forget everything. */
 void tsr_context_reset(tsr_context *c);
 
-/* Keep only the first n positions. TSR_ERR_USAGE when n is more than there are; TSR_ERR_LIMIT when
- * the sliding layers no longer hold the window before n: then reset and feed the prefix again. The
- * context is unchanged on failure. */
+/* Keep only the first n positions. The newest 64 can always be taken back, and 0 is always right.
+ * TSR_ERR_USAGE when n is more than there are; TSR_ERR_LIMIT when the sliding layers no longer hold the
+ * window before n: then reset and feed the prefix again. The context is unchanged on failure. */
 tsr_status tsr_context_truncate(tsr_context *c, size_t n, tsr_error *err);
 
 /* ---- input ---- */

@@ -1,9 +1,10 @@
 /* tsr_kv_cache.h: the keys and values of every layer that computes its own.
  *
  * A layer's rows lie contiguous per KV head, oldest first: [n_kv_heads, capacity, head_dim]. Full
- * layers have a row for every position of the context. Sliding layers have window + max_rows - 1:
- * when their rows run out, the newest window - 1 move to the front, so that every query of the next
- * max_rows still finds its window and products see one plain block of memory.
+ * layers have a row for every position of the context. Sliding layers have fewer: when their rows run
+ * out, the newest window - 1 + TSR_KV_SLACK move to the front, so that every query of the next max_rows
+ * still finds its window, the last TSR_KV_SLACK positions can be taken back at any time, and products
+ * see one plain block of memory.
  *
  * One thread at a time; tsr_kv_write may run in parallel for different rows. */
 #ifndef TSR_KV_CACHE_H
@@ -17,6 +18,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { TSR_KV_SLACK = 64 };
 
 typedef struct tsr_kv_cache tsr_kv_cache;
 
@@ -53,7 +56,7 @@ tsr_kv_rows tsr_kv_layer_rows(const tsr_kv_cache *kv, size_t layer);
 
 void tsr_kv_reset(tsr_kv_cache *kv);
 /* Keep the first n positions. False, and nothing changed, when a sliding layer has lost rows that a
- * query at position n could see, or n is more than there are. */
+ * query at position n could see (never while n + TSR_KV_SLACK >= tokens), or n is more than there are. */
 bool tsr_kv_truncate(tsr_kv_cache *kv, size_t n);
 
 #ifdef __cplusplus

@@ -1,1 +1,5 @@
-# tests of the decoder
+# tests of the decoder, its configuration and its cache
+add_library(tsr_tiny_model STATIC tiny_model.c)
+target_include_directories(tsr_tiny_model PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(tsr_tiny_model PUBLIC tsr_llm tsr_test_common PkgConfig::CMOCKA m)
+tsr_test(test_decoder SOURCES test_decoder.c LINKS tsr_tiny_model)
