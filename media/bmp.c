@@ -133,10 +133,9 @@ static tsr_status read_palette(bmp *b, size_t at)
         b->n_colours = (size_t)1 << b->bits;
     if (b->n_colours > 65536)
         return tsri_source_fail(b->src, TSR_ERR_DATA, "a palette of %zu colours", b->n_colours);
-    if (at > b->src->len || b->n_colours * entry > b->src->len - at)
-        return truncated(b, at + b->n_colours * entry);
     bool is_ramp = b->n_colours > 2;
-    for (size_t i = 0; i < b->n_colours && i < 256; i++) {
+    size_t there = at < b->src->len ? (b->src->len - at) / entry : 0; /* it may reach into the pixels */
+    for (size_t i = 0; i < b->n_colours && i < there && i < 256; i++) {
         const unsigned char *p = b->src->data + at + i * entry;
         tsri_put_rgb(b->palette[i], p[2], p[1], p[0]);
         is_ramp = is_ramp && p[0] == i && p[1] == i && p[2] == i;

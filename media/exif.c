@@ -22,16 +22,27 @@ static uint32_t u32_at(const tiff *t, size_t at)
     return t->big_endian ? tsri_be32(t->p + at) : tsri_le32(t->p + at);
 }
 
-/* The value of a one-integer entry, 0 for all other types and counts. */
-static uint32_t entry_value(const tiff *t, size_t at)
+/* The first value of an entry of integers: *value is 0 for all other types, and false comes back for
+ * an entry without data. Values of more than 4 bytes in all stand elsewhere. */
+static bool entry_value(const tiff *t, size_t at, uint32_t *value)
 {
     enum { SHORT = 3, LONG = 4, SIGNED_SHORT = 8, SIGNED_LONG = 9 };
     unsigned type = u16_at(t, at + 2);
-    if (u32_at(t, at + 4) != 1)
-        return 0;
-    if (type == SHORT || type == SIGNED_SHORT)
-        return u16_at(t, at + 8);
-    return type == LONG || type == SIGNED_LONG ? u32_at(t, at + 8) : 0;
+    bool is_short = type == SHORT || type == SIGNED_SHORT, is_long = type == LONG || type == SIGNED_LONG;
+    size_t count = u32_at(t, at + 4), room = is_short ? 2 : 1, place = at + 8;
+    *value = 0;
+    if (count == 0 || count > t->n)
+        return false;
+    if (!is_short && !is_long)
+        return true;
+    if (count > room) {
+        size_t n_bytes = count * (is_short ? 2 : 4);
+        place = u32_at(t, at + 8);
+        if (place > t->n || n_bytes > t->n - place)
+            return false;
+    }
+    *value = is_short ? u16_at(t, place) : u32_at(t, place);
+    return true;
 }
 
 static bool open_tiff(tiff *t, const unsigned char *data, size_t len)
@@ -62,8 +73,9 @@ unsigned tsri_exif_orientation(const unsigned char *data, size_t len)
     for (size_t i = 0; i < n_entries && t.n - at >= ENTRY_BYTES; i++, at += ENTRY_BYTES) {
         if (u16_at(&t, at) != TAG_ORIENTATION)
             continue;
-        uint32_t v = entry_value(&t, at); /* the last entry wins, as a dictionary would have it */
-        found = v >= 1 && v <= 8 ? (unsigned)v : 1;
+        uint32_t v;
+        if (entry_value(&t, at, &v)) /* the last entry wins, as a dictionary would have it */
+            found = v >= 1 && v <= 8 ? (unsigned)v : 1;
     }
     return found;
 }

@@ -52,12 +52,10 @@ static tsr_status read_palette(gif *g, unsigned flags)
     g->at += 3 * n;
     for (size_t i = 0; i < 3 * n; i++)
         is_ramp = is_ramp && p[i] == i / 3;
-    if (is_ramp) {
-        set_ramp(g);
-    } else {
-        memset(g->palette, 0, sizeof g->palette);
-        memcpy(g->palette, p, 3 * n);
-    }
+    if (is_ramp) /* set already, unless by a coloured global palette, which then stays (Pillow's reading) */
+        return TSR_OK;
+    memset(g->palette, 0, sizeof g->palette);
+    memcpy(g->palette, p, 3 * n);
     return TSR_OK;
 }
 
@@ -248,7 +246,7 @@ static tsr_status decode_codes(gif *g, lzw *z)
     size_t x = 0, y = 0;
     unsigned pass = 0;
     while (y < g->h) {
-        unsigned code;
+        unsigned code = 0;
         tsr_status st = read_code(g, z, &code);
         if (st != TSR_OK)
             return st;

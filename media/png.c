@@ -75,8 +75,10 @@ static void on_free(png_structp png, png_voidp p)
 static void on_read(png_structp png, png_bytep dst, size_t n)
 {
     reader *r = png_get_io_ptr(png);
-    if (n > r->src->len - r->at)
+    if (n > r->src->len - r->at) {
+        r->at = r->src->len;
         png_error(png, "truncated: the file ends inside the picture");
+    }
     memcpy(dst, r->src->data + r->at, n);
     r->at += n;
 }
