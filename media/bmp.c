@@ -172,7 +172,7 @@ static void put_indexed(const bmp *b, unsigned char *dst, const unsigned char *s
 {
     for (size_t x = 0; x < b->width; x++, dst += 3) {
         size_t bit = x * b->bits;
-        unsigned v = s[bit / 8] >> (8 - b->bits - bit % 8) & ((1u << b->bits) - 1);
+        unsigned v = (unsigned)s[bit / 8] >> (8 - b->bits - bit % 8) & ((1u << b->bits) - 1);
         memcpy(dst, b->palette[v], 3);
     }
 }
