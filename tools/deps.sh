@@ -63,7 +63,6 @@ fi
 want=$(missing_packages | tr '\n' ' ')
 [ -z "$want" ] && exit 0
 echo "installing: $want"
-# A build machine must not be asked anything, and its package lists may be old or absent.
-export DEBIAN_FRONTEND=noninteractive
-as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
-as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $want </dev/null
+as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 \
+    --no-install-recommends $want </dev/null >/dev/null
