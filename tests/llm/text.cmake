@@ -1,1 +1,1 @@
-# tests of tokenizer, chat, sampling
+tsr_test(test_tokenizer SOURCES test_tokenizer.c LINKS tsr_llm)
