@@ -74,16 +74,17 @@ class Tensors:
     def norm(self, name, n, centre=1.0, spread=0.5):
         self.add(name + ".weight", [n], centre, spread)
 
-    def clipped(self, name, n_out, n_in, lim_in=1.75, lim_out=1.75):
+    def clipped(self, name, n_out, n_in, lim_in=1.75, lim_out=1.75, low_in=None):
+        """low_in: where the input comes from SiLU, whose least value is -0.28."""
         self.linear(name + ".linear.weight", n_out, n_in)
-        self.add(name + ".input_min", [], -lim_in, 0.25)
+        self.add(name + ".input_min", [], -(low_in or lim_in), 0.0625 if low_in else 0.25)
         self.add(name + ".input_max", [], lim_in, 0.25)
         self.add(name + ".output_min", [], -lim_out, 0.25)
         self.add(name + ".output_max", [], lim_out, 0.25)
 
-    def maybe_clipped(self, clip, name, n_out, n_in, lim_in=1.75, lim_out=1.75):
+    def maybe_clipped(self, clip, name, n_out, n_in, lim_in=1.75, lim_out=1.75, low_in=None):
         if clip:
-            self.clipped(name, n_out, n_in, lim_in, lim_out)
+            self.clipped(name, n_out, n_in, lim_in, lim_out, low_in)
         else:
             self.linear(name + ".linear.weight", n_out, n_in)
 
@@ -183,23 +184,25 @@ def audio_tensors(out, a, h_text):
     clip = a["use_clipped_linears"]
     for i in range(a["num_hidden_layers"]):
         q = f"{p}layers.{i}."
-        for ff in ("feed_forward1.", "feed_forward2."):
+        # In one block the first layer's output limits bite, in the other the second's input limits: behind SiLU
+        # either would hide the other.
+        for ff, out_1, in_2, low_2 in (("feed_forward1.", 1.25, 2.0, None), ("feed_forward2.", 2.5, 1.0, 0.1875)):
             out.norm(q + ff + "pre_layer_norm", h)
             out.norm(q + ff + "post_layer_norm", h)
-            out.maybe_clipped(clip, q + ff + "ffw_layer_1", 4 * h, h)
-            out.maybe_clipped(clip, q + ff + "ffw_layer_2", h, 4 * h, 1.0, 1.0)
+            out.maybe_clipped(clip, q + ff + "ffw_layer_1", 4 * h, h, 1.75, out_1)
+            out.maybe_clipped(clip, q + ff + "ffw_layer_2", h, 4 * h, in_2, 0.75, low_2)
         for name in ("norm_pre_attn", "norm_post_attn", "norm_out"):
             out.norm(q + name, h)
         for name in ("q_proj", "k_proj", "v_proj"):
-            out.maybe_clipped(clip, q + "self_attn." + name, h, h)
-        out.maybe_clipped(clip, q + "self_attn.post", h, h, 1.5, 1.0)
+            out.maybe_clipped(clip, q + "self_attn." + name, h, h, 1.75, 1.25)
+        out.maybe_clipped(clip, q + "self_attn.post", h, h, 0.875, 1.0)
         out.linear(q + "self_attn.relative_k_proj.weight", h, h)
         out.add(q + "self_attn.per_dim_scale", [h // a["num_attention_heads"]], 0.5, 1.0)
         out.norm(q + "lconv1d.pre_layer_norm", h)
         out.norm(q + "lconv1d.conv_norm", h)
         out.maybe_clipped(clip, q + "lconv1d.linear_start", 2 * h, h)
         out.add(q + "lconv1d.depthwise_conv1d.weight", [h, 1, a["conv_kernel_size"]], 0.1, 0.6)
-        out.maybe_clipped(clip, q + "lconv1d.linear_end", h, h, 1.25, 0.75)
+        out.maybe_clipped(clip, q + "lconv1d.linear_end", h, h, 1.25, 0.75, 0.1875)
     out.linear(p + "output_proj.weight", a["output_proj_dims"], h)
     out.add(p + "output_proj.bias", [a["output_proj_dims"]], 0.1, 0.5)
     out.linear("model.embed_audio.embedding_projection.weight", h_text, a["output_proj_dims"])
