@@ -31,7 +31,7 @@ static void print_double(char *out, size_t cap, double x)
         if (strtod(digits, NULL) == x) break;
     }
     e = strchr(digits, 'e');
-    exponent = atoi(e + 1);
+    exponent = (int)strtol(e + 1, NULL, 10);
     if (exponent < -4 || exponent >= 16) {
         *e = '\0';
         snprintf(out, cap, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
