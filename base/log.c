@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "status_internal.h"
+
 void tsr_log_write(const tsr_log *log, tsr_log_level level, const char *fmt, ...)
 {
     char line[1024];
@@ -15,8 +17,6 @@ void tsr_log_write(const tsr_log *log, tsr_log_level level, const char *fmt, ...
     va_end(ap);
     if (n < 0)
         return;
-    for (char *c = line; *c; c++) /* file names may hold anything; the text stays one line */
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    tsri_text_clean(line);
     log->fn(log->user, level, line);
 }

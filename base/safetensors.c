@@ -62,10 +62,11 @@ static tsr_status read_shape(const reader *r, const char *name, const tsr_json *
 
 static tsr_status read_tensor(const reader *r, const char *name, const tsr_json *o, tsr_view *v, range *span)
 {
-    const char *dtype = tsr_json_string(tsr_json_get(o, "dtype"), NULL);
+    size_t dtype_len;
+    const char *dtype = tsr_json_string(tsr_json_get(o, "dtype"), &dtype_len);
     const tsr_json *offsets = tsr_json_get(o, "data_offsets");
     memset(v, 0, sizeof *v);
-    if (!dtype)
+    if (!dtype || strlen(dtype) != dtype_len)
         return bad(r, name, "dtype is missing or no string");
     if (!type_of(&v->type, dtype))
         return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: type %.32s is not supported", r->path, name, dtype);

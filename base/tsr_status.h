@@ -32,7 +32,7 @@ enum { TSR_ERROR_TEXT = 1024 };
 
 typedef struct tsr_error {
     tsr_status status;         /* TSR_OK while nothing failed */
-    char text[TSR_ERROR_TEXT]; /* one line, no newline, always terminated */
+    char text[TSR_ERROR_TEXT]; /* one line of UTF-8, no newline, always terminated */
 } tsr_error;
 
 #if defined(__GNUC__)

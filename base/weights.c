@@ -82,6 +82,14 @@ static tsr_status shard_index(size_t *out, const char **names, size_t *n, const 
     return TSR_OK;
 }
 
+/* The file name that weight_map gives for a tensor; NULL when it is no string, or cut short by a NUL. */
+static const char *file_name(const tsr_json *v)
+{
+    size_t len;
+    const char *s = tsr_json_string(v, &len);
+    return s && strlen(s) == len ? s : NULL;
+}
+
 /* weight_map and the shards must tell the same story in both directions. */
 static tsr_status check_map(const tsr_weights *w, const tsr_json *map, const char **names, size_t n, const char *index,
                             tsr_error *err)
@@ -91,7 +99,7 @@ static tsr_status check_map(const tsr_weights *w, const tsr_json *map, const cha
         return tsr_fail(err, TSR_ERR_MODEL, "%s: weight_map names %zu tensors, the shards hold %zu", index,
                         tsr_json_len(map), w->n_entries);
     for (size_t i = 0; i < w->n_entries; i++) {
-        const char *file = tsr_json_string(tsr_json_get(map, w->entries[i].name), NULL);
+        const char *file = file_name(tsr_json_get(map, w->entries[i].name));
         if (!file)
             return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is in a shard but not in weight_map", index,
                             w->entries[i].name);
@@ -119,7 +127,7 @@ static tsr_status open_sharded(tsr_weights *w, const char *dir, const char *inde
     if (st == TSR_OK)
         st = tsr_alloc_array(&names, MAX_SHARDS, sizeof *names, "shard names", err);
     for (void *it = tsr_json_first(map); it && st == TSR_OK; it = tsr_json_next(map, it)) {
-        const char *file = tsr_json_string(tsr_json_value(it), NULL);
+        const char *file = file_name(tsr_json_value(it));
         if (!file)
             st = tsr_fail(err, TSR_ERR_MODEL, "%s: weight_map of %s is no file name", index, tsr_json_key(it));
         else

@@ -28,6 +28,7 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
+    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
     test_tmp_remove(dir);
     dir = NULL;
     return 0;

@@ -39,6 +39,23 @@ static void text_stays_one_line_and_terminated(void **state)
     assert_int_equal(strlen(e.text), TSR_ERROR_TEXT - 1);
 }
 
+static void text_is_valid_utf8_whatever_a_name_holds(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"\xff\xfe|\xc3|\x80", "??|?|?"},
+        {"\xc0\xaf|\xe0\x80\xaf|\xed\xa0\x80|\xf4\x90\x80\x80", "??|???|???|????"},
+        {"cut \xe2\x82", "cut ??"},
+        {"c1 \xc2\x9b[31m", "c1 ??[31m"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tsr_error e = {0};
+        tsr_fail(&e, TSR_ERR_DATA, "%s", cases[i][0]);
+        assert_string_equal(e.text, cases[i][1]);
+    }
+}
+
 static void every_status_has_its_own_name(void **state)
 {
     (void)state;
@@ -101,6 +118,7 @@ int main(void)
         cmocka_unit_test(first_failure_wins),
         cmocka_unit_test(null_error_is_fine),
         cmocka_unit_test(text_stays_one_line_and_terminated),
+        cmocka_unit_test(text_is_valid_utf8_whatever_a_name_holds),
         cmocka_unit_test(every_status_has_its_own_name),
         cmocka_unit_test(errno_maps_as_documented),
         cmocka_unit_test(log_drops_what_is_too_detailed_and_keeps_one_line),
