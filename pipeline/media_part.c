@@ -50,6 +50,21 @@ tsr_status tsri_media_report(const tsri_media_list *l, const char *stage, size_t
     return TSR_OK;
 }
 
+tsr_status tsri_media_note(const tsri_media_list *l, tsr_error *err, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    tessera_event ev = {.kind = TESSERA_EVENT_NOTE, .text = text, .len = strlen(text)};
+    if (n < 0 || !tsr_json_append(l->notes, tsr_json_new_string(text, strlen(text))))
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: notes");
+    if (l->fn && l->fn(l->user, &ev))
+        return tsr_fail(err, TSR_ERR_CANCELLED, "stopped on request");
+    return TSR_OK;
+}
+
 tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget, tsr_error *err)
 {
     tsr_vision_info v = tsr_vision_describe(l->model->vision);
@@ -140,15 +155,17 @@ static void media_deinit(tsri_media *m)
     tsr_free(m->times);
     tsr_free(m->features);
     tsr_free(m->rows);
-    tsr_video_plan_close(m->plan);
+    tsr_video_close(m->film);
 }
 
 void tsri_media_deinit(tsri_media_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         media_deinit(&l->at[i]);
-    for (size_t i = 0; l->inputs && i < l->rq->n_parts; i++)
+    for (size_t i = 0; l->inputs && i < l->rq->n_parts; i++) {
+        tsr_pdf_close(l->inputs[i].pdf);
         tsr_source_close(l->inputs[i].source);
+    }
     tsr_free(l->at);
     tsr_free(l->inputs);
     memset(l, 0, sizeof *l);
@@ -175,8 +192,10 @@ tsr_json *tsri_media_json(const tsri_media_list *l, const tsri_media *m)
     tsri_build o = tsri_build_object();
     tsri_put_text(&o, "kind", tsri_media_kind_name(m->kind));
     tsri_put_text(&o, "name", l->inputs[m->part].name);
-    if (m->kind == TSRI_PAGE)
+    if (m->kind == TSRI_PAGE) {
         tsri_put_size(&o, "page", m->page);
+        tsri_put_real(&o, "dpi", m->dpi);
+    }
     if (m->kind != TSRI_AUDIO) { /* both as [width, height] */
         tsri_put(&o, "source_size", size_list(m->source_width, m->source_height));
         tsri_put(&o, "size", size_list(m->width, m->height));

@@ -8,6 +8,7 @@
 
 #include "model_internal.h"
 #include "tsr_image.h"
+#include "tsr_pdf.h"
 #include "tsr_source.h"
 #include "tsr_video.h"
 
@@ -19,6 +20,7 @@ typedef struct tsri_media {
     tsri_media_kind kind;
     size_t part;     /* its index in the request */
     size_t page;     /* 1-based; pages only */
+    double dpi;      /* and their resolution */
     size_t source_width, source_height; /* upright, square pixels */
     size_t width, height;               /* after the resize */
     size_t tokens_each;                 /* soft tokens of one picture */
@@ -30,12 +32,13 @@ typedef struct tsri_media {
     size_t n_features, feature_width;
     size_t n_tokens; /* in all; for sound an estimate until it is loaded */
     float *rows;     /* [n_tokens, hidden] once encoded */
-    tsr_video_plan *plan; /* films, until they are loaded */
+    tsr_video *film; /* until it is loaded */
 } tsri_media;
 
 /* The bytes behind a request part; kept open from plan to load. */
 typedef struct tsri_input {
     tsr_source *source;
+    tsr_pdf *pdf; /* documents */
     const char *name;
 } tsri_input;
 
@@ -48,11 +51,12 @@ typedef struct tsri_media_list {
     tessera_event_fn fn; /* progress; NULL: none */
     void *user;
     tsr_json *notes; /* borrowed */
+    bool changed;    /* loading found another number of soft tokens than planned */
 } tsri_media_list;
 
 /* Open every file, find its kind, plan its soft tokens. */
 tsr_status tsri_media_plan(tsri_media_list *l, tsr_error *err);
-/* Decode what is not decoded yet. n_tokens is exact afterwards. */
+/* Decode what is not decoded yet. n_tokens is exact afterwards; `changed` tells whether it was not before. */
 tsr_status tsri_media_load(tsri_media_list *l, tsr_error *err);
 /* Fill in rows. */
 tsr_status tsri_media_encode(tsri_media_list *l, tsr_error *err);
@@ -64,9 +68,12 @@ tsr_json *tsri_media_json(const tsri_media_list *l, const tsri_media *m);
 /* Steps that stand in files of their own. */
 tsri_media *tsri_media_add(tsri_media_list *l, tsri_media_kind kind, size_t part, tsr_error *err);
 tsr_status tsri_media_report(const tsri_media_list *l, const char *stage, size_t done, size_t total, tsr_error *err);
+tsr_status tsri_media_note(const tsri_media_list *l, tsr_error *err, const char *fmt, ...) TSR_PRINTF(3, 4);
 tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget, tsr_error *err);
 tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
                                tsr_error *err);
+
+enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70 };
 
 /* The request's value, or the default where it is 0. */
 double tsri_or(double value, double otherwise);

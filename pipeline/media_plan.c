@@ -1,0 +1,328 @@
+/* media_plan.c: what each file is and how many soft tokens it will be, before films and sounds are
+ * decoded. A picture is decoded here: its size is known only when its header is believed. */
+#include <math.h>
+#include <string.h>
+
+#include "media_part.h"
+#include "tsr_alloc.h"
+#include "tsr_audio.h"
+#include "tsr_kind.h"
+#include "tsr_pdf.h"
+
+enum { SNIFF_BYTES = 4096, SAMPLE_RATE = 16000, DEFAULT_MAX_PAGES = 200 };
+
+static const double DEFAULT_MAX_SOUND_SECONDS = 30;
+
+/* ---- what is it? ---- */
+
+static tsr_status open_source(tsri_input *in, const tessera_part *p, size_t max_spool, tsr_error *err)
+{
+    in->name = p->path ? p->path : "memory";
+    if (p->data || !p->path)
+        return tsr_source_open_memory(&in->source, p->data ? p->data : "", p->data ? p->len : 0, in->name, err);
+    return tsr_source_open(&in->source, p->path, max_spool, err);
+}
+
+static tsr_status kind_of_container(const tsr_source *s, tessera_part_kind *kind, tsr_error *err)
+{
+    tsr_media_facts facts;
+    tsr_status st = tsr_media_probe(&facts, s, err);
+    if (st != TSR_OK)
+        return st;
+    if (!facts.has_video && !facts.has_audio)
+        return tsr_fail(err, TSR_ERR_DATA, "%s: holds neither pictures nor sound", tsr_source_name(s));
+    *kind = facts.has_video ? TESSERA_PART_VIDEO : TESSERA_PART_AUDIO;
+    return TSR_OK;
+}
+
+static tsr_status kind_of(const tsr_source *s, tessera_part_kind *kind, tsr_error *err)
+{
+    unsigned char head[SNIFF_BYTES];
+    size_t n;
+    tsr_status st = tsr_source_read(s, 0, head, sizeof head, &n, err);
+    if (st != TSR_OK)
+        return st;
+    tsr_kind k = tsr_kind_of(head, n);
+    switch (tsr_kind_class_of(k)) {
+    case TSR_CLASS_IMAGE:
+        *kind = TESSERA_PART_IMAGE; /* a kind that is not read is refused by the decoder, by name */
+        return TSR_OK;
+    case TSR_CLASS_AUDIO: *kind = TESSERA_PART_AUDIO; return TSR_OK;
+    case TSR_CLASS_PDF: *kind = TESSERA_PART_PDF; return TSR_OK;
+    case TSR_CLASS_CONTAINER: return kind_of_container(s, kind, err);
+    case TSR_CLASS_OTHER: break;
+    }
+    return tsr_fail(err, TSR_ERR_DATA, "%s: is neither picture, sound, film nor PDF (its bytes look like: %s)",
+                    tsr_source_name(s), tsr_kind_name(k));
+}
+
+/* A part that names its kind must hold it: a film is no picture, whatever its option says. */
+static tsr_status check_kind(const tsri_input *in, tessera_part_kind want, tessera_part_kind have, tsr_error *err)
+{
+    static const char *const names[] = {[TESSERA_PART_IMAGE] = "a picture", [TESSERA_PART_AUDIO] = "a sound",
+                                        [TESSERA_PART_VIDEO] = "a film", [TESSERA_PART_PDF] = "a PDF"};
+    bool ok = want == TESSERA_PART_FILE || want == have || (want == TESSERA_PART_AUDIO && have == TESSERA_PART_VIDEO);
+    if (!ok)
+        return tsr_fail(err, TSR_ERR_DATA, "%s: is %s, not %s", in->name, names[have], names[want]);
+    return TSR_OK;
+}
+
+tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, tessera_error *perr)
+{
+    tsr_error err = {TSR_OK, ""};
+    tsri_input in = {0};
+    tessera_part_kind have = part->kind;
+    tsr_status st = TSR_OK;
+    if (part->kind == TESSERA_PART_TEXT || part->kind == TESSERA_PART_SYSTEM)
+        st = tsr_fail(&err, TSR_ERR_USAGE, "a text part has no bytes to look at");
+    if (st == TSR_OK)
+        st = open_source(&in, part, (size_t)1 << 31, &err);
+    if (st == TSR_OK)
+        st = kind_of(in.source, &have, &err);
+    if (st == TSR_OK)
+        st = check_kind(&in, part->kind, have, &err);
+    if (st == TSR_OK)
+        *kind = part->kind == TESSERA_PART_FILE ? have : part->kind;
+    tsr_source_close(in.source);
+    return tsri_public(perr, st, &err);
+}
+
+/* ---- the senses ---- */
+
+static tsr_status need_vision(const tsri_media_list *l, size_t part, tsr_error *err)
+{
+    if (l->model->vision)
+        return TSR_OK;
+    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot see: it has no vision weights",
+                    l->inputs[part].name, tsr_variant_name(tsri_model_config(l->model)->variant));
+}
+
+static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error *err)
+{
+    if (l->model->hearing)
+        return TSR_OK;
+    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot hear: it has no audio weights",
+                    l->inputs[part].name, tsr_variant_name(tsri_model_config(l->model)->variant));
+}
+
+/* ---- pictures ---- */
+
+static tsr_status plan_image(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    unsigned char *bytes = NULL;
+    size_t len;
+    tsr_image whole = {0};
+    tsr_image_limits limits = tsr_image_limits_default();
+    tsri_media *m = NULL;
+    limits.max_pixels = tsri_or_size(l->rq->max_pixels, limits.max_pixels);
+    tsr_status st = need_vision(l, part, err);
+    if (st == TSR_OK)
+        st = tsri_media_read_all(l, &l->inputs[part], &bytes, &len, err);
+    if (st == TSR_OK)
+        st = tsr_image_decode(&whole, bytes, len, l->inputs[part].name, &limits, err);
+    tsr_free(bytes);
+    if (st != TSR_OK)
+        return st;
+    m = tsri_media_add(l, TSRI_IMAGE, part, err);
+    if (!m) {
+        st = TSR_ERR_NOMEM;
+        goto done;
+    }
+    m->source_width = whole.width;
+    m->source_height = whole.height;
+    st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
+    if (st == TSR_OK && !(m->pictures = tsr_calloc(1, sizeof *m->pictures)))
+        st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", l->inputs[part].name);
+    if (st == TSR_OK) {
+        m->n_pictures = 1;
+        m->n_tokens = m->tokens_each;
+        st = tsr_image_resize(&m->pictures[0], &whole, m->width, m->height, err);
+    }
+done:
+    tsr_image_deinit(&whole);
+    return st;
+}
+
+/* ---- sound ---- */
+
+static double us_to_s(int64_t us)
+{
+    return (double)us / 1e6;
+}
+
+/* `facts` is what the container's headers say; begin and end cut a film's sound as its frames are. */
+static tsr_status plan_sound(tsri_media_list *l, size_t part, const tsr_media_facts *facts, double begin, double end,
+                             tsr_error *err)
+{
+    double most = tsri_or(l->rq->max_audio_seconds, DEFAULT_MAX_SOUND_SECONDS);
+    tsr_status st = need_hearing(l, part, err);
+    tsri_media *m = st == TSR_OK ? tsri_media_add(l, TSRI_AUDIO, part, err) : NULL;
+    if (!m)
+        return st != TSR_OK ? st : TSR_ERR_NOMEM;
+    m->seconds = facts->audio_us > 0 ? us_to_s(facts->audio_us) : 0;
+    m->begin = begin;
+    m->end = end > 0 && (m->seconds <= 0 || end < m->seconds) ? end : m->seconds;
+    double told = m->end > begin ? m->end - begin : 0; /* 0: unknown until it is decoded */
+    size_t n = (size_t)((told > 0 && told < most ? told : most) * SAMPLE_RATE);
+    m->n_tokens = tsr_hearing_tokens_for(l->model->hearing, n);
+    return TSR_OK;
+}
+
+static tsr_status plan_audio(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    tsr_media_facts facts;
+    tsr_status st = tsr_media_probe(&facts, l->inputs[part].source, err);
+    if (st == TSR_OK && !facts.has_audio)
+        st = tsr_fail(err, TSR_ERR_DATA, "%s: holds no sound", l->inputs[part].name);
+    return st == TSR_OK ? plan_sound(l, part, &facts, 0, 0, err) : st;
+}
+
+/* ---- films ---- */
+
+static unsigned deadline_ms(const tessera_request *rq)
+{
+    double s = tsri_or(rq->media_deadline, 120);
+    return s * 1000 < 4e9 ? (unsigned)(s * 1000) : 4000000000u;
+}
+
+static tsr_video_opts video_opts(const tessera_request *rq)
+{
+    tsr_video_opts o = tsr_video_opts_default();
+    o.fps = rq->fps > 0 ? rq->fps : 0;
+    o.n_frames = rq->frames;
+    o.hf = rq->sampler == TESSERA_FRAMES_HF;
+    o.start_us = (int64_t)(rq->start * 1e6 + 0.5);
+    o.end_us = rq->end > 0 ? (int64_t)(rq->end * 1e6 + 0.5) : -1;
+    o.max_frames = tsri_or_size(rq->max_frames, o.max_frames);
+    o.max_pixels = tsri_or_size(rq->max_pixels, o.max_pixels);
+    o.timeout_ms = deadline_ms(rq);
+    return o;
+}
+
+static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    tsr_media_facts facts;
+    tsr_status st = need_hearing(l, part, err);
+    if (st == TSR_OK)
+        st = tsr_media_probe(&facts, l->inputs[part].source, err);
+    if (st == TSR_OK && !facts.has_audio)
+        return tsri_media_note(l, err, "%s has no sound; its frames go in alone", l->inputs[part].name);
+    return st == TSR_OK ? plan_sound(l, part, &facts, l->rq->start, l->rq->end, err) : st;
+}
+
+static tsr_status plan_video(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    tsr_video_opts o = video_opts(l->rq);
+    tsr_status st = need_vision(l, part, err);
+    tsri_media *m = st == TSR_OK ? tsri_media_add(l, TSRI_VIDEO, part, err) : NULL;
+    if (!m)
+        return st != TSR_OK ? st : TSR_ERR_NOMEM;
+    st = tsr_video_open(&m->film, l->inputs[part].source, &o, err);
+    if (st != TSR_OK)
+        return st;
+    const tsr_video_facts *facts = tsr_video_get_facts(m->film);
+    const tsr_video_pick *picks = tsr_video_get_picks(m->film, &m->n_pictures);
+    m->source_width = facts->width;
+    m->source_height = facts->height;
+    m->seconds = us_to_s(facts->duration_us);
+    m->begin = l->rq->start;
+    m->end = l->rq->end > 0 && l->rq->end < m->seconds ? l->rq->end : m->seconds;
+    st = tsri_media_fit(l, m, tsri_or_size(l->rq->video_budget, TSRI_DEFAULT_VIDEO_BUDGET), err);
+    if (st == TSR_OK)
+        st = tsr_alloc_array(&m->times, m->n_pictures, sizeof *m->times, "frame times", err);
+    if (st == TSR_OK && !tsr_mul_size(&m->n_tokens, m->n_pictures, m->tokens_each))
+        st = tsr_fail(err, TSR_ERR_LIMIT, "%s: too many frames", l->inputs[part].name);
+    for (size_t i = 0; st == TSR_OK && i < m->n_pictures; i++)
+        m->times[i] = picks[i].time_s;
+    if (st == TSR_OK && l->rq->with_sound)
+        st = plan_film_sound(l, part, err); /* m may move: not used after this */
+    return st;
+}
+
+/* ---- documents ---- */
+
+/* Pixels of a page's side at a resolution, rounded up as poppler does. */
+static size_t side_px(double pt, double dpi)
+{
+    double px = ceil(pt * dpi / 72);
+    return px >= 1 ? (size_t)px : 1;
+}
+
+static tsr_status plan_page(tsri_media_list *l, size_t part, size_t page, tsr_error *err)
+{
+    double w, h;
+    size_t budget = tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET);
+    tsri_media *m = tsri_media_add(l, TSRI_PAGE, part, err);
+    if (!m)
+        return TSR_ERR_NOMEM;
+    tsr_status st = tsr_pdf_page_size(l->inputs[part].pdf, page, &w, &h, err);
+    if (st != TSR_OK)
+        return st;
+    tsr_vision_info v = tsr_vision_describe(l->model->vision);
+    m->page = page;
+    m->dpi = l->rq->dpi ? l->rq->dpi : tsr_pdf_dpi_for(w, h, budget * v.patch * v.pool * v.patch * v.pool);
+    m->source_width = side_px(w, m->dpi);
+    m->source_height = side_px(h, m->dpi);
+    st = tsri_media_fit(l, m, budget, err);
+    m->n_tokens = m->tokens_each;
+    return st;
+}
+
+static tsr_status plan_pdf(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    tsr_pdf_opts o = tsr_pdf_opts_default();
+    tsri_input *in = &l->inputs[part];
+    size_t *pages = NULL, n = 0;
+    o.max_pixels = tsri_or_size(l->rq->max_pixels, o.max_pixels);
+    if (l->rq->media_deadline > 0)
+        o.timeout_ms = deadline_ms(l->rq);
+    tsr_status st = need_vision(l, part, err);
+    if (st == TSR_OK)
+        st = tsr_pdf_open(&in->pdf, in->source, &o, err);
+    if (st == TSR_OK)
+        st = tsr_pdf_pages_parse(&pages, &n, l->rq->pages, tsr_pdf_n_pages(in->pdf),
+                                 tsri_or_size(l->rq->max_pages, DEFAULT_MAX_PAGES), err);
+    for (size_t i = 0; i < n && st == TSR_OK; i++)
+        st = plan_page(l, part, pages[i], err);
+    tsr_free(pages);
+    return st;
+}
+
+/* ---- all parts ---- */
+
+static tsr_status plan_part(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    const tessera_part *p = &l->rq->parts[part];
+    tessera_part_kind kind;
+    tsr_status st = open_source(&l->inputs[part], p, tsri_or_size(l->rq->max_file_bytes, (size_t)1 << 31), err);
+    if (st == TSR_OK)
+        st = kind_of(l->inputs[part].source, &kind, err);
+    if (st == TSR_OK)
+        st = check_kind(&l->inputs[part], p->kind, kind, err);
+    if (st != TSR_OK)
+        return st;
+    switch (p->kind == TESSERA_PART_FILE ? kind : p->kind) {
+    case TESSERA_PART_IMAGE: return plan_image(l, part, err);
+    case TESSERA_PART_AUDIO: return plan_audio(l, part, err);
+    case TESSERA_PART_VIDEO: return plan_video(l, part, err);
+    case TESSERA_PART_PDF: return plan_pdf(l, part, err);
+    default: return tsr_fail(err, TSR_ERR_BUG, "part %zu is no media part", part);
+    }
+}
+
+tsr_status tsri_media_plan(tsri_media_list *l, tsr_error *err)
+{
+    l->inputs = tsr_calloc(l->rq->n_parts, sizeof *l->inputs);
+    if (!l->inputs)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %zu parts", l->rq->n_parts);
+    tsr_status st = TSR_OK;
+    for (size_t i = 0; i < l->rq->n_parts && st == TSR_OK; i++) {
+        tessera_part_kind k = l->rq->parts[i].kind;
+        if (k == TESSERA_PART_TEXT || k == TESSERA_PART_SYSTEM)
+            continue;
+        st = tsri_media_report(l, "reading files", i, l->rq->n_parts, err);
+        if (st == TSR_OK)
+            st = plan_part(l, i, err);
+    }
+    return st;
+}

@@ -1,0 +1,244 @@
+/* prompt.c: parts become messages, messages become the rendered prompt. The media parts stand where
+ * they were given; system texts are one turn at the front, wherever they were given. */
+#include "prompt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tsr_alloc.h"
+
+typedef struct builder {
+    const tsri_media_list *media;
+    const tessera_request *rq;
+    tsr_chat_part *parts; /* of the user's turn, [n_parts] */
+    size_t n_parts;
+    tsr_prompt_media *expansions; /* [media->n] */
+    tsr_text system;
+    bool has_system;
+    tsr_json *messages_doc, *tools_doc;
+    tsr_conversation earlier;
+    tsr_chat_message *messages;
+    size_t n_messages;
+} builder;
+
+static void deinit(builder *b)
+{
+    tsr_free(b->parts);
+    tsr_free(b->expansions);
+    tsr_text_deinit(&b->system);
+    tsr_conversation_deinit(&b->earlier);
+    tsr_json_free(b->messages_doc);
+    tsr_json_free(b->tools_doc);
+    tsr_free(b->messages);
+}
+
+static size_t text_len(const tessera_part *p)
+{
+    return p->text_len ? p->text_len : p->text ? strlen(p->text) : 0;
+}
+
+static tsr_part_kind kind_of(const tsri_media *m)
+{
+    switch (m->kind) {
+    case TSRI_VIDEO: return TSR_PART_VIDEO;
+    case TSRI_AUDIO: return TSR_PART_AUDIO;
+    case TSRI_IMAGE:
+    case TSRI_PAGE: break;
+    }
+    return TSR_PART_IMAGE;
+}
+
+static tsr_status add_system(builder *b, const tessera_part *p, tsr_error *err)
+{
+    tsr_status st = b->has_system ? tsr_text_add(&b->system, "\n", 1, err) : TSR_OK;
+    b->has_system = true;
+    return st == TSR_OK ? tsr_text_add(&b->system, p->text ? p->text : "", text_len(p), err) : st;
+}
+
+/* The list of media parts is in the order of the request's parts. */
+static tsr_status collect_parts(builder *b, tsr_error *err)
+{
+    const tessera_request *rq = b->rq;
+    size_t next = 0, room;
+    if (!tsr_add_size(&room, rq->n_parts, b->media->n))
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: parts");
+    tsr_status st = tsr_alloc_array(&b->parts, room, sizeof *b->parts, "parts", err);
+    for (size_t i = 0; i < rq->n_parts && st == TSR_OK; i++) {
+        const tessera_part *p = &rq->parts[i];
+        if (p->kind == TESSERA_PART_SYSTEM) {
+            st = add_system(b, p, err);
+        } else if (p->kind == TESSERA_PART_TEXT) {
+            b->parts[b->n_parts++] =
+                (tsr_chat_part){.kind = TSR_PART_TEXT, .text = p->text ? p->text : "", .len = text_len(p)};
+        } else {
+            for (; next < b->media->n && b->media->at[next].part == i; next++)
+                b->parts[b->n_parts++] = (tsr_chat_part){.kind = kind_of(&b->media->at[next])};
+        }
+    }
+    return st;
+}
+
+static tsr_status collect_expansions(builder *b, tsr_error *err)
+{
+    tsr_status st = tsr_alloc_array(&b->expansions, b->media->n, sizeof *b->expansions, "media parts", err);
+    for (size_t i = 0; i < b->media->n && st == TSR_OK; i++) {
+        const tsri_media *m = &b->media->at[i];
+        bool film = m->kind == TSRI_VIDEO;
+        b->expansions[i] = (tsr_prompt_media){.kind = kind_of(m),
+                                              .n_tokens = film ? m->tokens_each : m->n_tokens,
+                                              .n_frames = film ? m->n_pictures : 0,
+                                              .frame_times = m->times};
+    }
+    return st;
+}
+
+/* JSON that a user wrote is bad data, not a bad model. */
+static tsr_status parse_user_json(tsr_json **out, const char *text, const char *what, tsr_error *err)
+{
+    tsr_error why = {TSR_OK, ""};
+    tsr_status st = tsr_json_parse(out, text, strlen(text), what, &why);
+    if (st == TSR_OK && !tsr_json_is_array(*out))
+        return tsr_fail(err, TSR_ERR_DATA, "%s: is no JSON list", what);
+    return st == TSR_OK ? st : tsr_fail(err, st == TSR_ERR_MODEL ? TSR_ERR_DATA : st, "%s", why.text);
+}
+
+static tsr_status read_earlier(builder *b, tsr_error *err)
+{
+    if (!b->rq->messages)
+        return TSR_OK;
+    tsr_status st = parse_user_json(&b->messages_doc, b->rq->messages, "messages", err);
+    if (st == TSR_OK)
+        st = tsr_conversation_parse(&b->earlier, b->messages_doc, err);
+    for (size_t i = 0; st == TSR_OK && i < b->earlier.n_messages; i++) {
+        const tsr_chat_message *m = &b->earlier.messages[i];
+        if (b->has_system && (m->role == TSR_ROLE_SYSTEM || m->role == TSR_ROLE_DEVELOPER))
+            st = tsr_fail(err, TSR_ERR_USAGE, "messages: message %zu is a system turn, and a system text is given too", i);
+        for (size_t k = 0; st == TSR_OK && k < m->n_parts; k++)
+            if (m->parts[k].kind != TSR_PART_TEXT)
+                st = tsr_fail(err, TSR_ERR_UNSUPPORTED, "messages: message %zu holds %s: only text can be given there", i,
+                              tsr_part_kind_name(m->parts[k].kind));
+    }
+    return st;
+}
+
+static tsr_status collect_messages(builder *b, tsr_chat_part *system_part, tsr_error *err)
+{
+    tsr_status st = read_earlier(b, err);
+    if (st == TSR_OK)
+        st = tsr_alloc_array(&b->messages, b->earlier.n_messages + 2, sizeof *b->messages, "messages", err);
+    if (st != TSR_OK)
+        return st;
+    if (b->has_system) {
+        *system_part = (tsr_chat_part){.kind = TSR_PART_TEXT, .text = b->system.at, .len = b->system.len};
+        b->messages[b->n_messages++] =
+            (tsr_chat_message){.role = TSR_ROLE_SYSTEM, .parts = system_part, .n_parts = 1};
+    }
+    for (size_t i = 0; i < b->earlier.n_messages; i++)
+        b->messages[b->n_messages++] = b->earlier.messages[i];
+    if (b->n_parts || b->earlier.n_messages == 0)
+        b->messages[b->n_messages++] =
+            (tsr_chat_message){.role = TSR_ROLE_USER, .parts = b->parts, .n_parts = b->n_parts};
+    return TSR_OK;
+}
+
+static tsr_status build_chat(builder *b, tsr_prompt *out, const tsr_media_ids *ids, tsr_error *err)
+{
+    const tsr_text_config *c = tsri_model_config(b->media->model);
+    tsr_chat_opts o = tsr_chat_opts_default();
+    tsr_chat_part system_part;
+    tsr_segments *segments = NULL;
+    tsr_status st = collect_messages(b, &system_part, err);
+    if (st == TSR_OK && b->rq->tools)
+        st = parse_user_json(&b->tools_doc, b->rq->tools, "tools", err);
+    o.thinking = b->rq->think != 0;
+    o.empty_thought = c->empty_thought;
+    o.generation_prompt = true;
+    o.tools = b->tools_doc;
+    if (st == TSR_OK)
+        st = tsr_chat_render(&segments, b->messages, b->n_messages, &o, err);
+    if (st == TSR_OK)
+        st = tsr_prompt_build(out, b->media->model->tokenizer, ids, segments, b->expansions, b->media->n, err);
+    tsr_segments_free(segments);
+    return st;
+}
+
+static tsr_status check_raw(const builder *b, tsr_error *err)
+{
+    if (b->has_system)
+        return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt has no system turn");
+    if (b->rq->messages || b->rq->tools)
+        return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt takes no messages and no tools");
+    if (b->rq->think)
+        return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt has no thinking switch");
+    return TSR_OK;
+}
+
+tsr_status tsri_prompt_build(tsr_prompt *out, const tsri_media_list *media, tsr_error *err)
+{
+    builder b = {.media = media, .rq = media->rq};
+    const tsr_tokenizer *t = media->model->tokenizer;
+    tsr_media_ids ids = tsr_media_ids_find(t);
+    tsr_status st = collect_parts(&b, err);
+    if (st == TSR_OK)
+        st = collect_expansions(&b, err);
+    if (st == TSR_OK && b.rq->raw) {
+        st = check_raw(&b, err);
+        if (st == TSR_OK)
+            st = tsr_prompt_build_raw(out, t, &ids, b.parts, b.n_parts, b.expansions, media->n, err);
+    } else if (st == TSR_OK) {
+        st = build_chat(&b, out, &ids, err);
+    }
+    deinit(&b);
+    return st;
+}
+
+/* ---- does it fit? ---- */
+
+/* The largest budget at which all pictures together need at most `room` soft tokens; 0: none. */
+static size_t budget_that_fits(size_t n_pictures, size_t room)
+{
+    static const size_t budgets[] = {560, 280, 140, 70};
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
+        if (n_pictures && budgets[i] <= room / n_pictures)
+            return budgets[i];
+    return 0;
+}
+
+enum { ADVICE_BYTES = 200, FRAME_OVERHEAD = 8 /* time stamp, markers, space */ };
+
+static void advise(char *out, const tsr_prompt *p, const tsri_media_list *l, size_t ctx)
+{
+    size_t n_films = 0, n_pictures = 0, per_frame = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        n_films += l->at[i].kind == TSRI_VIDEO;
+        n_pictures += l->at[i].kind == TSRI_IMAGE || l->at[i].kind == TSRI_PAGE;
+        if (l->at[i].kind == TSRI_VIDEO && l->at[i].tokens_each > per_frame)
+            per_frame = l->at[i].tokens_each;
+    }
+    size_t fixed = p->ids.n + 1 - p->n_video; /* all but the film's soft tokens */
+    for (size_t i = 0; i < l->n; i++)
+        if (l->at[i].kind == TSRI_VIDEO)
+            fixed -= fixed > l->at[i].n_pictures * FRAME_OVERHEAD ? l->at[i].n_pictures * FRAME_OVERHEAD : 0;
+    out[0] = '\0';
+    if (n_films && fixed < ctx && (ctx - fixed) / (n_films * (per_frame + FRAME_OVERHEAD)) > 0) {
+        snprintf(out, ADVICE_BYTES, "; about %zu frames%s would fit",
+                 (ctx - fixed) / (n_films * (per_frame + FRAME_OVERHEAD)), n_films > 1 ? " for each film" : "");
+        return;
+    }
+    fixed = p->ids.n + 1 - p->n_image;
+    size_t budget = fixed < ctx ? budget_that_fits(n_pictures, ctx - fixed) : 0;
+    if (budget)
+        snprintf(out, ADVICE_BYTES, "; a budget of %zu per picture would fit", budget);
+}
+
+tsr_status tsri_prompt_check_fit(const tsr_prompt *p, const tsri_media_list *l, size_t ctx, tsr_error *err)
+{
+    char advice[ADVICE_BYTES];
+    if (p->ids.n < ctx)
+        return TSR_OK;
+    advise(advice, p, l, ctx);
+    return tsr_fail(err, TSR_ERR_LIMIT,
+                    "the prompt has %zu positions (soft tokens: %zu of pictures, %zu of films, %zu of sound), the context "
+                    "%zu%s",
+                    p->ids.n, p->n_image, p->n_video, p->n_audio, ctx, advice);
+}
