@@ -1,1 +1,2 @@
 tsr_test(test_tokenizer SOURCES test_tokenizer.c LINKS tsr_llm)
+tsr_test(test_chat SOURCES test_chat.c LINKS tsr_llm)
