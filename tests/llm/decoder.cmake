@@ -2,4 +2,6 @@
 add_library(tsr_tiny_model STATIC tiny_model.c)
 target_include_directories(tsr_tiny_model PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(tsr_tiny_model PUBLIC tsr_llm tsr_test_common PkgConfig::CMOCKA m)
-tsr_test(test_decoder SOURCES test_decoder.c LINKS tsr_tiny_model)
+foreach(name decoder decoder_open text_config kv_cache rope)
+  tsr_test(test_${name} SOURCES test_${name}.c LINKS tsr_tiny_model)
+endforeach()

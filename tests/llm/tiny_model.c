@@ -185,7 +185,7 @@ tiny_tensor *tiny_tensors(tiny_kind kind, const tsr_text_config *c, size_t *n)
     return l.t;
 }
 
-static void write_tensor(st_writer *w, const tiny_tensor *t, tsr_type type, tiny_fault fault)
+static void write_tensor(st_writer *w, const tiny_tensor *t, const float *values, tsr_type type, tiny_fault fault)
 {
     size_t shape[3] = {t->shape[0], t->shape[1], t->shape[2]}, n = t->n_elems;
     if (fault == TINY_MISSING)
@@ -195,8 +195,8 @@ static void write_tensor(st_writer *w, const tiny_tensor *t, tsr_type type, tiny
         shape[0]++;
     }
     float *v = must_realloc(NULL, n * sizeof *v);
-    for (size_t i = 0; i < n; i++)
-        v[i] = i < t->n_elems ? stored(t, type, i) : 0.0f;
+    memset(v, 0, n * sizeof *v);
+    memcpy(v, values, t->n_elems * sizeof *v);
     if (fault == TINY_NAN)
         v[n / 2] = NAN;
     if (fault == TINY_WRONG_TYPE)
@@ -216,15 +216,40 @@ void tiny_parse(tiny_kind kind, tsr_text_config *out)
     tsr_json_free(j);
 }
 
+/* All values, one tensor after the other; the caller's. */
+static float *all_values(const tiny_tensor *t, size_t n, tsr_type type)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        total += t[i].n_elems;
+    float *v = must_realloc(NULL, total * sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < t[i].n_elems; k++)
+            v[at++] = stored(&t[i], type, k);
+    return v;
+}
+
 void tiny_write(const char *dir, tiny_kind kind, tsr_type type, const char *name, tiny_fault fault)
 {
+    /* The last model's values are kept: tests write the same one with a hundred faults. */
+    static float *kept;
+    static tiny_kind kept_kind = TINY_N;
+    static tsr_type kept_type;
     tsr_text_config c;
-    size_t n;
+    size_t n, at = 0;
     tiny_parse(kind, &c);
     tiny_tensor *t = tiny_tensors(kind, &c, &n);
+    if (kept_kind != kind || kept_type != type) {
+        free(kept);
+        kept = all_values(t, n, type);
+        kept_kind = kind;
+        kept_type = type;
+    }
     st_writer *w = st_new();
-    for (size_t i = 0; i < n; i++)
-        write_tensor(w, &t[i], type, name && strcmp(name, t[i].name) == 0 ? fault : TINY_GOOD);
+    for (size_t i = 0; i < n; i++) {
+        write_tensor(w, &t[i], kept + at, type, name && strcmp(name, t[i].name) == 0 ? fault : TINY_GOOD);
+        at += t[i].n_elems;
+    }
     st_write(w, test_path(dir, "model.safetensors"));
     st_free(w);
     free(t);

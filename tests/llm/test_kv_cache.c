@@ -1,0 +1,169 @@
+/* The cache: what was written is found at its position, however often the sliding rows moved. */
+#include "test_main.h"
+
+#include "tsr_alloc.h"
+#include "tsr_kv_cache.h"
+
+enum { HEADS = 2, DIM = 3, WINDOW = 5 };
+
+static const tsr_kv_layer_spec specs[] = {{HEADS, DIM, WINDOW}, {0, DIM, WINDOW}, {HEADS, DIM, 0}};
+
+static void write_all(tsr_kv_cache *kv, size_t pos, float mark)
+{
+    float k[HEADS * DIM], v[HEADS * DIM];
+    for (size_t i = 0; i < HEADS * DIM; i++) {
+        k[i] = mark + (float)pos * 100.0f + (float)i;
+        v[i] = -k[i];
+    }
+    tsr_kv_write(kv, 0, pos, k, v);
+    tsr_kv_write(kv, 2, pos, k, v);
+}
+
+static void check_position(const tsr_kv_cache *kv, size_t layer, size_t pos, float mark)
+{
+    tsr_kv_rows r = tsr_kv_layer_rows(kv, layer);
+    assert_true(pos >= r.first);
+    for (size_t h = 0; h < HEADS; h++)
+        for (size_t i = 0; i < DIM; i++) {
+            size_t at = h * r.head_stride + (pos - r.first) * DIM + i;
+            float want = mark + (float)pos * 100.0f + (float)(h * DIM + i);
+            assert_true(r.k[at] == want && r.v[at] == -want);
+        }
+}
+
+static void every_query_finds_its_window_and_full_layers_find_everything(void **state)
+{
+    (void)state;
+    for (size_t max_rows = 1; max_rows <= 9; max_rows++) {
+        tsr_kv_cache *kv;
+        size_t n = 0;
+        assert_int_equal(tsr_kv_cache_open(&kv, specs, 3, 500, max_rows, TSR_F32, NULL), TSR_OK);
+        for (size_t turn = 0; n + max_rows <= 500; turn++) {
+            size_t take = 1 + turn % max_rows;
+            tsr_kv_reserve(kv, take);
+            for (size_t i = 0; i < take; i++)
+                write_all(kv, n + i, 0.0f);
+            size_t oldest = n + 1 > WINDOW ? n + 1 - WINDOW : 0;
+            for (size_t p = oldest; p < n + take; p++)
+                check_position(kv, 0, p, 0.0f);
+            for (size_t p = 0; p < n + take; p++)
+                check_position(kv, 2, p, 0.0f);
+            tsr_kv_commit(kv, take);
+            n += take;
+            assert_int_equal(tsr_kv_tokens(kv), n);
+        }
+        tsr_kv_cache_close(kv);
+    }
+}
+
+static void what_was_not_committed_is_written_over(void **state)
+{
+    (void)state;
+    tsr_kv_cache *kv;
+    assert_int_equal(tsr_kv_cache_open(&kv, specs, 3, 10, 4, TSR_F32, NULL), TSR_OK);
+    tsr_kv_reserve(kv, 4);
+    for (size_t i = 0; i < 4; i++)
+        write_all(kv, i, 7.0f);
+    tsr_kv_reserve(kv, 2);
+    for (size_t i = 0; i < 2; i++)
+        write_all(kv, i, 0.0f);
+    tsr_kv_commit(kv, 2);
+    check_position(kv, 0, 1, 0.0f);
+    check_position(kv, 2, 1, 0.0f);
+    assert_int_equal(tsr_kv_tokens(kv), 2);
+    tsr_kv_cache_close(kv);
+}
+
+static void the_newest_positions_can_always_be_taken_back(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < 400; n += 3) {
+        for (size_t back = 0; back <= TSR_KV_SLACK && back <= n; back += 16) {
+            tsr_kv_cache *kv;
+            assert_int_equal(tsr_kv_cache_open(&kv, specs, 3, 500, 3, TSR_F32, NULL), TSR_OK);
+            for (size_t p = 0; p < n; p++) {
+                tsr_kv_reserve(kv, 1);
+                write_all(kv, p, 0.0f);
+                tsr_kv_commit(kv, 1);
+            }
+            assert_true(tsr_kv_truncate(kv, n - back));
+            assert_int_equal(tsr_kv_tokens(kv), n - back);
+            for (size_t p = n - back + 1 > WINDOW ? n - back + 1 - WINDOW : 0; p < n - back; p++)
+                check_position(kv, 0, p, 0.0f);
+            tsr_kv_cache_close(kv);
+        }
+    }
+}
+
+static void a_lost_window_is_refused_and_nothing_changes(void **state)
+{
+    (void)state;
+    tsr_kv_cache *kv;
+    assert_int_equal(tsr_kv_cache_open(&kv, specs, 3, 500, 3, TSR_F32, NULL), TSR_OK);
+    for (size_t p = 0; p < 300; p++) {
+        tsr_kv_reserve(kv, 1);
+        write_all(kv, p, 0.0f);
+        tsr_kv_commit(kv, 1);
+    }
+    size_t first = tsr_kv_layer_rows(kv, 0).first;
+    assert_true(first > WINDOW);
+    assert_false(tsr_kv_truncate(kv, 301));
+    assert_false(tsr_kv_truncate(kv, first + WINDOW - 2));
+    assert_int_equal(tsr_kv_tokens(kv), 300);
+    assert_true(tsr_kv_truncate(kv, first + WINDOW - 1));
+    assert_true(tsr_kv_truncate(kv, 0));
+    assert_int_equal(tsr_kv_layer_rows(kv, 0).first, 0);
+    tsr_kv_cache_close(kv);
+}
+
+static void sliding_layers_stay_small(void **state)
+{
+    (void)state;
+    tsr_kv_cache *kv;
+    const tsr_kv_layer_spec one = {HEADS, DIM, WINDOW};
+    assert_int_equal(tsr_kv_cache_open(&kv, &one, 1, 1 << 20, 8, TSR_F32, NULL), TSR_OK);
+    assert_int_equal(tsr_kv_bytes(kv), (size_t)(WINDOW - 1 + TSR_KV_SLACK + 8) * HEADS * DIM * 2 * sizeof(float));
+    tsr_kv_cache_close(kv);
+    /* A window larger than the context costs no more than the context. */
+    const tsr_kv_layer_spec wide = {HEADS, DIM, SIZE_MAX / 2};
+    assert_int_equal(tsr_kv_cache_open(&kv, &wide, 1, 32, 8, TSR_F32, NULL), TSR_OK);
+    assert_int_equal(tsr_kv_bytes(kv), (size_t)32 * HEADS * DIM * 2 * sizeof(float));
+    tsr_kv_cache_close(kv);
+}
+
+static void impossible_sizes_and_types_are_refused(void **state)
+{
+    (void)state;
+    tsr_kv_cache *kv;
+    tsr_error err = {0};
+    const tsr_kv_layer_spec huge = {SIZE_MAX / 16, 64, 0};
+    assert_int_equal(tsr_kv_cache_open(&kv, &huge, 1, 32, 8, TSR_F32, NULL), TSR_ERR_LIMIT);
+    assert_null(kv);
+    assert_int_equal(tsr_kv_cache_open(&kv, specs, 3, 32, 8, TSR_F16, &err), TSR_ERR_UNSUPPORTED);
+    assert_error(&err, TSR_ERR_UNSUPPORTED, "F16", "F32");
+    for (size_t k = 1;; k++) {
+        tsr_alloc_fail_at(k);
+        tsr_status st = tsr_kv_cache_open(&kv, specs, 3, 32, 8, TSR_F32, NULL);
+        tsr_alloc_fail_at(0);
+        if (st == TSR_OK)
+            break;
+        assert_int_equal(st, TSR_ERR_NOMEM);
+        assert_null(kv);
+        assert_int_equal(tsr_alloc_live(), 0);
+    }
+    tsr_kv_cache_close(kv);
+    assert_int_equal(tsr_alloc_live(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_query_finds_its_window_and_full_layers_find_everything),
+        cmocka_unit_test(what_was_not_committed_is_written_over),
+        cmocka_unit_test(the_newest_positions_can_always_be_taken_back),
+        cmocka_unit_test(a_lost_window_is_refused_and_nothing_changes),
+        cmocka_unit_test(sliding_layers_stay_small),
+        cmocka_unit_test(impossible_sizes_and_types_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
