@@ -26,7 +26,7 @@ typedef struct enc_model {
     tsr_type type;     /* of all tensors in the file */
 } enc_model;
 
-enum { ENC_TEXT_HIDDEN = 11, ENC_HEADS = 2, ENC_KV = 1, ENC_HEAD_DIM = 8, ENC_HIDDEN = 20, ENC_FFN = 28, ENC_LAYERS = 2 };
+enum { ENC_TEXT_HIDDEN = 11, ENC_HEADS = 4, ENC_KV = 2, ENC_HEAD_DIM = 8, ENC_HIDDEN = 20, ENC_FFN = 28, ENC_LAYERS = 2 };
 enum { ENC_POSITIONS = 12, ENC_MELS = 128, ENC_CHANNELS_0 = 128, ENC_CHANNELS_1 = 3, ENC_CONV = 5, ENC_SOUND_WIDTH = 14 };
 
 /* A tower with (E2B's kind) or without (31B's kind) clip limits; the latter standardises. */
