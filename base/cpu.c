@@ -2,17 +2,31 @@
 #include "tsr_cpu.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+
+#if defined(TSR_HAVE_X86_SIMD)
+#include <cpuid.h>
+#endif
 
 static atomic_int chosen = -1;
 
 static const char *const names[] = {[TSR_CPU_C] = "c", [TSR_CPU_AVX2] = "avx2", [TSR_CPU_AVX512] = "avx512"};
 
+#if defined(TSR_HAVE_X86_SIMD)
+/* Not all compilers know this one by name. The system side is that of AVX. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 tsr_cpu_level tsr_cpu_detect(void)
 {
 #if defined(TSR_HAVE_X86_SIMD)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
         return TSR_CPU_C;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
