@@ -360,7 +360,8 @@ static tsr_kind by_audio_frame(view v)
     if (n != 0 && (n + 7 > v.n || adts_frame_len(v.p + n) != 0))
         return TSR_KIND_AAC;
     n = mpeg_frame_len(v.p);
-    if (n != 0 && (n + 4 > v.n || mpeg_frame_len(v.p + n) != 0))
+    bool alone = n + 4 > v.n && v.p[1] != 0xfe; /* ff fe is the mark of UTF-16 text, too */
+    if (n != 0 && (alone || (n + 4 <= v.n && mpeg_frame_len(v.p + n) != 0)))
         return TSR_KIND_MP3;
     if (v.p[0] == 0x0b && v.p[1] == 0x77 && (v.p[4] >> 6) != 3 && (v.p[4] & 63) < 38 && (v.p[5] >> 3) <= 16)
         return TSR_KIND_AC3;
@@ -431,14 +432,33 @@ static bool is_text(view v)
     return true;
 }
 
+/* The first place at or after `at` that is past `mark`; the end when there is none. */
+static size_t past(view v, size_t at, const char *mark, size_t n)
+{
+    for (; at + n <= v.n; at++)
+        if (memcmp(v.p + at, mark, n) == 0)
+            return at + n;
+    return v.n;
+}
+
+/* The root element decides: pages of HTML hold drawings too. */
 static bool is_svg(view v)
 {
-    size_t at = 0;
-    if (has(v, 0, "\xef\xbb\xbf", 3))
-        at = 3;
-    while (at < v.n && (v.p[at] == ' ' || (v.p[at] >= '\t' && v.p[at] <= '\r')))
-        at++;
-    return at < v.n && v.p[at] == '<' && contains(v, 1024, "<svg", 4);
+    size_t at = has(v, 0, "\xef\xbb\xbf", 3) ? 3 : 0;
+    if (v.n > 4096)
+        v.n = 4096;
+    for (;;) {
+        while (at < v.n && (v.p[at] == ' ' || (v.p[at] >= '\t' && v.p[at] <= '\r')))
+            at++;
+        if (has(v, at, "<?", 2))
+            at = past(v, at, "?>", 2);
+        else if (has(v, at, "<!--", 4))
+            at = past(v, at, "-->", 3);
+        else if (has(v, at, "<!DOCTYPE svg", 13))
+            return true;
+        else
+            return has(v, at, "<svg", 4);
+    }
 }
 
 /* Truevision files have a footer at most; without it every header field must make sense together. */

@@ -17,6 +17,10 @@ static const struct {
     {BYTES("caf\xc3\xa9"), TSR_KIND_TEXT},
     {BYTES("\xef\xbb\xbf{}"), TSR_KIND_TEXT},
     {BYTES("\xff\xfeh\0i\0"), TSR_KIND_TEXT},
+    {BYTES("\xff\xfeH\0e\0l\0l\0o\0"), TSR_KIND_TEXT}, /* its first four bytes could head an MPEG frame */
+    {BYTES("<!DOCTYPE html><html><svg/></html>"), TSR_KIND_TEXT},
+    {BYTES("<?xml version='1.0'?>\n<!-- a -->\n<svg/>"), TSR_KIND_SVG},
+    {BYTES("<!DOCTYPE svg PUBLIC \"\">\n<svg/>"), TSR_KIND_SVG},
     {BYTES("#EXTM3U\nhttp://x/a.ts\n"), TSR_KIND_TEXT},
     {BYTES("<!DOCTYPE html><html></html>"), TSR_KIND_TEXT},
     {BYTES("P9 is not a picture"), TSR_KIND_TEXT},
