@@ -166,8 +166,9 @@ static tsr_status end_call(tsr_output *o, bool whole, tsr_error *err)
     tsr_status st = spell(&o->held, &spelled, err);
 
     o->in = IN_CONTENT;
+    if (st == TSR_OK && whole && tsr_call_parse(o->held.at, o->held.len, &name, &arguments, NULL) == TSR_ERR_NOMEM)
+        st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a tool call");
     if (st == TSR_OK) {
-        if (whole) tsr_call_parse(o->held.at, o->held.len, &name, &arguments);
         e.text = spelled.at ? spelled.at : "";
         e.len = spelled.len;
         e.name = name;

@@ -14,9 +14,17 @@ enum { QUOTE_BYTE = 0xFF, MAX_NESTING = 100, MAX_NUMBER = 63 };
 
 typedef struct cursor {
     const char *at, *end;
+    bool no_memory;
 } cursor;
 
 static tsr_json *take_value(cursor *c, size_t depth);
+
+/* A value just made; NULL means that memory is short. */
+static tsr_json *made(cursor *c, tsr_json *v)
+{
+    c->no_memory |= v == NULL;
+    return v;
+}
 
 static void skip_space(cursor *c)
 {
@@ -70,18 +78,23 @@ static tsr_json *take_number(cursor *c)
     if (!real) {
         errno = 0;
         whole = strtoll(buf, &end, 10);
-        if (*end == '\0' && errno == 0) return tsr_json_new_i64(whole);
+        if (*end == '\0' && errno == 0) return made(c, tsr_json_new_i64(whole));
     }
     x = strtod(buf, &end);
-    return *end == '\0' && isfinite(x) ? tsr_json_new_double(x) : NULL;
+    return *end == '\0' && isfinite(x) ? made(c, tsr_json_new_double(x)) : NULL;
 }
 
 static tsr_json *take_list(cursor *c, size_t depth)
 {
-    tsr_json *list = tsr_json_new_array();
+    tsr_json *list = made(c, tsr_json_new_array()), *v;
     if (take(c, ']')) return list;
     do {
-        if (!tsr_json_append(list, take_value(c, depth + 1))) goto bad;
+        v = take_value(c, depth + 1);
+        if (!v) goto bad;
+        if (!tsr_json_append(list, v)) {
+            c->no_memory = true;
+            goto bad;
+        }
     } while (take(c, ','));
     if (take(c, ']')) return list;
 bad:
@@ -94,6 +107,7 @@ static char *take_key(cursor *c)
 {
     const char *from, *colon, *end;
     size_t len;
+    char *key;
 
     skip_space(c);
     from = take_quoted(c, &len);
@@ -107,19 +121,24 @@ static char *take_key(cursor *c)
         tsr_utf8_strip(&from, &len);
     }
     if (memchr(from, '\0', len) || !tsr_utf8_valid(from, len)) return NULL;
-    return take(c, ':') ? tsr_strndup(from, len) : NULL;
+    if (!take(c, ':')) return NULL;
+    key = tsr_strndup(from, len);
+    c->no_memory |= key == NULL;
+    return key;
 }
 
 static tsr_json *take_object(cursor *c, size_t depth)
 {
-    tsr_json *object = tsr_json_new_object();
-    char *key = NULL;
+    tsr_json *object = made(c, tsr_json_new_object()), *v;
+    char *key;
     bool ok;
 
     if (take(c, '}')) return object;
     do {
         key = take_key(c);
-        ok = key && tsr_json_set(object, key, take_value(c, depth + 1));
+        v = key ? take_value(c, depth + 1) : NULL;
+        ok = v && tsr_json_set(object, key, v);
+        c->no_memory |= v && !ok;
         tsr_free(key);
         if (!ok) goto bad;
     } while (take(c, ','));
@@ -138,39 +157,46 @@ static tsr_json *take_value(cursor *c, size_t depth)
     if (depth > MAX_NESTING) return NULL;
     skip_space(c);
     s = take_quoted(c, &len);
-    if (s) return tsr_json_new_string(s, len);
+    if (s) return made(c, tsr_json_new_string(s, len));
     if (take(c, '{')) return take_object(c, depth);
     if (take(c, '[')) return take_list(c, depth);
-    if (take_word(c, "true")) return tsr_json_new_bool(true);
-    if (take_word(c, "false")) return tsr_json_new_bool(false);
-    if (take_word(c, "null") || take_word(c, "None")) return tsr_json_new_null(); /* the template prints None */
+    if (take_word(c, "true")) return made(c, tsr_json_new_bool(true));
+    if (take_word(c, "false")) return made(c, tsr_json_new_bool(false));
+    if (take_word(c, "null") || take_word(c, "None")) return made(c, tsr_json_new_null()); /* the template prints None */
     return take_number(c);
 }
 
-bool tsr_call_parse(const char *text, size_t len, char **name, tsr_json **arguments)
+/* What stands between "call:" and the brace, past it. */
+static const char *take_name(cursor *c, size_t *len)
 {
-    cursor c = {text, text + len};
     const char *from, *brace;
+    skip_space(c);
+    if (!take_word(c, "call:")) return NULL;
+    from = c->at;
+    brace = memchr(from, '{', (size_t)(c->end - from));
+    if (!brace) return NULL;
+    *len = (size_t)(brace - from);
+    if (memchr(from, QUOTE_BYTE, *len) || memchr(from, '\0', *len)) return NULL;
+    tsr_utf8_strip(&from, len);
+    c->at = brace + 1;
+    return *len ? from : NULL;
+}
+
+tsr_status tsr_call_parse(const char *text, size_t len, char **name, tsr_json **arguments, tsr_error *err)
+{
+    cursor c = {.at = text, .end = text + len};
     size_t name_len;
+    const char *from = len ? take_name(&c, &name_len) : NULL;
 
     *name = NULL;
-    *arguments = NULL;
-    if (len == 0) return false;
-    skip_space(&c);
-    if (!take_word(&c, "call:")) return false;
-    brace = memchr(c.at, '{', (size_t)(c.end - c.at));
-    if (!brace) return false;
-    from = c.at;
-    name_len = (size_t)(brace - from);
-    if (memchr(from, QUOTE_BYTE, name_len) || memchr(from, '\0', name_len)) return false;
-    tsr_utf8_strip(&from, &name_len);
-    if (name_len == 0) return false;
-    c.at = brace + 1;
-    *arguments = take_object(&c, 0);
-    skip_space(&c);
-    if (*arguments && c.at == c.end) *name = tsr_strndup(from, name_len);
-    if (*name) return true;
+    *arguments = from ? take_object(&c, 0) : NULL;
+    if (*arguments) {
+        skip_space(&c);
+        if (c.at == c.end && !(*name = tsr_strndup(from, name_len))) c.no_memory = true;
+    }
+    if (*name) return TSR_OK;
     tsr_json_free(*arguments);
     *arguments = NULL;
-    return false;
+    return c.no_memory ? tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a tool call")
+                       : tsr_fail(err, TSR_ERR_DATA, "a tool call that can't be read");
 }

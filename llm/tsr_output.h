@@ -47,9 +47,9 @@ tsr_status tsr_output_push(tsr_output *o, int32_t id, tsr_error *err);
 tsr_status tsr_output_finish(tsr_output *o, tsr_error *err);
 
 /* Read the text of one call: "call:NAME{key:value,...}", strings between quote tokens, which stand
- * as the byte 0xFF. False when it isn't one. *name and *arguments are then the caller's
- * (tsr_free, tsr_json_free). */
-bool tsr_call_parse(const char *text, size_t len, char **name, tsr_json **arguments);
+ * as the byte 0xFF. *name and *arguments are the caller's (tsr_free, tsr_json_free), NULL on
+ * failure; TSR_ERR_DATA when it isn't a call, or nested more than 100 deep. */
+tsr_status tsr_call_parse(const char *text, size_t len, char **name, tsr_json **arguments, tsr_error *err);
 
 /* ---- Stop strings ---- */
 
