@@ -6,12 +6,12 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config
 libjansson-dev libopenblas-dev
-libpng-dev libjpeg62-turbo-dev libwebp-dev libstb-dev
+libpng-dev libjpeg62-turbo-dev libwebp-dev
 libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
 poppler-utils libcmocka-dev"
 
-programs="cc make cmake ninja pkg-config pdftoppm"
-modules="jansson openblas libpng libjpeg libwebp libavformat libavcodec libavutil libswscale libswresample cmocka"
+programs="cc make cmake ninja pkg-config pdftoppm pdfinfo"
+modules="jansson openblas libpng libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale libswresample cmocka"
 
 missing_packages() {
     local p
@@ -31,7 +31,6 @@ missing_things() {
     for t in $modules; do
         pkg-config --exists "$t" 2>/dev/null || echo "library $t (pkg-config)"
     done
-    [ -e /usr/include/stb/stb_image.h ] || [ -e /usr/local/include/stb/stb_image.h ] || echo "header stb/stb_image.h"
 }
 
 as_root() {
