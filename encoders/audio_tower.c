@@ -1,4 +1,4 @@
-/* audio_tower.c: the sound tower of E2B and E4B (MODEL.md, "Sound tower"): subsampling, conformer layers, output
+/* audio_tower.c: the sound tower of E2B and E4B (MODEL.md, "Sound"): subsampling, conformer layers, output
  * projection with bias, projector into the language model. Activations are f32. */
 #include <math.h>
 #include <stdio.h>
