@@ -36,7 +36,7 @@ test: dev
 test-tsan: tsan
 	cd build/tsan && ctest --output-on-failure -j $(JOBS) -LE '$(NOT_BY_DEFAULT)' --output-junit ctest.xml
 
-demo: release
+demo: deps
 	@tools/demo.sh
 
 true-shape: deps
