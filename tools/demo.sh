@@ -37,11 +37,20 @@ answer() { # the string behind "text", its escapes left as they are
     sed -n 's/^[^{]*{"text": *"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$1" | head -n 1
 }
 
+quote() { # a word as a person would type it
+    case $1 in
+        *[!A-Za-z0-9_./,:=@%+-]*) printf ' "%s"' "$1" ;;
+        *) printf ' %s' "$1" ;;
+    esac
+}
+
 show() { # show TITLE QUESTION VERB ARGS...
-    local title=$1 question=$2 rc=0 key n counts=''
+    local title=$1 question=$2 rc=0 word key n counts=''
     shift 2
     printf '\n== %s\n   question: %s\n   command:  tessera' "$title" "$question"
-    printf ' %q' "$@"
+    for word in "$@"; do
+        quote "$word"
+    done
     printf '\n'
     "$program" "$@" -m "$model" --temperature 0 --max-tokens 12 --json --quiet >"$tmp/out.json" 2>"$tmp/err.txt" ||
         rc=$?
@@ -50,11 +59,13 @@ show() { # show TITLE QUESTION VERB ARGS...
         failed=$((failed + 1))
         return
     fi
-    for key in prompt image audio video completion; do
+    for key in image audio video; do
         n=$(number "${key}_tokens" "$tmp/out.json")
         [ "${n:-0}" = 0 ] || counts="$counts, $n $key"
     done
-    printf '   answer:   %s\n   tokens:   %s\n' "$(answer "$tmp/out.json")" "${counts#, }"
+    printf '   answer:   %s\n   tokens:   %s in the prompt%s, %s in the answer\n' "$(answer "$tmp/out.json")" \
+        "$(number prompt_tokens "$tmp/out.json")" "${counts:+ (${counts#, })}" \
+        "$(number completion_tokens "$tmp/out.json")"
 }
 
 s=samples
