@@ -4,7 +4,7 @@
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3
 # Tests that need real weights or hours run by name only; those too slow for sanitizers run in the release build.
-NOT_BY_DEFAULT = model
+NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo oracle true-shape real-vocab samples clean
 
@@ -45,7 +45,7 @@ true-shape: deps
 oracle:
 	@tools/oracle.sh
 
-real-vocab: release
+real-vocab: deps
 	@tools/real_vocab.sh
 
 samples:
