@@ -16,8 +16,9 @@ typedef struct tsr_pixel_values {
     float of[256];
 } tsr_pixel_values;
 
-/* x/255 in f32. The reference's picture path (f64 product with 1/255, rounded to f32) and its film
- * path (f32 division) give these same bits for all 256 bytes. */
+/* x/255 in f32. The reference's picture path (Pillow's: f64 product with 1/255, rounded to f32) and its
+ * film path (f32 division) give these same bits for all 256 bytes; its torchvision path multiplies in f32
+ * and so differs in the last bit of 126 of them. */
 tsr_pixel_values tsr_pixel_values_unit(void);
 /* 2 (x/255 - 0.5) in f32: what the towers see. */
 tsr_pixel_values tsr_pixel_values_signed(void);
