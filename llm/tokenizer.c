@@ -148,7 +148,7 @@ static void start_symbols(encoder *e, const char *s, size_t len)
         int32_t id;
         n = tsr_utf8_read(s + at, len - at, &cp, &ok);
         id = tsri_tokenizer_find(e->t, s + at, n, "", 0);
-        if (id >= 0) {
+        if (id >= 0 && !tsr_tokenizer_is_control(e->t, id)) { /* a control token of one letter stays out of text too */
             if (pending) add_symbol(e, e->t->unk);
             pending = false;
             add_symbol(e, id);

@@ -1,71 +1,8 @@
 /* test_tokenizer.c: ids and text equal to the `tokenizers` package, and files that lie are refused.
  * The strings are those of fixtures_text/recipe.py, made here from the same integers. */
-#include "text_support.h"
-
-static const uint32_t ranges[][2] = {
-    {0x20, 0x7E},       {0x20, 0x7E},     {0x61, 0x7A},       {0xA0, 0x17F},     {0x370, 0x3FF},   {0x400, 0x45F},
-    {0x5D0, 0x5EA},     {0x620, 0x64A},   {0x905, 0x939},     {0xE01, 0xE3A},    {0x1780, 0x17B3}, {0x3041, 0x30FE},
-    {0x4E00, 0x4FFF},   {0xAC00, 0xADFF}, {0x1F300, 0x1F64F}, {0x20000, 0x200FF}, {0x1, 0x1F},     {0x2000, 0x206F},
-    {0xE000, 0xE0FF},   {0x10000, 0x100FF}, {0xFFF0, 0xFFFD}, {0x300, 0x36F}};
-static const struct {
-    const char *s;
-    size_t len;
-} phrases[] = {
-#define PHRASE(s) {s, sizeof s - 1}
-    PHRASE("Hello"),       PHRASE(" world"),    PHRASE("the "),     PHRASE("user\n"),
-    PHRASE("model\n"),     PHRASE("00:05 "),    PHRASE("don't"),    PHRASE("<0x0A>"),
-    PHRASE("\r\n"),        PHRASE("<"),         PHRASE("|>"),       PHRASE("<|"),
-    PHRASE("thought\n"),   PHRASE("\xE2\x96\x81"), PHRASE("\xE2\x96\x81\xE2\x96\x81"), PHRASE("e\xCC\x81"),
-    PHRASE("\xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7"), PHRASE("3.14"), PHRASE("\t"),
-    PHRASE("  \n  "),      PHRASE("<start>"),   PHRASE("<|tur"),    PHRASE("n>"),
-    PHRASE("[multimodal]"), PHRASE("<table>"),  PHRASE("\xC2\xA0"), PHRASE("\xEF\xBB\xBF"),
-    PHRASE("x\0y"),
-};
-
-static void add_str(tsr_text *t, const char *s, size_t n)
-{
-    assert_int_equal(tsr_text_add(t, s, n, NULL), TSR_OK);
-}
-
-/* An entry's text, its U+2581 as spaces when `spaces`. */
-static void add_entry(tsr_text *out, const tsr_tokenizer *t, int32_t id, bool spaces)
-{
-    size_t len;
-    const char *s = tsr_tokenizer_piece(t, id, &len);
-    for (size_t i = 0; i < len; i++) {
-        if (spaces && len - i >= 3 && memcmp(s + i, "\xE2\x96\x81", 3) == 0) {
-            add_str(out, " ", 1);
-            i += 2;
-        } else {
-            add_str(out, s + i, 1);
-        }
-    }
-}
-
-static void make_text(tsr_text *out, const tsr_tokenizer *t, uint64_t seed)
-{
-    rng r = {seed};
-    out->len = 0;
-    for (uint64_t n = below(&r, 13); n > 0; n--) {
-        uint64_t kind = below(&r, 10);
-        if (kind < 3) {
-            const uint32_t *range = ranges[below(&r, sizeof ranges / sizeof *ranges)];
-            for (uint64_t k = 1 + below(&r, 6); k > 0; k--) {
-                char c[TSR_UTF8_MAX];
-                uint32_t cp = range[0] + (uint32_t)below(&r, range[1] - range[0] + 1);
-                add_str(out, c, tsr_utf8_write(c, cp));
-            }
-        } else if (kind < 6) {
-            int32_t id = (int32_t)below(&r, tsr_tokenizer_count(t));
-            add_entry(out, t, id, below(&r, 2) != 0);
-        } else if (kind < 8) {
-            for (uint64_t k = 1 + below(&r, 20); k > 0; k--) add_str(out, kind == 6 ? "\n" : " ", 1);
-        } else {
-            uint64_t k = below(&r, sizeof phrases / sizeof *phrases);
-            add_str(out, phrases[k].s, phrases[k].len);
-        }
-    }
-}
+#include "fuzz_tokenizer.h"
+#include "text_recipe.h"
+#include "tsr_file.h"
 
 typedef struct fixture {
     tsr_tokenizer *t;
@@ -91,26 +28,8 @@ static int teardown(void **state)
 
 static void check_blocks(const fixture *f, const char *key, tsr_encode_mode mode)
 {
-    const tsr_json *want = tsr_json_get(f->cases, key), *first = tsr_json_get(f->cases, "first");
-    tsr_text text = {0};
-    tsr_ids ids = {0};
-    assert_int_equal(tsr_json_len(want), 100);
-    for (size_t b = 0; b < 100; b++) {
-        uint64_t h = HASH_START;
-        for (size_t i = b * 100; i < b * 100 + 100; i++) {
-            char what[32];
-            ids.n = 0;
-            make_text(&text, f->t, i);
-            assert_int_equal(tsr_tokenizer_encode(f->t, text.at, text.len, mode, &ids, NULL), TSR_OK);
-            snprintf(what, sizeof what, "string %zu", i);
-            if (mode == TSR_ENCODE_PLAIN && i < tsr_json_len(first)) assert_ids(&ids, tsr_json_at(first, i), what);
-            for (size_t k = 0; k < ids.n; k++) h = hash_number(h, (uint32_t)ids.at[k]);
-            h = hash_number(h, 0xFFFFFFFFu);
-        }
-        assert_hash(h, tsr_json_at(want, b));
-    }
-    tsr_text_deinit(&text);
-    tsr_ids_deinit(&ids);
+    const tsr_json *first = mode == TSR_ENCODE_PLAIN ? tsr_json_get(f->cases, "first") : NULL;
+    check_recipe(f->t, tsr_json_get(f->cases, key), first, mode);
 }
 
 static void plain_text_of_10000_strings_has_the_reference_ids(void **state)
@@ -408,13 +327,55 @@ static void a_file_with_any_byte_changed_does_no_harm(void **state)
     (void)state;
     for (size_t i = 0; i < strlen(good); i++) {
         for (size_t k = 0; k < sizeof with; k++) {
-            tsr_error err = {0};
             s[i] = with[k];
-            if (open_text(s, strlen(good), &err) != TSR_OK) assert_string_not_equal(err.text, "");
+            fuzz_tokenizer((const uint8_t *)s, strlen(good));
         }
         s[i] = good[i];
     }
     tsr_free(s);
+}
+
+static void the_corpus_of_the_fuzzer_opens(void **state)
+{
+    static const char *const names[] = {"pairs", "strings", "added", "bytes", "unknown", "escapes"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[512];
+        unsigned char *text;
+        size_t len;
+        snprintf(path, sizeof path, "%s/corpus_tokenizer/%s.json", TSR_TEST_DIR, names[i]);
+        assert_int_equal(tsr_file_read(&text, &len, path, 1 << 20, NULL), TSR_OK);
+        assert_int_equal(fuzz_tokenizer(text, len), TSR_OK);
+        tsr_free(text);
+    }
+}
+
+/* Pieces of the file moved, doubled and dropped, many at once: the fuzz entry without a fuzzer. */
+static void a_file_with_its_pieces_moved_does_no_harm(void **state)
+{
+    enum { CAP = 4096 };
+    uint8_t s[CAP];
+    (void)state;
+    for (uint64_t seed = 0; seed < 20000; seed++) {
+        rng r = {seed};
+        size_t len = strlen(good);
+        memcpy(s, good, len);
+        for (uint64_t n = 1 + below(&r, 4); n > 0; n--) {
+            size_t from = (size_t)below(&r, len), to = (size_t)below(&r, len), k = (size_t)below(&r, 40);
+            if (k > len - from) k = len - from;
+            if (k > len - to) k = len - to;
+            if (below(&r, 3)) {
+                memmove(s + to, s + from, k);
+            } else if (below(&r, 2) && len + k <= CAP) {
+                memmove(s + to + k, s + to, len - to);
+                len += k;
+            } else if (len > k + 1) {
+                memmove(s + from, s + from + k, len - from - k);
+                len -= k;
+            }
+        }
+        fuzz_tokenizer(s, len);
+    }
 }
 
 static void deep_nesting_is_refused(void **state)
@@ -469,6 +430,8 @@ int main(void)
         cmocka_unit_test(broken_files_are_refused_with_their_place),
         cmocka_unit_test(a_file_cut_at_any_byte_is_refused),
         cmocka_unit_test(a_file_with_any_byte_changed_does_no_harm),
+        cmocka_unit_test(the_corpus_of_the_fuzzer_opens),
+        cmocka_unit_test(a_file_with_its_pieces_moved_does_no_harm),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(open_and_encode_survive_every_failed_allocation),
     };
