@@ -76,7 +76,14 @@ static void fill_facts(tsr_video *v, const AVStream *s)
 
 /* ---- the table of packets ---- */
 
-static tsr_status add_packet(tsr_video *v, const AVPacket *p, tsr_error *err)
+/* VP8 stores pictures that are only there to be predicted from; its header says which. */
+static bool is_hidden(const AVPacket *p, const AVStream *s)
+{
+    bool is_vp8_unshown = s->codecpar->codec_id == AV_CODEC_ID_VP8 && p->size > 0 && !(p->data[0] & 0x10);
+    return p->flags & AV_PKT_FLAG_DISCARD || is_vp8_unshown;
+}
+
+static tsr_status add_packet(tsr_video *v, const AVPacket *p, bool hidden, tsr_error *err)
 {
     if (v->n_packets == v->packets_cap) {
         size_t cap = v->packets_cap ? v->packets_cap * 2 : 256, bytes;
@@ -92,7 +99,7 @@ static tsr_status add_packet(tsr_video *v, const AVPacket *p, tsr_error *err)
     t->dts = p->dts;
     t->pos = p->pos;
     t->is_key = (p->flags & AV_PKT_FLAG_KEY) != 0;
-    t->is_hidden = (p->flags & AV_PKT_FLAG_DISCARD) != 0;
+    t->is_hidden = hidden;
     return TSR_OK;
 }
 
@@ -148,7 +155,7 @@ static tsr_status sort_packets(tsr_video *v, AVRational tb, tsr_error *err)
     qsort(rows, n, sizeof *rows, by_pts);
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && rows[i].pts == rows[i - 1].pts)
-            v->has_pts = false; /* cannot tell them apart */
+            v->linear = true; /* a jump could land on the wrong one */
         v->shown[i] = rows[i].packet;
         v->shown_us[i] = to_us(v, rows[i].pts, tb);
     }
@@ -169,16 +176,17 @@ static tsr_status scan(tsr_video *v, AVStream *s, int64_t *last_duration, tsr_er
         st = tsri_ff_read(&v->in, s, pkt, &end, err);
         if (st != TSR_OK || end)
             break;
+        bool hidden = is_hidden(pkt, s);
         int64_t t = pkt->pts != AV_NOPTS_VALUE ? pkt->pts : pkt->dts;
         if (t > INT64_MAX / 4 || (t < INT64_MIN / 4 && t != AV_NOPTS_VALUE)) {
             st = tsr_fail(err, TSR_ERR_DATA, "%s: is damaged: a frame at an impossible time", v->in.name);
             break;
         }
-        if (t != AV_NOPTS_VALUE && t >= last && !(pkt->flags & AV_PKT_FLAG_DISCARD)) {
+        if (t != AV_NOPTS_VALUE && t >= last && !hidden) {
             last = t;
             *last_duration = pkt->duration > 0 ? pkt->duration : 0;
         }
-        st = add_packet(v, pkt, err);
+        st = add_packet(v, pkt, hidden, err);
         av_packet_unref(pkt);
     }
     av_packet_free(&pkt);

@@ -37,7 +37,7 @@ struct tsr_video {
     uint32_t *shown;   /* [n_shown] packets in order of display */
     int64_t *shown_us; /* [n_shown] */
     size_t n_shown;
-    bool has_pts;      /* every packet has a time of its own: frames are told apart by it */
+    bool has_pts;      /* every packet has a time: frames are told apart by it */
     int64_t origin_us;
 
     tsr_video_pick *picks;
@@ -53,7 +53,9 @@ struct tsr_video {
     bool has_current, has_ahead, current_damaged, ahead_damaged;
     size_t next_packet;  /* place in the table of what the demuxer gives next */
     size_t n_out;        /* frames out of the decoder since the start, for films without times */
-    bool drained, linear, no_seek;
+    bool drained;
+    bool linear;         /* no jumps any more: decode from the beginning */
+    bool no_seek;        /* jumps read on instead of seeking */
     bool is_damaged;     /* since the last good key frame */
     size_t first_packet; /* where this run of decoding began */
     bool run_is_whole;   /* its first frame came out: nothing at its beginning is missing */

@@ -16,7 +16,7 @@ static void assert_reason(tsr_status st, const tsr_error *e)
 {
     assert_int_equal(e->status, st);
     assert_non_null(strstr(e->text, "bad"));
-    assert_true(st == TSR_ERR_DATA || st == TSR_ERR_UNSUPPORTED || st == TSR_ERR_LIMIT);
+    assert_true(st == TSR_ERR_DATA || st == TSR_ERR_UNSUPPORTED || st == TSR_ERR_LIMIT || st == TSR_ERR_USAGE);
 }
 
 static tsr_status try_sound(const void *p, size_t n)
@@ -171,6 +171,62 @@ static void flipped_bytes_anywhere_do_no_harm(void **state)
         flip(films[i], 200, SIZE_MAX, 97, try_film);
 }
 
+/* One picture near a time; its sum, or the refusal. */
+static tsr_status one_picture(const void *p, size_t n, int64_t start_us, bool decode_all, uint64_t *sum)
+{
+    tsr_video *v;
+    tsr_video_opts o = tsr_video_opts_default();
+    tsr_image img = {0, 0, NULL};
+    tsr_error e = {0};
+    bool end;
+    tsr_source *s = open_bytes(p, n, "bad");
+    o.n_frames = 1;
+    o.start_us = start_us;
+    o.decode_all = decode_all;
+    *sum = 0;
+    tsr_status st = tsr_video_open(&v, s, &o, &e);
+    if (st == TSR_OK)
+        st = tsr_video_next(v, &img, &end, &e);
+    for (size_t k = 0; st == TSR_OK && k < img.width * img.height * 3; k++)
+        *sum = *sum * 31 + img.rgb[k];
+    if (st != TSR_OK)
+        assert_reason(st, &e);
+    tsr_image_deinit(&img);
+    tsr_video_close(v);
+    tsr_source_close(s);
+    return st;
+}
+
+/* Damage reaches as far as frames are predicted from each other, and no further, however a frame is
+ * come to. */
+static void damage_is_refused_where_it_shows(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"code.mp4", "code_vp9.webm", "code_hevc.mp4"};
+    size_t n_bad = 0, n_good = 0;
+    for (size_t f = 0; f < 3; f++) {
+        size_t len;
+        unsigned char *p = test_read_file(fixture_path(files[f]), &len);
+        for (size_t at = 300; at + 16 < len; at += 211) {
+            unsigned char keep[16];
+            memcpy(keep, p + at, sizeof keep);
+            memset(p + at, 0xa5, sizeof keep);
+            for (int64_t t = 500000; t < 6000000; t += 1700000) {
+                uint64_t a, b;
+                tsr_status all = one_picture(p, len, t, true, &a), jump = one_picture(p, len, t, false, &b);
+                assert_int_equal(all, jump);
+                assert_int_equal(a, b);
+                n_bad += all == TSR_ERR_DATA;
+                n_good += all == TSR_OK;
+            }
+            memcpy(p + at, keep, sizeof keep);
+        }
+        free(p);
+    }
+    assert_true(n_bad > 10);
+    assert_true(n_good > 10);
+}
+
 static void playlists_and_other_kinds_are_refused(void **state)
 {
     (void)state;
@@ -242,6 +298,7 @@ int main(void)
         cmocka_unit_test(the_smallest_films_are_cut_at_every_byte),
         cmocka_unit_test(flipped_header_bytes_do_no_harm),
         cmocka_unit_test(flipped_bytes_anywhere_do_no_harm),
+        cmocka_unit_test(damage_is_refused_where_it_shows),
         cmocka_unit_test(playlists_and_other_kinds_are_refused),
         cmocka_unit_test(external_references_are_not_followed),
         cmocka_unit_test(huge_numbers_take_no_memory),

@@ -21,7 +21,7 @@ static tsri_film constant(size_t n, double fps)
 
 static tsr_video_pick *plan(const tsri_film *f, const tsr_video_opts *o, size_t *n)
 {
-    tsr_video_pick *p;
+    tsr_video_pick *p = NULL;
     tsr_error e = {0};
     if (tsri_video_check_opts(o, &e) != TSR_OK || tsri_video_plan(&p, n, f, o, &e) != TSR_OK)
         fail_msg("%s", e.text);

@@ -15,7 +15,11 @@ x264="-c:v libx264 -preset veryslow -crf 30 -threads 1"
 $ff -f lavfi -i "$code" -f lavfi -i "sine=440:r=16000" -t 6 $exact $x264 -bf 2 -g 40 -keyint_min 40 -sc_threshold 0 -c:a aac -b:a 16k code.mp4
 $ff -f lavfi -i "$code" -t 6 $exact $x264 -bf 3 -g 30 -x264-params "open-gop=1:scenecut=0" code_open.mkv
 $ff -f lavfi -i "$code" -t 6 $exact $x264 -x264-params "intra-refresh=1:keyint=30:scenecut=0:bframes=0" code_refresh.mkv
-$ff -f lavfi -i "$code" -t 4 $exact -c:v libvpx -b:v 60k -g 25 -auto-alt-ref 1 -lag-in-frames 16 -threads 1 code_vp8.webm
+# two passes, so that hidden pictures are made
+vp8="-c:v libvpx -b:v 60k -g 60 -auto-alt-ref 1 -lag-in-frames 25 -deadline good -cpu-used 0 -threads 1 -passlogfile tmp"
+$ff -f lavfi -i "$code" -t 4 $exact $vp8 -pass 1 -f null -
+$ff -f lavfi -i "$code" -t 4 $exact $vp8 -pass 2 code_vp8.webm
+rm tmp-0.log
 $ff -f lavfi -i "$code" -t 4 $exact -c:v libvpx-vp9 -b:v 30k -g 25 -threads 1 code_vp9.webm
 $ff -f lavfi -i "$code" -t 3 $exact -c:v mpeg4 -q:v 20 -g 25 -bf 2 code_b.avi
 $ff -f lavfi -i "$code" -t 3 $exact -c:v mpeg4 -q:v 20 -g 25 -bf 0 code.avi
@@ -94,10 +98,10 @@ endstream endobj
 trailer <</Root 1 0 R/Size 12>>
 %%EOF
 PDF
-qpdf --deterministic-id tmp.pdf pages.pdf 2>/dev/null || [ $? -eq 3 ]
-qpdf --allow-weak-crypto --encrypt open own 128 -- pages.pdf locked.pdf
-qpdf --allow-weak-crypto --encrypt "" own 128 -- pages.pdf owner.pdf
+qpdf --static-id tmp.pdf pages.pdf 2>/dev/null || [ $? -eq 3 ]
+qpdf --static-id --allow-weak-crypto --encrypt open own 128 -- pages.pdf locked.pdf
+qpdf --static-id --allow-weak-crypto --encrypt "" own 128 -- pages.pdf owner.pdf
 sed "s,Count 4,Count 0,; s,Kids.*R\],Kids[]," tmp.pdf >tmp2.pdf
-qpdf tmp2.pdf none.pdf 2>/dev/null || [ $? -eq 3 ]
+qpdf --static-id tmp2.pdf none.pdf 2>/dev/null || [ $? -eq 3 ]
 rm tmp.pdf tmp2.pdf
-sox -n -r 8000 -c 1 -C 7 -t amr-nb tone.amr synth 0.5 sine 440 vol 0.5
+sox -D -R -n -r 8000 -c 1 -C 7 -t amr-nb tone.amr synth 0.5 sine 440 vol 0.5
