@@ -365,6 +365,8 @@ static tsr_status answer(run *u)
         tsr_error_clear(u->err); /* stopping early is no failure */
     if (st == TSR_OK)
         st = tsr_output_finish(u->output, u->err);
+    if (u->stopped) /* perhaps only by what was held back until now */
+        u->r->finish = "stop";
     if (st == TSR_OK)
         st = tsr_stops_finish(u->stops, &u->piece, u->err);
     if (st == TSR_OK)

@@ -79,7 +79,7 @@ static void every_missing_tensor_is_named(void **state)
     (void)state;
     for (size_t k = 0; k < N_MODELS; k++) {
         st_edit e;
-        char name[512], other[520], path[1024], dir[1024];
+        char name[512], other[520], path[1100], dir[1024];
         snprintf(dir, sizeof dir, "%s", broken_dir(models[k], &e));
         weights_path(path, sizeof path, dir);
         size_t n = 0;
@@ -99,7 +99,7 @@ static void every_mistyped_tensor_is_named(void **state)
     (void)state;
     for (size_t k = 0; k < N_MODELS; k++) {
         st_edit e;
-        char name[512], path[1024], dir[1024];
+        char name[512], path[1100], dir[1024];
         snprintf(dir, sizeof dir, "%s", broken_dir(models[k], &e));
         weights_path(path, sizeof path, dir);
         for (size_t i = 0; st_edit_name(&e, i, name, sizeof name); i++) {
@@ -122,7 +122,7 @@ static void every_misshaped_tensor_is_named(void **state)
     (void)state;
     for (size_t k = 0; k < N_MODELS; k++) {
         st_edit e;
-        char name[512], path[1024], dir[1024];
+        char name[512], path[1100], dir[1024];
         snprintf(dir, sizeof dir, "%s", broken_dir(models[k], &e));
         weights_path(path, sizeof path, dir);
         for (size_t i = 0; st_edit_name(&e, i, name, sizeof name); i++) {
