@@ -1,8 +1,8 @@
 # tests of the pictures half
-tsr_test(test_image SOURCES test_image.c fuzz_image.c LINKS tsr_media TIMEOUT 600)
-tsr_test(test_image_resize SOURCES test_image_resize.c LINKS tsr_media)
-tsr_test(test_image_fit SOURCES test_image_fit.c LINKS tsr_media)
-tsr_test(test_kind SOURCES test_kind.c LINKS tsr_media)
+tsr_test(test_image SOURCES test_image.c fuzz_image.c LINKS tsr_media tsr_test_common TIMEOUT 600)
+tsr_test(test_image_resize SOURCES test_image_resize.c LINKS tsr_media tsr_test_common)
+tsr_test(test_image_fit SOURCES test_image_fit.c LINKS tsr_media tsr_test_common)
+tsr_test(test_kind SOURCES test_kind.c LINKS tsr_media tsr_test_common)
 
 # The headers compile alone, as C and as C++.
 find_program(TSR_CXX NAMES c++ g++ clang++)

@@ -129,7 +129,11 @@ def png_files():
     yield "png_xmp8.png", png(9, 7, 8, 2, s, 0, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP[29:] % 8))
     raw = exif(7)
     text = ("\nexif\n%8d\n" % len(raw) + raw.hex() + "\n").encode()
-    yield "png_raw7.png", png(9, 7, 8, 2, s, 0, chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)))
+    note = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    yield "png_raw7.png", png(9, 7, 8, 2, s, 0, note)
+    yield "png_raw7_after.png", png(9, 7, 8, 2, s, 0, b"", note)
+    grey = [[(RND.randint(0, 9),) for _ in range(9)] for _ in range(7)]
+    yield "png_grey8_trns_wide.png", png(9, 7, 8, 0, grey, 0, chunk(b"tRNS", b"\1\5"))
 
 
 # ---- jpeg, webp ----

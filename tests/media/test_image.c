@@ -121,10 +121,13 @@ static void flipped_bytes_never_crash_and_errors_name_the_file(void **state)
     }
 }
 
-static tsr_status decode_and_resize(const unsigned char *data, size_t len)
+/* A picture that comes back after a failed request must still be the right one. */
+static tsr_status decode_and_resize(const unsigned char *data, size_t len, size_t i)
 {
     tsr_image img, small = {0, 0, NULL};
     tsr_status st = tsr_image_decode(&img, data, len, "some.file", NULL, NULL);
+    if (st == TSR_OK)
+        assert_true(is_expected(&img, i));
     if (st == TSR_OK)
         st = tsr_image_resize(&small, &img, 48, 96, NULL);
     if (st != TSR_OK)
@@ -142,7 +145,7 @@ static void decode_and_resize_survive_every_failed_allocation(void **state)
         unsigned char *data = fixture_read(expected[i].file, &len);
         for (size_t k = 1;; k++) {
             tsr_alloc_fail_at(k);
-            tsr_status st = decode_and_resize(data, len);
+            tsr_status st = decode_and_resize(data, len, i);
             tsr_alloc_fail_at(0);
             assert_int_equal(tsr_alloc_live(), live);
             if (st == TSR_OK)
@@ -324,22 +327,64 @@ static void orientations_turn_as_pillow_does(void **state)
     }
 }
 
-static void a_damaged_picture_is_refused_not_filled(void **state)
+static void assert_refused(const unsigned char *data, size_t len, const char *says)
 {
-    size_t len, at;
     tsr_image img;
     tsr_error err;
-    unsigned char *data = fixture_read("jpeg_restart.jpg", &len);
+    assert_int_equal(decode(&img, data, len, &err), TSR_ERR_DATA);
+    assert_error(&err, TSR_ERR_DATA, "some.file: ", says);
+    assert_null(img.rgb);
+}
+
+/* libjpeg only warns in these cases and goes on with grey, or with what it can guess. */
+static void a_warning_of_libjpeg_is_an_error(void **state)
+{
+    static const char *const files[] = {"jpeg_420.jpg", "jpeg_grey.jpg", "jpeg_cmyk.jpg", "jpeg_420_prog.jpg"};
     (void)state;
-    for (at = len - 60; at < len - 50; at++) /* inside the coded pixels */
-        data[at] = 0xff;
-    assert_int_equal(decode(&img, data, len, &err), TSR_ERR_DATA);
-    assert_non_null(strstr(err.text, "some.file: jpeg: "));
-    free(data);
-    data = fixture_read("png_rgb8.png", &len);
-    data[len - 30] ^= 1;
-    assert_int_equal(decode(&img, data, len, &err), TSR_ERR_DATA);
-    free(data);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t len;
+        unsigned char *data = fixture_read(files[i], &len), *more = exact_copy(data, len);
+        memcpy(more + len - 42, "\xff\xd9", 2); /* the end mark comes early */
+        assert_refused(more, len - 40, "jpeg: Corrupt JPEG data: premature end");
+        free(more);
+        more = malloc(len + 3);
+        assert_non_null(more);
+        memcpy(more, data, 20); /* the start and one segment */
+        memcpy(more + 20, "abc", 3);
+        memcpy(more + 23, data + 20, len - 20);
+        if (strcmp(files[i], "jpeg_cmyk.jpg") != 0) /* whose segment is shorter */
+            assert_refused(more, len + 3, "jpeg: Corrupt JPEG data: 3 extraneous bytes");
+        free(more);
+        free(data);
+    }
+}
+
+static void a_checksum_that_does_not_match_is_an_error(void **state)
+{
+    static const char *const files[] = {"png_pal8.png", "png_pal8_trns.png", "png_rgb8_trns.png", "png_exif6_le.png"};
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t len;
+        unsigned char *data = fixture_read(files[i], &len);
+        data[43] ^= 1; /* inside the first chunk after the header: PLTE, tRNS or eXIf */
+        assert_refused(data, len, "png: ");
+        free(data);
+    }
+}
+
+static void a_tga_run_past_the_end_of_its_row_is_refused(void **state)
+{
+    static const unsigned char good[] = {0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 8, 32, 0x81, 5, 0x01, 6, 7};
+    unsigned char bad[sizeof good];
+    tsr_image img;
+    (void)state;
+    assert_int_equal(tsr_image_decode(&img, good, sizeof good, "a.tga", NULL, NULL), TSR_OK);
+    assert_int_equal(img.rgb[3], 5);
+    assert_int_equal(img.rgb[9], 7);
+    tsr_image_deinit(&img);
+    memcpy(bad, good, sizeof good);
+    bad[18] = 0x82;
+    assert_refused(bad, sizeof bad, "tga: a run passes the end of its row");
 }
 
 static void fuzz_entry_survives_mutated_fixtures(void **state)
@@ -377,7 +422,9 @@ int main(void)
         cmocka_unit_test(exif_reader_stays_inside_and_takes_only_integers),
         cmocka_unit_test(xmp_reader_takes_both_notations),
         cmocka_unit_test(orientations_turn_as_pillow_does),
-        cmocka_unit_test(a_damaged_picture_is_refused_not_filled),
+        cmocka_unit_test(a_warning_of_libjpeg_is_an_error),
+        cmocka_unit_test(a_checksum_that_does_not_match_is_an_error),
+        cmocka_unit_test(a_tga_run_past_the_end_of_its_row_is_refused),
         cmocka_unit_test(fuzz_entry_survives_mutated_fixtures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
