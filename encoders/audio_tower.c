@@ -135,8 +135,8 @@ static tsr_status take_layers(tsri_audio_tower *t, tsr_weights *w, const tsr_jso
 {
     float *encodings = NULL;
     char prefix[PREFIX_BYTES];
-    t->shape.clipped = tsr_weights_find(w, "model.audio_tower.layers.0.self_attn.q_proj.input_min") != NULL;
-    tsr_status st = tsri_enc_config_agree(cfg, PART, "use_clipped_linears", t->shape.clipped, err);
+    tsr_status st = tsri_enc_config_agree(cfg, PART, "use_clipped_linears", w,
+                                          "model.audio_tower.layers.0.self_attn.q_proj.input_min", &t->shape.clipped, err);
     if (st == TSR_OK)
         st = tsr_alloc_array(&t->layers, t->n_layers, sizeof *t->layers, "sound layers", err);
     for (size_t i = 0; st == TSR_OK && i < t->n_layers; i++)

@@ -64,12 +64,14 @@ tsr_status tsri_enc_config_require(const tsr_json *cfg, const char *part, const 
     return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: %s is \"%.64s\", only \"%s\" is supported", part, key, s, a);
 }
 
-tsr_status tsri_enc_config_agree(const tsr_json *cfg, const char *part, const char *key, bool in_tensors, tsr_error *err)
+tsr_status tsri_enc_config_agree(const tsr_json *cfg, const char *part, const char *key, const tsr_weights *w,
+                                 const char *tensor, bool *present, tsr_error *err)
 {
-    bool stated = in_tensors;
-    tsr_status st = tsri_enc_config_bool(cfg, part, key, in_tensors, &stated, err);
-    if (st == TSR_OK && stated != in_tensors)
-        st = tsr_fail(err, TSR_ERR_MODEL, "%s: %s is %s but the weights %s its tensors", part, key,
-                      stated ? "true" : "false", in_tensors ? "hold" : "lack");
+    *present = tsr_weights_find(w, tensor) != NULL;
+    bool stated = *present;
+    tsr_status st = tsri_enc_config_bool(cfg, part, key, *present, &stated, err);
+    if (st == TSR_OK && stated != *present)
+        st = tsr_fail(err, TSR_ERR_MODEL, "%s: %s is %s but tensor %s is %s", part, key, stated ? "true" : "false", tensor,
+                      *present ? "there" : "missing");
     return st;
 }

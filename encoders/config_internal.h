@@ -9,6 +9,7 @@
 
 #include "tsr_json.h"
 #include "tsr_status.h"
+#include "tsr_weights.h"
 
 tsr_status tsri_enc_config_size(const tsr_json *cfg, const char *part, const char *key, size_t fallback, size_t min,
                             size_t max, size_t *out, tsr_error *err);
@@ -25,7 +26,9 @@ tsr_status tsri_enc_config_eps(const tsr_json *cfg, const char *part, float *out
 tsr_status tsri_enc_config_require(const tsr_json *cfg, const char *part, const char *key, const char *a, const char *b,
                                tsr_error *err);
 
-/* A property that the tensors decide: where the configuration states it, it has to agree. */
-tsr_status tsri_enc_config_agree(const tsr_json *cfg, const char *part, const char *key, bool in_tensors, tsr_error *err);
+/* A property that a tensor decides by being there (*present): where the configuration states it, it has to
+ * agree, else TSR_ERR_MODEL names both. */
+tsr_status tsri_enc_config_agree(const tsr_json *cfg, const char *part, const char *key, const tsr_weights *w,
+                                 const char *tensor, bool *present, tsr_error *err);
 
 #endif

@@ -103,9 +103,9 @@ static tsr_status read_config(tsri_vision_tower *t, const tsr_json *cfg, tsr_err
 static tsr_status take_outer(tsri_vision_tower *t, const tsri_vision_open_args *a, tsr_vision_info *info, tsr_error *err)
 {
     size_t h = t->hidden;
-    bool standardize = tsr_weights_find(a->w, "model.vision_tower.std_bias") != NULL ||
-                       tsr_weights_find(a->w, "model.vision_tower.std_scale") != NULL;
-    tsr_status st = tsri_enc_config_agree(a->config, PART, "standardize", standardize, err);
+    bool standardize; /* std_scale is then required by the table below */
+    tsr_status st = tsri_enc_config_agree(a->config, PART, "standardize", a->w, "model.vision_tower.std_bias",
+                                          &standardize, err);
     if (st != TSR_OK)
         return st;
     const tsr_weight_spec specs[] = {
@@ -177,8 +177,9 @@ static tsr_status take_layer(tsri_vision_tower *t, tsr_weights *w, size_t index,
 
 static tsr_status take_layers(tsri_vision_tower *t, const tsri_vision_open_args *a, tsr_error *err)
 {
-    bool clipped = tsr_weights_find(a->w, "model.vision_tower.encoder.layers.0.self_attn.q_proj.input_min") != NULL;
-    tsr_status st = tsri_enc_config_agree(a->config, PART, "use_clipped_linears", clipped, err);
+    bool clipped;
+    tsr_status st = tsri_enc_config_agree(a->config, PART, "use_clipped_linears", a->w,
+                                          "model.vision_tower.encoder.layers.0.self_attn.q_proj.input_min", &clipped, err);
     if (st == TSR_OK)
         st = tsr_alloc_array(&t->layers, t->n_layers, sizeof *t->layers, "vision layers", err);
     if (st != TSR_OK)

@@ -141,6 +141,7 @@ static tsr_status find_ids(tessera_model *m, const tsr_json *config, tsr_error *
         {"<|video|>", false, &m->ids.video, "video_token_id"},
         {"<|audio|>", m->hearing != NULL, &m->ids.audio, "audio_token_id"},
     };
+    int64_t video;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tsr_status st = find_id(m, rows[i].text, rows[i].required, rows[i].id, err);
         if (st == TSR_OK && rows[i].key)
@@ -148,6 +149,10 @@ static tsr_status find_ids(tessera_model *m, const tsr_json *config, tsr_error *
         if (st != TSR_OK)
             return st;
     }
+    /* Some tokenizers do not name the film placeholder; the configuration then does. */
+    if (m->ids.video < 0 && tsr_json_to_i64(tsr_json_get_set(config, "video_token_id"), &video) && video >= 0 &&
+        (uint64_t)video < tsri_model_config(m)->vocab)
+        m->ids.video = (int32_t)video;
     return TSR_OK;
 }
 

@@ -178,6 +178,7 @@ tsr_status tsri_prompt_build(tsr_prompt *out, const tsri_media_list *media, tsr_
     builder b = {.media = media, .rq = media->rq};
     const tsr_tokenizer *t = media->model->tokenizer;
     tsr_media_ids ids = tsr_media_ids_find(t);
+    ids.video = media->model->ids.video;
     tsr_status st = collect_parts(&b, err);
     if (st == TSR_OK)
         st = collect_expansions(&b, err);
