@@ -34,7 +34,7 @@ typedef struct tsr_video_opts {
     int64_t start_us;  /* default 0 */
     int64_t end_us;    /* negative, the default: the film's end; later than that means the same */
 
-    bool decode_all;     /* never skip to a later key frame: slower, the same pictures */
+    bool decode_all;     /* decode every frame, without short cuts: slower, the same pictures */
     uint64_t seek_bytes; /* shorter gaps are read through instead of seeked over; default 4 MiB */
 
     size_t max_frames;    /* picked; default 512 */

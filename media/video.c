@@ -100,6 +100,7 @@ static tsr_status add_packet(tsr_video *v, const AVPacket *p, bool hidden, tsr_e
     t->pos = p->pos;
     t->is_key = (p->flags & AV_PKT_FLAG_KEY) != 0;
     t->is_hidden = hidden;
+    t->is_picked = false;
     return TSR_OK;
 }
 
@@ -226,7 +227,10 @@ static tsr_status plan(tsr_video *v, AVRational tb, int64_t last_duration, tsr_e
         return tsr_fail(err, TSR_ERR_LIMIT, "%s: a film of %.0f s, the limit is %.0f s", name,
                         (double)v->facts.duration_us / 1e6, v->opts.max_seconds);
     const tsri_film film = {name, v->shown_us, v->n_shown, v->facts.duration_us, slack_of(tb), v->facts.fps};
-    return tsri_video_plan(&v->picks, &v->n_picks, &film, &v->opts, err);
+    tsr_status st = tsri_video_plan(&v->picks, &v->n_picks, &film, &v->opts, err);
+    for (size_t i = 0; st == TSR_OK && i < v->n_picks; i++)
+        v->packets[v->shown[v->picks[i].frame]].is_picked = true;
+    return st;
 }
 
 static tsr_status survey(tsr_video *v, tsr_error *err)

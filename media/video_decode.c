@@ -1,9 +1,9 @@
 /* video_decode.c: the walk from pick to pick. Decoding either goes on from where it stands or jumps to
  * the last key frame at or before the pick; the table of packets says which, and makes sure that
- * what the demuxer gives after a jump is what was meant. Where a jump does not lead to exactly the
- * frame that was planned (a stream that refreshes its picture little by little, a container that
- * seeks past its mark), the film is decoded from its beginning instead: the pictures are the same
- * either way.
+ * what the demuxer gives after a jump is what was meant. Frames that are neither picked nor predicted
+ * from are not decoded. Where these short cuts do not lead to exactly the frame that was planned (a
+ * stream that refreshes its picture little by little, a packet without a frame), the film is decoded
+ * from its beginning and in full instead: the pictures are the same either way.
  *
  * A frame is told by its time stamp; in films without time stamps by counting. */
 #include <string.h>
@@ -28,7 +28,6 @@ static tsr_status start(tsr_video *v, tsr_error *err)
     tsri_video_stop(v);
     v->next_packet = v->first_packet = v->n_out = 0;
     v->drained = v->is_damaged = false;
-    v->run_is_whole = true;
     tsr_status st = tsri_ff_open(&v->in, v->src, &v->limits, err);
     if (st != TSR_OK)
         return st;
@@ -124,8 +123,16 @@ static tsr_status read_up_to(tsr_video *v, size_t key, tsr_error *err)
     return TSR_OK;
 }
 
+static bool may_cut_short(const tsr_video *v)
+{
+    return v->has_pts && !v->linear && !v->opts.decode_all;
+}
+
+/* v->pkt is the packet before v->next_packet. */
 static tsr_status send_packet(tsr_video *v, tsr_error *err)
 {
+    bool skip = may_cut_short(v) && !v->packets[v->next_packet - 1].is_picked;
+    v->codec->skip_frame = skip ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
     int e = avcodec_send_packet(v->codec, v->pkt);
     av_packet_unref(v->pkt);
     if (e == AVERROR(ENOMEM))
@@ -162,7 +169,6 @@ static tsr_status jump(tsr_video *v, size_t key, tsr_error *err)
     avcodec_flush_buffers(v->codec);
     v->drained = v->is_damaged = false;
     v->first_packet = key;
-    v->run_is_whole = false;
     return send_packet(v, err);
 }
 
@@ -230,8 +236,6 @@ static void take_frame(tsr_video *v, int64_t want)
         return;
     }
     note_damage(v);
-    if (pts == key_pts)
-        v->run_is_whole = true;
     AVFrame *to = pts <= want ? v->current : v->ahead;
     av_frame_unref(to);
     av_frame_move_ref(to, v->frame);
@@ -287,7 +291,7 @@ static size_t key_before(const tsr_video *v, size_t packet)
 
 static bool is_found(const tsr_video *v, int64_t want)
 {
-    return v->has_current && (v->current_pts == want || v->run_is_whole);
+    return v->has_current && (v->current_pts == want || !may_cut_short(v));
 }
 
 tsr_status tsri_video_find(tsr_video *v, const tsr_video_pick *pick, tsr_error *err)
@@ -299,15 +303,14 @@ tsr_status tsri_video_find(tsr_video *v, const tsr_video_pick *pick, tsr_error *
         tsri_ff_begin(&v->in);
     else
         st = start(v, err);
-    if (st == TSR_OK && v->has_pts && !v->linear && !v->opts.decode_all &&
-        !(v->has_current && v->current_pts == want)) {
+    if (st == TSR_OK && may_cut_short(v) && !(v->has_current && v->current_pts == want)) {
         size_t key = key_before(v, packet);
         if (key > v->next_packet)
             st = jump(v, key, err);
     }
     if (st == TSR_OK)
         st = decode_up_to(v, want, err);
-    if (st == TSR_OK && !is_found(v, want) && v->first_packet > 0) {
+    if (st == TSR_OK && !is_found(v, want) && may_cut_short(v)) {
         v->linear = true;
         st = start(v, err);
         if (st == TSR_OK)

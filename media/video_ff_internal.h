@@ -10,6 +10,7 @@
 typedef struct tsri_packet {
     int64_t pts, dts, pos; /* pts in the stream's time base; dts or pos AV_NOPTS_VALUE or -1 where unknown */
     bool is_key, is_hidden; /* hidden: needed by others, not shown */
+    bool is_picked;
 } tsri_packet;
 
 typedef struct tsri_picture_maker {
@@ -54,11 +55,10 @@ struct tsr_video {
     size_t next_packet;  /* place in the table of what the demuxer gives next */
     size_t n_out;        /* frames out of the decoder since the start, for films without times */
     bool drained;
-    bool linear;         /* no jumps any more: decode from the beginning */
+    bool linear;         /* no short cuts any more: decode every frame from the beginning */
     bool no_seek;        /* jumps read on instead of seeking */
     bool is_damaged;     /* since the last good key frame */
     size_t first_packet; /* where this run of decoding began */
-    bool run_is_whole;   /* its first frame came out: nothing at its beginning is missing */
     tsri_picture_maker maker;
 };
 

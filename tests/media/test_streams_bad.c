@@ -197,8 +197,8 @@ static tsr_status one_picture(const void *p, size_t n, int64_t start_us, bool de
     return st;
 }
 
-/* Damage reaches as far as frames are predicted from each other, and no further, however a frame is
- * come to. */
+/* Damage reaches as far as frames are predicted from each other, and no further. Decoding everything can
+ * also meet damage in frames that the short way never looks at, but never less. */
 static void damage_is_refused_where_it_shows(void **state)
 {
     (void)state;
@@ -214,10 +214,12 @@ static void damage_is_refused_where_it_shows(void **state)
             for (int64_t t = 500000; t < 6000000; t += 1700000) {
                 uint64_t a, b;
                 tsr_status all = one_picture(p, len, t, true, &a), jump = one_picture(p, len, t, false, &b);
-                assert_int_equal(all, jump);
-                assert_int_equal(a, b);
-                n_bad += all == TSR_ERR_DATA;
-                n_good += all == TSR_OK;
+                if (all == TSR_OK) {
+                    assert_int_equal(jump, TSR_OK);
+                    assert_int_equal(a, b);
+                }
+                n_bad += jump == TSR_ERR_DATA;
+                n_good += jump == TSR_OK;
             }
             memcpy(p + at, keep, sizeof keep);
         }
