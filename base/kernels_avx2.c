@@ -95,6 +95,60 @@ static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const floa
         out[r] = sum8(_mm256_add_ps(a[r], b[r]));
 }
 
+/* One or two rows of x at a time: 8 accumulators, 4 rows of w and one of x fill the registers. */
+static inline void tile_step(__m256 a[2][4], const uint16_t *const w[4], const float *const x[2], size_t n)
+{
+    __m256 v[4];
+    for (size_t r = 0; r < 4; r++)
+        v[r] = load_bf16(w[r]);
+    for (size_t i = 0; i < n; i++) {
+        __m256 xi = _mm256_loadu_ps(x[i]);
+        for (size_t r = 0; r < 4; r++)
+            a[i][r] = _mm256_fmadd_ps(v[r], xi, a[i][r]);
+    }
+}
+
+static inline void tile_rows(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
+                             size_t n, size_t k)
+{
+    __m256 a[2][4];
+    size_t p = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < 4; r++)
+            a[i][r] = _mm256_setzero_ps();
+    for (; p + 8 <= k; p += 8) {
+        const uint16_t *const wp[4] = {w + p, w + ldw + p, w + 2 * ldw + p, w + 3 * ldw + p};
+        const float *const xp[2] = {x + p, x + (n - 1) * ldx + p};
+        tile_step(a, wp, xp, n);
+    }
+    if (p < k) { /* what is missing is a zero */
+        uint16_t tw[4][8] = {{0}};
+        float tx[2][8] = {{0}};
+        for (size_t j = 0; p + j < k; j++) {
+            for (size_t r = 0; r < 4; r++)
+                tw[r][j] = w[r * ldw + p + j];
+            for (size_t i = 0; i < n; i++)
+                tx[i][j] = x[i * ldx + p + j];
+        }
+        const uint16_t *const wp[4] = {tw[0], tw[1], tw[2], tw[3]};
+        const float *const xp[2] = {tx[0], tx[1]};
+        tile_step(a, wp, xp, n);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < 4; r++)
+            y[i * ldy + r] = sum8(a[i][r]) + (add ? y[i * ldy + r] : 0.0f);
+}
+
+static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
+                      size_t n, size_t k)
+{
+    size_t i = 0;
+    for (; i + 2 <= n; i += 2)
+        tile_rows(y + i * ldy, ldy, add, w, ldw, x + i * ldx, ldx, 2, k);
+    if (i < n)
+        tile_rows(y + i * ldy, ldy, add, w, ldw, x + i * ldx, ldx, 1, k);
+}
+
 static void axpy_f32(float *y, float a, const float *x, size_t n)
 {
     __m256 va = _mm256_set1_ps(a);
@@ -135,6 +189,7 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
     k->dot4_bf16 = dot4_bf16;
+    k->tile_bf16 = tile_bf16;
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;

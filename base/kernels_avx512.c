@@ -99,10 +99,60 @@ static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const floa
         out[r] = _mm512_reduce_add_ps(_mm512_add_ps(a[r], b[r]));
 }
 
+enum { TILE_X = 6 }; /* 24 accumulators, 4 rows of w and one of x in 32 registers */
+
+/* `n` and `whole` are constants at every call, so that the accumulators live in registers. */
+static inline __attribute__((always_inline)) void tile_step(__m512 a[TILE_X][4], const uint16_t *w, size_t ldw,
+                                                            const float *x, size_t ldx, size_t n, bool whole,
+                                                            __mmask16 m)
+{
+    __m512 v[4];
+    for (size_t r = 0; r < 4; r++)
+        v[r] = whole ? load_bf16(w + r * ldw) : load_bf16_part(w + r * ldw, m);
+    for (size_t i = 0; i < n; i++) {
+        __m512 xi = whole ? _mm512_loadu_ps(x + i * ldx) : _mm512_maskz_loadu_ps(m, x + i * ldx);
+        for (size_t r = 0; r < 4; r++)
+            a[i][r] = _mm512_fmadd_ps(v[r], xi, a[i][r]);
+    }
+}
+
+static inline __attribute__((always_inline)) void tile_rows(float *y, size_t ldy, bool add, const uint16_t *w,
+                                                            size_t ldw, const float *x, size_t ldx, size_t n, size_t k)
+{
+    __m512 a[TILE_X][4];
+    size_t p = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < 4; r++)
+            a[i][r] = _mm512_setzero_ps();
+    for (; p + 16 <= k; p += 16)
+        tile_step(a, w + p, ldw, x + p, ldx, n, true, 0);
+    if (p < k)
+        tile_step(a, w + p, ldw, x + p, ldx, n, false, first(k - p));
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < 4; r++)
+            y[i * ldy + r] = _mm512_reduce_add_ps(a[i][r]) + (add ? y[i * ldy + r] : 0.0f);
+}
+
+static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
+                      size_t n, size_t k)
+{
+    for (; n >= TILE_X; n -= TILE_X, x += TILE_X * ldx, y += TILE_X * ldy)
+        tile_rows(y, ldy, add, w, ldw, x, ldx, TILE_X, k);
+    switch (n) {
+    case 5: tile_rows(y, ldy, add, w, ldw, x, ldx, 5, k); break;
+    case 4: tile_rows(y, ldy, add, w, ldw, x, ldx, 4, k); break;
+    case 3: tile_rows(y, ldy, add, w, ldw, x, ldx, 3, k); break;
+    case 2: tile_rows(y, ldy, add, w, ldw, x, ldx, 2, k); break;
+    case 1: tile_rows(y, ldy, add, w, ldw, x, ldx, 1, k); break;
+    default: break;
+    }
+}
+
 void tsri_kernels_init_avx512(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
     k->dot4_bf16 = dot4_bf16;
+    k->tile_bf16 = tile_bf16;
 }

@@ -39,6 +39,16 @@ static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const floa
         out[r] = dot_bf16(w + r * stride, x, n);
 }
 
+static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
+                      size_t n, size_t k)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < 4; r++) {
+            float s = dot_bf16(w + r * ldw, x + i * ldx, k);
+            y[i * ldy + r] = add ? y[i * ldy + r] + s : s;
+        }
+}
+
 static void axpy_f32(float *y, float a, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -63,6 +73,7 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
     k->dot4_bf16 = dot4_bf16;
+    k->tile_bf16 = tile_bf16;
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;

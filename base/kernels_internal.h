@@ -5,6 +5,7 @@
 #ifndef TSR_KERNELS_INTERNAL_H
 #define TSR_KERNELS_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ typedef struct tsri_kernels {
     float (*dot_f16)(const uint16_t *w, const float *x, size_t n);
     /* Four rows, `stride` elements apart, at once: for rows so long that x leaves the first cache. */
     void (*dot4_bf16)(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n);
+    /* Four rows of w, ldw apart, times n rows of x: y[i * ldy + r] (+)= sum over k of x[i, k] w[r, k], i < n,
+     * r < 4. The order of each sum depends on k alone. Works on W's own bytes, where SGEMM needs it decoded. */
+    void (*tile_bf16)(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
+                      size_t n, size_t k);
     void (*axpy_f32)(float *y, float a, const float *x, size_t n);
     void (*decode_bf16)(float *dst, const uint16_t *src, size_t n); /* exact */
     void (*decode_f16)(float *dst, const uint16_t *src, size_t n);  /* exact */

@@ -1,8 +1,9 @@
 /* matmul.c: y = x W^T, one tile of W at a time.
  *
- * Few rows of x: each output is one dot product on the file's own bytes (decode is bound by reading
- * W once). Many rows: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. The
- * borders of both are fixed numbers, so results do not depend on the thread count. */
+ * One to three rows of x: each output is one dot product on the file's own bytes (decode is bound by
+ * reading W once). More rows of BF16: tiles of 4 outputs by 6 rows, on those bytes too. More rows of
+ * another type: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. The borders
+ * of all are fixed numbers, so results do not depend on the thread count. */
 #include "tsr_matmul.h"
 
 #include <assert.h>
@@ -13,6 +14,10 @@
 
 enum {
     GEMV_MAX_ROWS = 3,   /* up to here reading W again for each row of x is cheaper than a tile */
+    BF16_MIN_ROWS = 3,   /* from here the tile kernel serves BF16; an item is GEMV_TILE outputs by */
+    BF16_IN = 96,        /* so many rows of x, of which */
+    BF16_STEP = 6,       /* so many at a time, */
+    BF16_K = 1024,       /* this long, stay in the first cache */
     GEMV_TILE = 64,      /* outputs of one item */
     GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
     TILE_OUT = 128,      /* rows of W in one item */
@@ -36,6 +41,11 @@ typedef struct job {
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static size_t tiles(size_t n, size_t of)
+{
+    return (n + of - 1) / of;
 }
 
 static float dot_row(const job *j, size_t o, const float *x)
@@ -73,6 +83,26 @@ static void gemv_item(void *ctx, size_t item, unsigned worker, void *scratch)
             j->y[i * j->ldy + o] = dot_row(j, o, j->x + i * j->ldx);
 }
 
+/* A stretch of a few rows of x stays in the first cache while the item's rows of W, which stay in the
+ * second, pass by. Outputs beyond a multiple of four are dot products. */
+static void bf16_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    (void)worker;
+    (void)scratch;
+    size_t first = item % j->n_out_tiles * GEMV_TILE, last = least(first + GEMV_TILE, j->out);
+    size_t i0 = item / j->n_out_tiles * BF16_IN, i1 = least(i0 + BF16_IN, j->n), fours = last - (last - first) % 4;
+    const uint16_t *w = j->w->data;
+    for (size_t k = 0; k < j->k; k += BF16_K)
+        for (size_t i = i0; i < i1; i += BF16_STEP)
+            for (size_t o = first; o < fours; o += 4)
+                j->kern->tile_bf16(j->y + i * j->ldy + o, j->ldy, k > 0, w + o * j->k + k, j->k, j->x + i * j->ldx + k,
+                                   j->ldx, least(BF16_STEP, i1 - i), least(BF16_K, j->k - k));
+    for (size_t o = fours; o < last; o++)
+        for (size_t i = i0; i < i1; i++)
+            j->y[i * j->ldy + o] = dot_row(j, o, j->x + i * j->ldx);
+}
+
 static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
@@ -107,12 +137,15 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     j.kern = tsri_kernels_get();
     if (n == 0 || j.out == 0)
         return;
-    if (n <= GEMV_MAX_ROWS) {
-        tsr_pool_run(pool, (j.out + GEMV_TILE - 1) / GEMV_TILE, gemv_item, &j);
-        return;
+    if (w->type == TSR_BF16 && n >= BF16_MIN_ROWS && j.k > 0) {
+        j.n_out_tiles = tiles(j.out, GEMV_TILE);
+        tsr_pool_run(pool, j.n_out_tiles * tiles(n, BF16_IN), bf16_item, &j);
+    } else if (n <= GEMV_MAX_ROWS) {
+        tsr_pool_run(pool, tiles(j.out, GEMV_TILE), gemv_item, &j);
+    } else {
+        j.n_out_tiles = tiles(j.out, TILE_OUT);
+        tsr_pool_run(pool, j.n_out_tiles * tiles(n, TILE_IN), gemm_item, &j);
     }
-    j.n_out_tiles = (j.out + TILE_OUT - 1) / TILE_OUT;
-    tsr_pool_run(pool, j.n_out_tiles * ((n + TILE_IN - 1) / TILE_IN), gemm_item, &j);
 }
 
 void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,

@@ -27,13 +27,13 @@ enum { MAX_N = 600, PATTERN = 0xc5 };
 
 /* ---- kernels as subjects ---------------------------------------------------------------- */
 
-typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, N_KERNELS } kind;
+typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, TILE_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, N_KERNELS } kind;
 
 /* In step with tsri_kernels: a kernel added there without a check here does not compile. */
 _Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "every kernel has a check");
 
-static const char *const kernel_names[N_KERNELS] = {"dot_f32",  "dot_bf16",    "dot_f16",   "dot4_bf16",
-                                                    "axpy_f32", "decode_bf16", "decode_f16"};
+static const char *const kernel_names[N_KERNELS] = {"dot_f32",  "dot_bf16",    "dot_f16",    "dot4_bf16",
+                                                    "tile_bf16", "axpy_f32", "decode_bf16", "decode_f16"};
 
 /* Whether kernel k differs between two tables. */
 static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
@@ -43,6 +43,7 @@ static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
     case DOT_BF16: return a->dot_bf16 != b->dot_bf16;
     case DOT_F16: return a->dot_f16 != b->dot_f16;
     case DOT4_BF16: return a->dot4_bf16 != b->dot4_bf16;
+    case TILE_BF16: return a->tile_bf16 != b->tile_bf16;
     case AXPY_F32: return a->axpy_f32 != b->axpy_f32;
     case DECODE_BF16: return a->decode_bf16 != b->decode_bf16;
     case DECODE_F16: return a->decode_f16 != b->decode_f16;
@@ -125,7 +126,7 @@ static float value(range r, bool is_half)
 
 static bool is_bf16(kind k)
 {
-    return k == DOT_BF16 || k == DOT4_BF16 || k == DECODE_BF16;
+    return k == DOT_BF16 || k == DOT4_BF16 || k == TILE_BF16 || k == DECODE_BF16;
 }
 
 static float decoded(kind k, const void *w, size_t i)
@@ -251,6 +252,41 @@ static outcome check_dot_nan(const tsri_kernels *t, kind k, size_t n)
     return good();
 }
 
+enum { TILE_ROWS = 15, TILE_LDY = 7 };
+
+/* Rows of w and of x overlap, each one element after the last, so that short pages hold many; the
+ * three floats between the rows of y must keep what they held. */
+static outcome check_tile(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    size_t rows = 1 + next_u32() % TILE_ROWS, n_y = (rows - 1) * TILE_LDY + 4;
+    bool add = next_u32() % 2;
+    uint16_t *w = guard_place(&page_w, (n + 3) * sizeof *w, at_end);
+    float *x = guard_place(&page_x, (n + rows - 1) * sizeof *x, at_end);
+    float *y = guard_place(&page_y, n_y * sizeof *y, at_end), before[TILE_ROWS * TILE_LDY];
+    for (size_t i = 0; i < n + 3; i++)
+        put_weight(TILE_BF16, w, i, value(r, false));
+    for (size_t i = 0; i < n + rows - 1; i++)
+        x[i] = value(r == DENORMAL ? ORDINARY : r, false);
+    for (size_t i = 0; i < n_y; i++)
+        y[i] = before[i] = value(r, false);
+    t->tile_bf16(y, TILE_LDY, add, w, 1, x, 1, rows, n);
+    for (size_t i = 0; i < n_y; i++) {
+        size_t o = i % TILE_LDY, row = i / TILE_LDY;
+        double want = o >= 4 || add ? (double)before[i] : 0.0, mag = fabs(want), tol = 0;
+        for (size_t p = 0; o < 4 && p < n; p++) {
+            double q = (double)decoded(TILE_BF16, w, p + o) * (double)x[p + row];
+            want += q;
+            mag += fabs(q);
+        }
+        if (o < 4)
+            tol = 4.0 * (double)FLT_EPSILON * sqrt((double)n) * mag + (double)n * 0x1p-149;
+        if (!(fabs((double)y[i] - want) <= tol))
+            return bad("n %zu rows %zu range %d: [%zu, %zu] got %.9g, want %.9g within %.3g", n, rows, r, row, o,
+                       (double)y[i], want, tol);
+    }
+    return check_pages(n, r);
+}
+
 static outcome check_axpy(const tsri_kernels *t, size_t n, range r, bool at_end)
 {
     float *x = guard_place(&page_x, n * sizeof *x, at_end);
@@ -302,6 +338,7 @@ static outcome check_decode(const tsri_kernels *t, kind k, size_t n, range r, bo
 static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
 {
     switch (k) {
+    case TILE_BF16: return check_tile(t, n, r, at_end);
     case AXPY_F32: return check_axpy(t, n, r, at_end);
     case DECODE_BF16:
     case DECODE_F16: return check_decode(t, k, n, r, at_end);
@@ -406,6 +443,47 @@ static void dot4_bf16_mixes_rows(float out[4], const uint16_t *w, size_t stride,
 {
     right.dot4_bf16(out, w, stride, x, n);
     out[3] = out[0];
+}
+
+#define TILE_ARGS                                                                                           \
+    float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx, size_t n, size_t k
+
+static void tile_bf16_drops_tail(TILE_ARGS)
+{
+    right.tile_bf16(y, ldy, add, w, ldw, x, ldx, n, k & ~(size_t)7);
+}
+
+static void tile_bf16_reads_far(TILE_ARGS)
+{
+    volatile uint16_t beyond = w[3 * ldw + k];
+    (void)beyond;
+    right.tile_bf16(y, ldy, add, w, ldw, x, ldx, n, k);
+}
+
+static void tile_bf16_scales(TILE_ARGS)
+{
+    right.tile_bf16(y, ldy, add, w, ldw, x, ldx, n, k);
+    y[2] *= 1.0001f;
+}
+
+static void tile_bf16_gives_nan(TILE_ARGS)
+{
+    right.tile_bf16(y, ldy, add, w, ldw, x, ldx, n, k);
+    if (k == 77)
+        y[(n - 1) * ldy + 3] = NAN;
+}
+
+static void tile_bf16_never_adds(TILE_ARGS)
+{
+    (void)add;
+    right.tile_bf16(y, ldy, false, w, ldw, x, ldx, n, k);
+}
+
+static void tile_bf16_fills_gaps(TILE_ARGS)
+{
+    right.tile_bf16(y, ldy, add, w, ldw, x, ldx, n, k);
+    if (n > 1)
+        y[4] = 0.0f;
 }
 
 static void axpy_drops_tail(float *y, float a, const float *x, size_t n)
@@ -513,6 +591,12 @@ static void planted_faults_are_caught(void **state)
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_scales);
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_gives_nan);
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_mixes_rows);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_drops_tail);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_reads_far);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_scales);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_gives_nan);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_never_adds);
+    PLANT(TILE_BF16, tile_bf16, tile_bf16_fills_gaps);
     PLANT(AXPY_F32, axpy_f32, axpy_drops_tail);
     PLANT(AXPY_F32, axpy_f32, axpy_reads_far);
     PLANT(AXPY_F32, axpy_f32, axpy_writes_far);
@@ -535,7 +619,7 @@ enum { BENCH_BYTES = 256 << 20, BENCH_RUNS = 9 };
 static double now_s(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* leaves out what other programs took */
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -548,13 +632,16 @@ static int by_value(const void *a, const void *b)
 /* Go once over `bytes` of weights in rows of n; returns seconds. */
 static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes, float *x, float *y, size_t n)
 {
-    size_t row = k == AXPY_F32 ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 ? 4 : 1, rows = bytes / row / step * step;
+    size_t row = k == AXPY_F32 ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 || k == TILE_BF16 ? 4 : 1;
+    size_t rows = bytes / row / step * step;
     volatile float keep;
     double t0 = now_s();
     for (size_t r = 0; r < rows; r += step) {
         void *p = w + r * row;
         if (k == DOT4_BF16)
             t->dot4_bf16(y, p, n, x, n);
+        else if (k == TILE_BF16) /* one row of x six times over */
+            t->tile_bf16(y, 4, false, p, n, x, 0, 6, n);
         else if (k <= DOT_F16)
             keep = call_dot(t, k, p, 0, x, n);
         else if (k == AXPY_F32)
