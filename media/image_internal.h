@@ -26,7 +26,7 @@ tsr_status tsri_source_fail(const tsri_source *src, tsr_status st, const char *f
 /* Check a size against the limits: both sides at least 1. */
 tsr_status tsri_source_check_size(const tsri_source *src, size_t width, size_t height);
 
-/* Check the size and take the memory for it, filled with `fill`. */
+/* Check the size and take the memory for it; the pixels are not set. */
 tsr_status tsri_source_begin(const tsri_source *src, tsr_image *out, size_t width, size_t height);
 
 /* Decoders: *out is zeroed before; on failure it may hold memory, which the caller frees. */

@@ -26,8 +26,10 @@ typedef struct tsr_image_limits {
 
 tsr_image_limits tsr_image_limits_default(void);
 
-/* Decode one picture from memory: JPEG, PNG, WebP, BMP, TGA, GIF (first frame), PNM. `name` stands in
- * errors. TSR_ERR_DATA: damaged or truncated; TSR_ERR_LIMIT: too large; TSR_ERR_UNSUPPORTED: a kind
+/* Decode one picture from memory: JPEG, PNG, WebP, BMP, TGA, GIF, PNM; of an animation the first frame.
+ * The pixels are those of Pillow 13 (convert("RGB"), with transparency alpha_composite onto white), but
+ * that grey of 16 bits keeps its high byte. `name` stands in errors; `limits` NULL: the defaults.
+ * TSR_ERR_DATA: no picture, damaged or truncated; TSR_ERR_LIMIT: too large; TSR_ERR_UNSUPPORTED: a kind
  * that is known but not read (HEIC, AVIF, TIFF, ... by name). On failure *out is zeroed. */
 tsr_status tsr_image_decode(tsr_image *out, const void *data, size_t len, const char *name,
                             const tsr_image_limits *limits, tsr_error *err);

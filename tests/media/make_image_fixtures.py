@@ -157,7 +157,22 @@ def jpeg_files():
     yield "jpeg_xmp6.jpg", jpeg_with(tiny, XMP % 6)
     yield "jpeg_exif1_xmp6.jpg", jpeg_with(tiny, exif(1), XMP % 6)
     yield "jpeg_exif_bad.jpg", jpeg_with(tiny, exif(9))
+    yield "jpeg_scans.jpg", jpeg_scans()
     yield "jpeg_1x1.jpg", save(picture("RGB", 1, 1), "JPEG")
+
+
+def jpeg_scans():
+    """Three scans, one for each component: each is the scan of a grey file with the same tables."""
+    def parts(im):
+        data = save(im, "JPEG", quality=50)
+        frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+        return data, frame, data.index(b"\xff\xc4"), scan, data[scan + 10:-2]
+    first, frame, tables, scan, body = parts(picture("L", 15, 9))
+    size = first[frame + 4:frame + 9]
+    out = first[:frame] + b"\xff\xc0\0\x11" + size + b"\3\1\x11\0\2\x11\0\3\x11\0" + first[tables:scan]
+    for k, b in enumerate((body, parts(picture("L", 15, 9))[4], parts(picture("L", 15, 9))[4])):
+        out += b"\xff\xda\0\x08\1" + bytes([k + 1]) + b"\0\0\x3f\0" + b
+    return out + b"\xff\xd9"
 
 
 def webp_files():
@@ -382,7 +397,9 @@ def make_fit():
     r = random.Random(9)
     cases = [(1000, 800), (800, 1000), (512, 512), (1, 1), (1, 65535), (65535, 1), (65535, 65535), (48, 48), (47, 49),
              (4000, 3000), (3000, 4000), (1920, 1080), (1080, 1920), (100, 9999), (9999, 100), (2, 65535), (65535, 3)]
-    while len(cases) < 60:
+    # where one ulp decides: the order of the operations shows
+    cases += [(35, 50), (70, 25), (500, 14), (2000, 28), (484, 35), (500, 56), (875, 4), (1435, 41), (2000, 56)]
+    while len(cases) < 70:
         cases.append((int(2 ** r.uniform(0, 16)), int(2 ** r.uniform(0, 16))))
     rows = []
     for w, h in cases:
