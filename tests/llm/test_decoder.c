@@ -82,17 +82,17 @@ static void assert_near(const float *got, const float *want, size_t n)
         fail_msg("distance %g", d);
 }
 
-static void check_against_f64(tiny_kind kind, tsr_type type, size_t chunk, bool soft)
+static void check_against_f64(tiny_kind kind, tsr_type type, size_t n, size_t chunk, bool soft)
 {
     tiny_model m;
     tiny_prompt p;
     tiny_open(&m, kind, type, 1);
-    tiny_prompt_make(&p, &m.config, N, soft, 3);
-    size_t n_logits = N * m.config.vocab, n_hidden = m.config.n_layers * N * m.config.hidden;
+    tiny_prompt_make(&p, &m.config, n, soft, 3);
+    size_t n_logits = n * m.config.vocab, n_hidden = m.config.n_layers * n * m.config.hidden;
     double *want = malloc(n_logits * sizeof *want), *want_h = malloc(n_hidden * sizeof *want_h);
     float *got_h = malloc(n_hidden * sizeof *got_h);
     tiny_reference(kind, type, &p.in, want, want_h);
-    tsr_context *c = tiny_context(&m, N, chunk, false);
+    tsr_context *c = tiny_context(&m, n, chunk, false);
     float *got = prefill(c, &m, &p.in, got_h);
     double d = distance(got, want, n_logits), dh = distance(got_h, want_h, n_hidden);
     if (!(d <= LIMIT) || !(dh <= LIMIT))
@@ -110,11 +110,19 @@ static void logits_and_hidden_states_equal_a_plain_f64_computation(void **state)
 {
     (void)state;
     for (int kind = 0; kind < TINY_N; kind++) {
-        check_against_f64((tiny_kind)kind, TSR_F32, 512, true);
-        check_against_f64((tiny_kind)kind, TSR_F32, 512, false);
-        check_against_f64((tiny_kind)kind, TSR_BF16, 13, true);
-        check_against_f64((tiny_kind)kind, TSR_F16, 1, true);
+        check_against_f64((tiny_kind)kind, TSR_F32, N, 512, true);
+        check_against_f64((tiny_kind)kind, TSR_F32, N, 512, false);
+        check_against_f64((tiny_kind)kind, TSR_BF16, N, 13, true);
+        check_against_f64((tiny_kind)kind, TSR_F16, N, 1, true);
     }
+}
+
+/* Longer than several tiles of keys, so that running maxima and sums are carried over. */
+static void a_long_context_equals_a_plain_f64_computation(void **state)
+{
+    (void)state;
+    check_against_f64(TINY_UNIFIED, TSR_F32, 700, 512, true);
+    check_against_f64(TINY_UNIFIED, TSR_F32, 700, 1, true);
 }
 
 static void chunk_size_changes_nothing_but_rounding(void **state)
@@ -546,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_and_hidden_states_equal_a_plain_f64_computation),
+        cmocka_unit_test(a_long_context_equals_a_plain_f64_computation),
         cmocka_unit_test(chunk_size_changes_nothing_but_rounding),
         cmocka_unit_test(one_token_at_a_time_equals_one_prefill),
         cmocka_unit_test(rows_that_nobody_wants_do_not_change_the_wanted_ones),

@@ -541,45 +541,72 @@ static void gated(double *y, const double *gate, const double *up, const double 
     free(u);
 }
 
-static void experts(const ref *r, const double *h, double *y)
+typedef struct ref_experts {
+    double *scale, *proj, *per, *in, *out, *pre, *post;
+} ref_experts;
+
+static void load_experts(const ref *r, ref_experts *e)
 {
-    size_t hid = r->c.hidden, n = r->c.n_experts, w = r->c.expert_width;
-    double *scale = of_layer(r, "router.scale"), *proj = of_layer(r, "router.proj.weight");
-    double *per = of_layer(r, "router.per_expert_scale"), *in = of_layer(r, "experts.gate_up_proj");
-    double *out = of_layer(r, "experts.down_proj"), *n2 = of_layer(r, "pre_feedforward_layernorm_2.weight");
-    double *p2 = of_layer(r, "post_feedforward_layernorm_2.weight");
-    double *z = doubles(hid), *p = doubles(n), *x = doubles(hid), *e = doubles(hid), sum = 0.0, top = -1e300, total = 0.0;
+    e->scale = of_layer(r, "router.scale");
+    e->proj = of_layer(r, "router.proj.weight");
+    e->per = of_layer(r, "router.per_expert_scale");
+    e->in = of_layer(r, "experts.gate_up_proj");
+    e->out = of_layer(r, "experts.down_proj");
+    e->pre = of_layer(r, "pre_feedforward_layernorm_2.weight");
+    e->post = of_layer(r, "post_feedforward_layernorm_2.weight");
+}
+
+static void free_experts(ref_experts *e)
+{
+    double *const owned[] = {e->scale, e->proj, e->per, e->in, e->out, e->pre, e->post};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        free(owned[i]);
+}
+
+/* p [n]: the weights of the chosen experts, 0 for the others. */
+static void choose(const ref *r, const ref_experts *w, const double *h, double *p)
+{
+    size_t hid = r->c.hidden, n = r->c.n_experts;
+    double *z = doubles(hid), total = 0.0;
     bool taken[64] = {false};
     norm(z, h, NULL, hid);
     for (size_t i = 0; i < hid; i++)
-        z[i] *= scale[i] / sqrt((double)hid);
-    linear(p, proj, z, n, hid);
+        z[i] *= w->scale[i] / sqrt((double)hid);
+    linear(p, w->proj, z, n, hid);
     for (size_t i = 0; i < n; i++)
-        top = p[i] > top ? p[i] : top;
-    for (size_t i = 0; i < n; i++)
-        sum += p[i] = exp(p[i] - top);
+        p[i] = exp(p[i]); /* small numbers: no need for a maximum */
     for (size_t k = 0; k < r->c.top_k; k++) {
         size_t best = n;
         for (size_t i = 0; i < n; i++)
             if (!taken[i] && (best == n || p[i] > p[best]))
                 best = i;
         taken[best] = true;
-        total += p[best] / sum;
+        total += p[best];
     }
-    norm(x, h, n2, hid);
+    for (size_t i = 0; i < n; i++)
+        p[i] = taken[i] ? p[i] / total * w->per[i] : 0.0;
+    free(z);
+}
+
+static void experts(const ref *r, const ref_experts *w, const double *h, double *y)
+{
+    size_t hid = r->c.hidden, n = r->c.n_experts, width = r->c.expert_width;
+    double *p = doubles(n), *x = doubles(hid), *e = doubles(hid);
+    choose(r, w, h, p);
+    norm(x, h, w->pre, hid);
     memset(y, 0, hid * sizeof *y);
     for (size_t i = 0; i < n; i++) {
-        if (!taken[i])
+        if (p[i] == 0.0)
             continue;
-        const double *gate = in + i * 2 * w * hid;
-        gated(e, gate, gate + w * hid, out + i * hid * w, x, w, hid);
+        const double *gate = w->in + i * 2 * width * hid;
+        gated(e, gate, gate + width * hid, w->out + i * hid * width, x, width, hid);
         for (size_t k = 0; k < hid; k++)
-            y[k] += p[i] / sum / total * per[i] * e[k];
+            y[k] += p[i] * e[k];
     }
-    norm(y, y, p2, hid);
-    double *const owned[] = {scale, proj, per, in, out, n2, p2, z, p, x, e};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        free(owned[i]);
+    norm(y, y, w->post, hid);
+    free(p);
+    free(x);
+    free(e);
 }
 
 static void feed_forward(const ref *r, double *h)
@@ -589,12 +616,15 @@ static void feed_forward(const ref *r, double *h)
     double *gate = of_layer(r, "mlp.gate_proj.weight"), *up = of_layer(r, "mlp.up_proj.weight");
     double *down = of_layer(r, "mlp.down_proj.weight"), *x = doubles(hid), *y = doubles(hid), *b = doubles(hid);
     double *p1 = r->c.n_experts ? of_layer(r, "post_feedforward_layernorm_1.weight") : NULL;
+    ref_experts e = {0};
+    if (p1)
+        load_experts(r, &e);
     for (size_t p = 0; p < r->n; p++) {
         norm(x, h + p * hid, pre, hid);
         gated(y, gate, up, down, x, width, hid);
         if (p1) {
             norm(y, y, p1, hid);
-            experts(r, h + p * hid, b);
+            experts(r, &e, h + p * hid, b);
         }
         for (size_t i = 0; i < hid; i++)
             y[i] += b[i];
@@ -602,6 +632,7 @@ static void feed_forward(const ref *r, double *h)
         for (size_t i = 0; i < hid; i++)
             h[p * hid + i] += y[i];
     }
+    free_experts(&e);
     double *const owned[] = {pre, post, gate, up, down, x, y, b, p1};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
