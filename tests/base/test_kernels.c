@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "kernels_internal.h"
+#include "test_tmp.h"
 #include "tsr_tensor.h"
 
 enum { MAX_N = 600, PATTERN = 0xc5 };
@@ -85,6 +86,12 @@ static void *guard_place(guarded *g, size_t len, bool at_end)
 /* The first byte outside the buffer that lost the pattern, as an offset from the buffer's start. */
 static bool guard_hurt(const guarded *g, long *where)
 {
+    static unsigned char *whole; /* a page of the pattern: comparing blocks is quick under every sanitizer */
+    size_t before = (size_t)(g->at - g->page), after = g->size - before - g->len;
+    if (!whole)
+        memset(whole = must_realloc(NULL, g->size), PATTERN, g->size);
+    if (memcmp(g->page, whole, before) == 0 && memcmp(g->at + g->len, whole, after) == 0)
+        return false;
     for (unsigned char *p = g->page; p < g->page + g->size; p++)
         if ((p < g->at || p >= g->at + g->len) && *p != PATTERN) {
             *where = (long)(p - g->at);
