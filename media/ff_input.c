@@ -442,11 +442,7 @@ int64_t tsri_ff_origin_us(const tsri_ff_input *in)
 {
     int64_t start = in->fmt->start_time;
     const AVStream *film = tsri_ff_find_stream(in, AVMEDIA_TYPE_VIDEO);
-    if (start == AV_NOPTS_VALUE)
-        return 0;
-    if (start >= 0)
-        return start;
-    if (!film || film->start_time == AV_NOPTS_VALUE || film->start_time >= 0)
-        return 0;
-    return av_rescale_q(film->start_time, film->time_base, AV_TIME_BASE_Q);
+    if (film && film->start_time != AV_NOPTS_VALUE)
+        return av_rescale_q(film->start_time, film->time_base, AV_TIME_BASE_Q);
+    return start == AV_NOPTS_VALUE || start < 0 ? 0 : start;
 }

@@ -70,8 +70,9 @@ tsr_status tsri_ff_check_index(const tsri_ff_input *in, AVStream *stream, tsr_er
  * -1 when they don't say or when it is only estimated from the bit rate. */
 int64_t tsri_ff_duration_us(const tsri_ff_input *in, const AVStream *stream);
 
-/* The time stamp that is 0:00 of the file, in microseconds: the container's start, but no later than
- * zero where encoder delay lets the sound begin before it. */
+/* The time stamp that is 0:00 of the file, in microseconds, for pictures and sound alike: that of a film's
+ * first frame, so that the k-th second begins with frame k * rate also where encoder delay lets the sound
+ * begin some milliseconds earlier; without a film the container's start, at least zero. */
 int64_t tsri_ff_origin_us(const tsri_ff_input *in);
 
 #endif

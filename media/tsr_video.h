@@ -5,7 +5,7 @@
  * one at a time. Read are mp4, mov, 3gp, mkv, webm, avi and ogg. A tsr_video belongs to one thread
  * at a time; its source must outlive it.
  *
- * Time 0 is the file's own start; a frame is on show from its time stamp until the next one's, so
+ * Time 0 is the film's first frame; a frame is on show from its time stamp until the next one's, so
  * variable frame rates need nothing special. */
 #ifndef TSR_VIDEO_H
 #define TSR_VIDEO_H

@@ -80,9 +80,10 @@ static tsr_status set_up(tsri_picture_maker *m, const AVFrame *f, const char *na
     av_opt_set_int(s, "dsth", f->height, 0);
     av_opt_set_int(s, "dst_format", AV_PIX_FMT_RGB24, 0);
     av_opt_set_int(s, "dst_range", 1, 0);
-    av_opt_set_int(s, "sws_flags",
-                   SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT, 0);
-    av_opt_set(s, "sws_dither", "none", 0);
+    /* No flag more: the plain converter then gives the bits that the field's readers (the ffmpeg program,
+     * PyAV, torchcodec), and so the reference, feed their models. Interpolated chroma would look smoother
+     * and differ at every coloured edge. */
+    av_opt_set_int(s, "sws_flags", SWS_BICUBIC, 0);
     if (d->log2_chroma_w == 1 && d->log2_chroma_h <= 1 && !(d->flags & AV_PIX_FMT_FLAG_RGB)) {
         chroma_place(f, is_full, &h, &v);
         av_opt_set_int(s, "src_h_chr_pos", h, 0);
