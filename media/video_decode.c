@@ -22,12 +22,29 @@ void tsri_video_stop(tsr_video *v)
     v->has_current = v->has_ahead = false;
 }
 
+/* ---- damage: where it begins in the order of decoding, since frames before it are whole ---- */
+
+static void forget_damage(tsr_video *v)
+{
+    v->first_damage = SIZE_MAX;
+    v->last_damage = 0;
+}
+
+static void add_damage(tsr_video *v, size_t packet)
+{
+    v->first_damage = packet < v->first_damage ? packet : v->first_damage;
+    v->last_damage = packet > v->last_damage ? packet : v->last_damage;
+}
+
+/* ---- starting ---- */
+
 /* Open at the first packet. */
 static tsr_status start(tsr_video *v, tsr_error *err)
 {
     tsri_video_stop(v);
     v->next_packet = v->first_packet = v->n_out = 0;
-    v->drained = v->is_damaged = false;
+    v->drained = false;
+    forget_damage(v);
     tsr_status st = tsri_ff_open(&v->in, v->src, &v->limits, err);
     if (st != TSR_OK)
         return st;
@@ -137,8 +154,8 @@ static tsr_status send_packet(tsr_video *v, tsr_error *err)
     av_packet_unref(v->pkt);
     if (e == AVERROR(ENOMEM))
         return tsri_ff_fail(&v->in, e, "decoding", err);
-    if (e < 0) /* counts only if a picked frame follows before the next key frame */
-        v->is_damaged = true;
+    if (e < 0)
+        add_damage(v, v->next_packet - 1);
     return TSR_OK;
 }
 
@@ -167,7 +184,8 @@ static tsr_status jump(tsr_video *v, size_t key, tsr_error *err)
         return st;
     drop_frames(v);
     avcodec_flush_buffers(v->codec);
-    v->drained = v->is_damaged = false;
+    v->drained = false;
+    forget_damage(v);
     v->first_packet = key;
     return send_packet(v, err);
 }
@@ -193,7 +211,7 @@ static tsr_status next_frame(tsr_video *v, step *what, tsr_error *err)
         if (e == AVERROR(ENOMEM))
             return tsri_ff_fail(&v->in, e, "decoding", err);
         if (e != AVERROR(EAGAIN)) {
-            v->is_damaged = true;
+            add_damage(v, v->next_packet - 1);
             continue;
         }
         tsr_status st = read_packet(v, &end, err);
@@ -211,19 +229,24 @@ static tsr_status next_frame(tsr_video *v, step *what, tsr_error *err)
 /* The frame's time in the table's terms. */
 static int64_t pts_of(tsr_video *v)
 {
+    if (v->has_pts && v->frame->pts != AV_NOPTS_VALUE) /* FFmpeg's "best effort" guesses anew where order is broken */
+        return v->frame->pts;
     if (v->has_pts && v->frame->best_effort_timestamp != AV_NOPTS_VALUE)
         return v->frame->best_effort_timestamp;
     size_t k = v->n_out < v->n_shown ? v->n_out : v->n_shown - 1;
     return v->packets[v->shown[k]].pts;
 }
 
-static void note_damage(tsr_video *v)
+/* A clean key frame ends what was damaged before it. */
+static bool note_damage(tsr_video *v, size_t packet)
 {
-    bool bad = v->frame->decode_error_flags != 0 || v->frame->flags & AV_FRAME_FLAG_CORRUPT;
-    if (bad)
-        v->is_damaged = true;
-    else if (v->frame->key_frame)
-        v->is_damaged = false;
+    if (v->frame->decode_error_flags != 0 || v->frame->flags & AV_FRAME_FLAG_CORRUPT)
+        add_damage(v, packet);
+    else if (v->frame->key_frame && packet > v->last_damage)
+        forget_damage(v);
+    else if (v->frame->key_frame && packet > v->first_damage)
+        v->first_damage = packet + 1;
+    return packet >= v->first_damage;
 }
 
 /* Sort v->frame in before or behind the pick. */
@@ -235,18 +258,23 @@ static void take_frame(tsr_video *v, int64_t want)
         av_frame_unref(v->frame);
         return;
     }
-    note_damage(v);
+    size_t packet = v->has_pts ? find_by_pts(v, pts) : v->next_packet - 1;
+    bool is_damaged = note_damage(v, packet != SIZE_MAX ? packet : v->next_packet - 1);
+    if (pts <= want && v->has_current && pts < v->current_pts) { /* damaged films come out of order */
+        av_frame_unref(v->frame);
+        return;
+    }
     AVFrame *to = pts <= want ? v->current : v->ahead;
     av_frame_unref(to);
     av_frame_move_ref(to, v->frame);
     if (pts <= want) {
         v->has_current = true;
         v->current_pts = pts;
-        v->current_damaged = v->is_damaged;
+        v->current_damaged = is_damaged;
     } else {
         v->has_ahead = true;
         v->ahead_pts = pts;
-        v->ahead_damaged = v->is_damaged;
+        v->ahead_damaged = is_damaged;
     }
 }
 

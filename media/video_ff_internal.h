@@ -57,7 +57,7 @@ struct tsr_video {
     bool drained;
     bool linear;         /* no short cuts any more: decode every frame from the beginning */
     bool no_seek;        /* jumps read on instead of seeking */
-    bool is_damaged;     /* since the last good key frame */
+    size_t first_damage, last_damage; /* packets since the last good key frame; SIZE_MAX, 0: none */
     size_t first_packet; /* where this run of decoding began */
     tsri_picture_maker maker;
 };
