@@ -25,6 +25,7 @@ void terminal_catch_signals(void)
     sa.sa_handler = SIG_IGN; /* a closed pipe is an error of write, reported as such */
     sa.sa_flags = 0;
     sigaction(SIGPIPE, &sa, NULL);
+    sigaction(SIGXFSZ, &sa, NULL); /* and so is a file that may not grow */
 }
 
 void terminal_init(terminal *t, const options *o)

@@ -172,6 +172,36 @@ static void every_cut_file_is_refused(void **state)
     st_edit_free(&e);
 }
 
+/* A flipped byte may leave a file that still says something; then it opens, else it is refused by name. */
+static void flipped_bytes_are_survived(void **state)
+{
+    static const char *const files[] = {"config.json", "tokenizer.json", "generation_config.json", "model.safetensors"};
+    (void)state;
+    st_edit e;
+    char dir[1024], path[1100];
+    snprintf(dir, sizeof dir, "%s", broken_dir("26b", &e));
+    weights_path(path, sizeof path, dir);
+    test_write_file(path, e.file, e.len);
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        size_t len;
+        snprintf(path, sizeof path, "%s/%s", dir, files[f]);
+        unsigned char *bytes = test_read_file(path, &len);
+        size_t header = f == 3 ? e.header_len + 8 : len, step = header / 150 + 1;
+        for (size_t at = 0; at < header; at += at < 16 ? 1 : step) {
+            tessera_error err;
+            bytes[at] ^= (unsigned char)(1u << at % 8);
+            test_write_file(path, bytes, len);
+            tessera_status st = open_and_close(dir, &err);
+            if (st != TESSERA_OK && (st == TESSERA_ERR_BUG || !err.text[0]))
+                fail_msg("%s byte %zu: %d: %s", files[f], at, (int)st, err.text);
+            bytes[at] ^= (unsigned char)(1u << at % 8);
+        }
+        test_write_file(path, bytes, len);
+        free(bytes);
+    }
+    st_edit_free(&e);
+}
+
 static void missing_files_are_named(void **state)
 {
     (void)state;
@@ -236,7 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_missing_tensor_is_named),    cmocka_unit_test(every_mistyped_tensor_is_named),
         cmocka_unit_test(every_misshaped_tensor_is_named),  cmocka_unit_test(every_cut_file_is_refused),
-        cmocka_unit_test(missing_files_are_named),          cmocka_unit_test(open_survives_every_failed_allocation),
+        cmocka_unit_test(flipped_bytes_are_survived),       cmocka_unit_test(missing_files_are_named),          cmocka_unit_test(open_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

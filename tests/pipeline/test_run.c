@@ -303,6 +303,74 @@ static void a_callback_stops_the_work(void **state)
     tessera_model_close(m);
 }
 
+/* ---- damage ---- */
+
+/* One request on damaged bytes ends in an answer, or in a refusal that names the file. */
+static bool survives(tessera_model *m, const unsigned char *bytes, size_t len, const char *what, size_t at)
+{
+    tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = "damaged", .data = bytes, .len = len}, TEXT("What?")};
+    tessera_request rq = greedy(parts, 2);
+    tessera_error err = {TESSERA_OK, ""};
+    tessera_result *r = NULL;
+    size_t live = tsr_alloc_live();
+    rq.max_tokens = 1;
+    rq.frames = 2;
+    tessera_status st = tessera_run(m, &rq, NULL, NULL, &r, &err);
+    if (st != TESSERA_OK && (!strstr(err.text, "damaged") || st == TESSERA_ERR_BUG || st == TESSERA_ERR_NOMEM))
+        fail_msg("%s at byte %zu: %d: %s", what, at, (int)st, err.text);
+    tessera_result_free(r);
+    assert_true(tsr_alloc_live() <= live + 8); /* scratch that a model keeps may grow */
+    return st == TESSERA_OK;
+}
+
+static const char *const samples[] = {"ball.mp4",   "chart.webp",   "house.jpg",       "invoice.pdf", "left_right.opus",
+                                      "lights.mkv", "morning_de.flac", "numbers.wav", "shapes.png",  "train.mp3"};
+enum { N_SAMPLES = sizeof samples / sizeof *samples };
+
+static void files_cut_at_every_kilobyte_are_read_or_refused(void **state)
+{
+    (void)state;
+    tessera_model *m = open_model("e2b", 1);
+    for (size_t i = 0; i < N_SAMPLES; i++) {
+        char path[512];
+        size_t len, n_read = 0, n_cuts = 0;
+        snprintf(path, sizeof path, TSR_SOURCE_DIR "/samples/%s", samples[i]);
+        unsigned char *bytes = test_read_file(path, &len);
+        assert_true(survives(m, bytes, len, samples[i], len));
+        size_t step = len > 100 * 1024 ? len / 100 : 1024;
+        for (size_t cut = 0; cut < len; cut += step, n_cuts++) {
+            unsigned char *part = malloc(cut ? cut : 1); /* exactly as long, so that a read beyond shows */
+            memcpy(part, bytes, cut);
+            n_read += survives(m, part, cut, samples[i], cut);
+            free(part);
+        }
+        print_message("%s: %zu of %zu cuts still gave an answer\n", samples[i], n_read, n_cuts);
+        bool stream = strstr(samples[i], ".mp3") || strstr(samples[i], ".opus") || strstr(samples[i], ".mkv");
+        assert_true(stream || n_read == 0); /* a stream may end anywhere between two packets */
+        free(bytes);
+    }
+    tessera_model_close(m);
+}
+
+static void files_with_a_flipped_header_byte_are_read_or_refused(void **state)
+{
+    (void)state;
+    tessera_model *m = open_model("e2b", 1);
+    for (size_t i = 0; i < N_SAMPLES; i++) {
+        char path[512];
+        size_t len;
+        snprintf(path, sizeof path, TSR_SOURCE_DIR "/samples/%s", samples[i]);
+        unsigned char *bytes = test_read_file(path, &len);
+        for (size_t at = 0; at < 160 && at < len; at += strstr(samples[i], ".pdf") ? 16 : 3) {
+            bytes[at] ^= 0xff;
+            (void)survives(m, bytes, len, samples[i], at);
+            bytes[at] ^= 0xff;
+        }
+        free(bytes);
+    }
+    tessera_model_close(m);
+}
+
 /* ---- memory ---- */
 
 static void run_survives_every_failed_allocation(void **state)
@@ -373,6 +441,8 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused_by_name),
         cmocka_unit_test(a_film_too_long_for_the_context_is_refused_with_what_would_fit),
         cmocka_unit_test(a_callback_stops_the_work),
+        cmocka_unit_test(files_cut_at_every_kilobyte_are_read_or_refused),
+        cmocka_unit_test(files_with_a_flipped_header_byte_are_read_or_refused),
         cmocka_unit_test(run_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
