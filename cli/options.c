@@ -23,7 +23,7 @@ typedef enum opt_id {
     OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_EXACT, OPT_THREADS,
     OPT_CPU, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
-    OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_PAGES, OPT_DEADLINE, OPT_HELP, OPT_VERSION
+    OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_HELP, OPT_VERSION
 } opt_id;
 
 typedef struct opt {
@@ -85,6 +85,8 @@ static const opt table[] = {
     {"max-bytes", 0, "N", OPT_MAX_BYTES, GENERATE, "limit per file that is read whole (2147483648)"},
     {"max-seconds", 0, "X", OPT_MAX_SECONDS, GENERATE, "limit per sound (30)"},
     {"max-frames", 0, "N", OPT_MAX_FRAMES, GENERATE, "limit per film (512)"},
+    {"max-film-seconds", 0, "X", OPT_MAX_FILM_SECONDS, GENERATE, "limit of a film's length (86400)"},
+    {"max-packets", 0, "N", OPT_MAX_PACKETS, GENERATE, "limit of packets per film or sound (4000000)"},
     {"max-pages", 0, "N", OPT_MAX_PAGES, GENERATE, "limit per document (200)"},
     {"deadline", 0, "S", OPT_DEADLINE, GENERATE, "seconds that decoding one file may take (120)"},
     {"help", 'h', NULL, OPT_HELP, ALL, "this help"},
@@ -279,6 +281,13 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_MAX_BYTES: ok = parse_count(v, 1, SIZE_MAX / 16, &rq->max_file_bytes); break;
     case OPT_MAX_SECONDS: ok = parse_real(v, 1e-3, 30, &rq->max_audio_seconds); break;
     case OPT_MAX_FRAMES: ok = parse_count(v, 1, 1000000, &rq->max_frames); break;
+    case OPT_MAX_FILM_SECONDS: ok = parse_real(v, 1e-3, 1e8, &rq->max_film_seconds); break;
+    case OPT_MAX_PACKETS: {
+        size_t packets = 0;
+        ok = parse_count(v, 1, SIZE_MAX / 16, &packets);
+        rq->max_packets = packets;
+        break;
+    }
     case OPT_MAX_PAGES: ok = parse_count(v, 1, 1000000, &rq->max_pages); break;
     case OPT_DEADLINE: ok = parse_real(v, 1e-3, 1e6, &rq->media_deadline); break;
     default: return 0;

@@ -40,8 +40,8 @@ static tsr_audio_opts audio_opts(const tessera_request *rq, const tsri_media *m)
     o.max_seconds = tsri_or(rq->max_audio_seconds, o.max_seconds);
     o.start_us = (int64_t)(m->begin * 1e6 + 0.5);
     o.end_us = m->seconds > 0 && m->end >= m->seconds ? -1 : m->end > 0 ? (int64_t)(m->end * 1e6 + 0.5) : -1;
-    double ms = tsri_or(rq->media_deadline, 120) * 1000;
-    o.timeout_ms = ms < 4e9 ? (unsigned)ms : 4000000000u;
+    o.max_packets = rq->max_packets ? rq->max_packets : o.max_packets;
+    o.timeout_ms = tsri_deadline_ms(rq);
     return o;
 }
 

@@ -1,6 +1,7 @@
 /* media_part.c: the list of media parts: adding, fitting, encoding, telling about them. */
 #include "media_part.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,12 @@ double tsri_or(double value, double otherwise)
 size_t tsri_or_size(size_t value, size_t otherwise)
 {
     return value ? value : otherwise;
+}
+
+unsigned tsri_deadline_ms(const tessera_request *rq)
+{
+    double ms = tsri_or(rq->media_deadline, 120) * 1000;
+    return ms < 4e9 ? (unsigned)ceil(ms) : 4000000000u;
 }
 
 tsri_media *tsri_media_add(tsri_media_list *l, tsri_media_kind kind, size_t part, tsr_error *err)

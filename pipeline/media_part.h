@@ -78,5 +78,6 @@ enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70 };
 /* The request's value, or the default where it is 0. */
 double tsri_or(double value, double otherwise);
 size_t tsri_or_size(size_t value, size_t otherwise);
+unsigned tsri_deadline_ms(const tessera_request *rq);
 
 #endif

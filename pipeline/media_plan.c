@@ -179,12 +179,6 @@ static tsr_status plan_audio(tsri_media_list *l, size_t part, tsr_error *err)
 
 /* ---- films ---- */
 
-static unsigned deadline_ms(const tessera_request *rq)
-{
-    double s = tsri_or(rq->media_deadline, 120);
-    return s * 1000 < 4e9 ? (unsigned)(s * 1000) : 4000000000u;
-}
-
 static tsr_video_opts video_opts(const tessera_request *rq)
 {
     tsr_video_opts o = tsr_video_opts_default();
@@ -195,7 +189,9 @@ static tsr_video_opts video_opts(const tessera_request *rq)
     o.end_us = rq->end > 0 ? (int64_t)(rq->end * 1e6 + 0.5) : -1;
     o.max_frames = tsri_or_size(rq->max_frames, o.max_frames);
     o.max_pixels = tsri_or_size(rq->max_pixels, o.max_pixels);
-    o.timeout_ms = deadline_ms(rq);
+    o.max_seconds = tsri_or(rq->max_film_seconds, o.max_seconds);
+    o.max_packets = rq->max_packets ? rq->max_packets : o.max_packets;
+    o.timeout_ms = tsri_deadline_ms(rq);
     return o;
 }
 
@@ -275,7 +271,7 @@ static tsr_status plan_pdf(tsri_media_list *l, size_t part, tsr_error *err)
     size_t *pages = NULL, n = 0;
     o.max_pixels = tsri_or_size(l->rq->max_pixels, o.max_pixels);
     if (l->rq->media_deadline > 0)
-        o.timeout_ms = deadline_ms(l->rq);
+        o.timeout_ms = tsri_deadline_ms(l->rq);
     tsr_status st = need_vision(l, part, err);
     if (st == TSR_OK)
         st = tsr_pdf_open(&in->pdf, in->source, &o, err);

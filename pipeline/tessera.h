@@ -177,6 +177,8 @@ typedef struct tessera_request {
     size_t max_pixels;        /* 178,956,970 per picture or frame */
     double max_audio_seconds; /* 30 per clip */
     size_t max_frames;        /* 512 per film */
+    double max_film_seconds;  /* 86,400: length of a film, whatever part of it is used */
+    uint64_t max_packets;     /* 4,000,000 per film or sound */
     size_t max_pages;         /* 200 per document */
     double media_deadline;    /* 120 seconds to decode one file */
 
