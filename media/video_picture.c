@@ -1,5 +1,5 @@
 /* video_picture.c: a decoded frame becomes upright RGB with square pixels. swscale converts at the
- * stored size with its exact paths; pixels that are not square are then scaled by tsr_image_resize. */
+ * stored size; pixels that are not square are then scaled by tsr_image_resize. */
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
