@@ -90,7 +90,8 @@ static void show_stage(terminal *t, const tessera_event *ev)
         fprintf(stderr, "{\"stage\":");
         put_json_string(ev->text, ev->len);
         fprintf(stderr, ",\"done\":%zu,\"total\":%zu}\n", ev->done, ev->total);
-    } else if (t->show_progress) {
+    } else if (t->show_progress && !(t->stream && ev->len == 6 && memcmp(ev->text, "answer", 6) == 0)) {
+        /* while the answer streams, its own text shows the progress */
         fprintf(stderr, "\r\033[K%.*s", (int)ev->len, ev->text);
         if (ev->total)
             fprintf(stderr, " %zu/%zu", ev->done, ev->total);
