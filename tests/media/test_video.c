@@ -252,9 +252,9 @@ static void pixels_become_square(void **state)
 static void colours_follow_matrix_and_range(void **state)
 {
     (void)state;
-    static const char *const files[] = {"colour_601.mp4",      "colour_709.mp4",        "colour_709_full.mp4",
-                                        "colour_unmarked.mkv", "colour_unmarked_hd.mkv", "colour_2020_10bit.mp4",
-                                        "colour_odd.mov"};
+    static const char *const files[] = {"colour_601.mp4",         "colour_709.mp4",        "colour_709_full.mp4",
+                                        "colour_unmarked.mkv",    "colour_unmarked_hd.mkv", "colour_2020_10bit.mp4",
+                                        "colour_full_10bit.mp4", "colour_odd.mov"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         tsr_video_facts f;
         tsr_image img = first_picture(files[i], &f);

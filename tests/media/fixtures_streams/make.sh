@@ -52,6 +52,7 @@ $ff -f lavfi -i "$flat" -frames:v 2 -vf "scale=out_color_matrix=bt709:out_range=
 $ff -f lavfi -i "$flat" -frames:v 2 -vf "scale=out_color_matrix=bt601:out_range=tv:$sws,format=yuv420p" $exact $lossless colour_unmarked.mkv
 $ff -f lavfi -i "$flat" -frames:v 2 -vf "scale=64:720:flags=neighbor,setsar=1,scale=out_color_matrix=bt709:out_range=tv:$sws,format=yuv420p" $exact $lossless colour_unmarked_hd.mkv
 $ff -f lavfi -i "$flat" -frames:v 2 -vf "scale=out_color_matrix=bt2020:out_range=tv:$sws,format=yuv420p10le" $exact -c:v libx265 -x265-params "log-level=none:pools=none:frame-threads=1:info=0:qp=1" -tag:v hvc1 -colorspace bt2020nc -color_range tv colour_2020_10bit.mp4
+$ff -f lavfi -i "$flat" -frames:v 2 -vf "scale=out_color_matrix=bt709:out_range=pc:$sws,format=yuv420p10le" $exact -c:v libx265 -x265-params "log-level=none:pools=none:frame-threads=1:info=0:qp=1" -tag:v hvc1 -colorspace bt709 -color_range pc colour_full_10bit.mp4
 $ff -f lavfi -i "$flat" -frames:v 1 -vf "scale=63:61:flags=neighbor,setsar=1,scale=out_color_matrix=bt601:out_range=pc:$sws,format=yuvj420p" $exact -c:v mjpeg -q:v 1 colour_odd.mov
 
 # ---- sound: one second of speech in every coding, and channels that differ ----
