@@ -193,8 +193,15 @@ static int plan_detect(job *j)
     if (!j->o.temperature_set)
         j->o.rq.temperature = 0;
     add_files(j, 1);
-    add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = j->prompt});
-    return fill_parts(j);
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = order_parts(j, j->prompt); /* finds the file's kind */
+    for (size_t i = 0; !rc && i < j->o.n_parts; i++)
+        if (j->o.parts[i].kind == TESSERA_PART_AUDIO) {
+            fprintf(stderr, "tessera: %s: is a sound; detect needs a picture, a film or a PDF\n", j->o.parts[i].path);
+            rc = 65;
+        }
+    return rc;
 }
 
 static int plan(job *j)

@@ -16,7 +16,8 @@ static tsr_status make_dir(const char *path, tsr_error *err)
     if (mkdir(path, 0777) == 0 || errno == EEXIST)
         return TSR_OK;
     int e = errno;
-    return tsr_fail(err, tsr_status_from_errno(e), "%s: cannot be made: %s", path, strerror(e));
+    tsr_status st = tsr_status_from_errno(e);
+    return tsr_fail(err, st == TSR_ERR_NOINPUT ? TSR_ERR_IO : st, "%s: cannot be made: %s", path, strerror(e));
 }
 
 /* a, a/b, a/b/c: each prefix that ends before a slash, then the whole. */

@@ -130,6 +130,8 @@ static void every_kind_of_failure_has_its_exit_code(void **state)
     expect_code("an empty file", RUN("caption|-m|%s|/dev/null", model), 65, "/dev/null");
     expect_code("a model that is none", RUN("ask|-m|%s|x", text), 66, "config.json");
     expect_code("cpu", RUN("ask|-m|%s|--cpu|sparc|x", model), 2, "sparc");
+    expect_code("boxes in a sound", RUN("detect|-m|%s|%s", model, sound), 65, "is a sound");
+    expect_code("a dump folder that cannot be", RUN("ask|-m|%s|x|--dump|/proc/none", model), 74, "/proc/none");
     expect_code("context", RUN("ask|-m|%s|--ctx|20|%s|what?", model, picture), 65, "context");
     expect_code("stdin twice", RUN("run|-m|%s|--text|-|--image|-", model), 2, "once");
     expect_code("run with words", RUN("run|-m|%s|word", model), 2, "word");
