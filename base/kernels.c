@@ -74,25 +74,15 @@ void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
 void tsr_softmax(float *x, size_t n)
 {
     float top = -INFINITY;
-    double sum = 0;
     for (size_t i = 0; i < n; i++)
         if (x[i] > top)
             top = x[i];
-    for (size_t i = 0; i < n; i++) {
-        x[i] = expf(x[i] - top);
-        sum += (double)x[i];
-    }
-    float inv = (float)(1.0 / sum);
+    float inv = (float)(1.0 / tsri_kernels_get()->exp_sum(x, top, n));
     for (size_t i = 0; i < n; i++)
         x[i] *= inv;
 }
 
 void tsr_gelu_mul(float *g, const float *u, size_t n)
 {
-    const float c = 0.79788456080286535588f; /* sqrt(2 / pi) */
-    for (size_t i = 0; i < n; i++) {
-        float x = g[i];
-        float y = 0.5f * x * (1.0f + tanhf(c * (x + 0.044715f * x * x * x)));
-        g[i] = u ? y * u[i] : y;
-    }
+    tsri_kernels_get()->gelu_mul(g, u, n);
 }

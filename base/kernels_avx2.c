@@ -183,6 +183,82 @@ static void decode_f16(float *dst, const uint16_t *src, size_t n)
     DECODE(load_f16)
 }
 
+/* exp(x) to about one unit in the last place; above 88 infinity, below -87 (where f32 loses digits) 0. x = n ln2 + r with
+ * |r| <= ln2 / 2, ln2 in two parts so that r is exact; e^r by the Taylor polynomial of degree 7. */
+static __m256 exp8(__m256 x)
+{
+    const __m256 least = _mm256_set1_ps(-87.0f), most = _mm256_set1_ps(88.0f);
+    __m256 is_small = _mm256_cmp_ps(x, least, _CMP_LT_OQ), is_large = _mm256_cmp_ps(x, most, _CMP_GT_OQ);
+    x = _mm256_max_ps(_mm256_min_ps(x, most), least);
+    __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504088896341f)),
+                               _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
+    __m256 p = _mm256_set1_ps(1.0f / 5040);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    __m256i scale = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    p = _mm256_blendv_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(scale)), _mm256_set1_ps(__builtin_inff()), is_large);
+    return _mm256_andnot_ps(is_small, p);
+}
+
+static double exp_sum(float *x, float top, size_t n)
+{
+    const __m256 vtop = _mm256_set1_ps(top);
+    __m256d a = _mm256_setzero_pd(), b = a;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 e = exp8(_mm256_sub_ps(_mm256_loadu_ps(x + i), vtop));
+        _mm256_storeu_ps(x + i, e);
+        a = _mm256_add_pd(a, _mm256_cvtps_pd(_mm256_castps256_ps128(e)));
+        b = _mm256_add_pd(b, _mm256_cvtps_pd(_mm256_extractf128_ps(e, 1)));
+    }
+    double part[4], sum;
+    _mm256_storeu_pd(part, _mm256_add_pd(a, b));
+    sum = (part[0] + part[2]) + (part[1] + part[3]);
+    if (i < n) {
+        float tail[8] = {0};
+        for (size_t j = 0; i + j < n; j++)
+            tail[j] = x[i + j];
+        _mm256_storeu_ps(tail, exp8(_mm256_sub_ps(_mm256_loadu_ps(tail), vtop)));
+        for (size_t j = 0; i + j < n; j++) {
+            x[i + j] = tail[j];
+            sum += (double)tail[j];
+        }
+    }
+    return sum;
+}
+
+/* x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3))), which is 0.5 x (1 + tanh(...)). */
+static __m256 gelu8(__m256 x)
+{
+    __m256 x2 = _mm256_mul_ps(x, x);
+    __m256 inner = _mm256_mul_ps(x, _mm256_fmadd_ps(x2, _mm256_set1_ps(0.044715f), _mm256_set1_ps(1.0f)));
+    __m256 e = exp8(_mm256_mul_ps(inner, _mm256_set1_ps(-1.59576912160573071176f)));
+    return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
+}
+
+static void gelu_mul(float *g, const float *u, size_t n)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(g + i, _mm256_mul_ps(gelu8(_mm256_loadu_ps(g + i)), u ? _mm256_loadu_ps(u + i) : one));
+    if (i < n) {
+        float tail[8] = {0};
+        for (size_t j = 0; i + j < n; j++)
+            tail[j] = g[i + j];
+        _mm256_storeu_ps(tail, gelu8(_mm256_loadu_ps(tail)));
+        for (size_t j = 0; i + j < n; j++)
+            g[i + j] = u ? tail[j] * u[i + j] : tail[j];
+    }
+}
+
 void tsri_kernels_init_avx2(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -193,4 +269,6 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;
+    k->exp_sum = exp_sum;
+    k->gelu_mul = gelu_mul;
 }

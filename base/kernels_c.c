@@ -1,4 +1,6 @@
 /* kernels_c.c: the plain kernels: short, always built, the check for every other variant. */
+#include <math.h>
+
 #include "kernels_internal.h"
 #include "tsr_tensor.h"
 
@@ -67,6 +69,26 @@ static void decode_f16(float *dst, const uint16_t *src, size_t n)
         dst[i] = tsr_f16_to_f32(src[i]);
 }
 
+static double exp_sum(float *x, float top, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - top);
+        sum += (double)x[i];
+    }
+    return sum;
+}
+
+static void gelu_mul(float *g, const float *u, size_t n)
+{
+    const float c = 0.79788456080286535588f; /* sqrt(2 / pi) */
+    for (size_t i = 0; i < n; i++) {
+        float x = g[i];
+        float y = 0.5f * x * (1.0f + tanhf(c * (x + 0.044715f * x * x * x)));
+        g[i] = u ? y * u[i] : y;
+    }
+}
+
 void tsri_kernels_init_c(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -77,4 +99,6 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->axpy_f32 = axpy_f32;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;
+    k->exp_sum = exp_sum;
+    k->gelu_mul = gelu_mul;
 }

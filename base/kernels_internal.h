@@ -24,6 +24,11 @@ typedef struct tsri_kernels {
     void (*axpy_f32)(float *y, float a, const float *x, size_t n);
     void (*decode_bf16)(float *dst, const uint16_t *src, size_t n); /* exact */
     void (*decode_f16)(float *dst, const uint16_t *src, size_t n);  /* exact */
+    /* x[i] := exp(x[i] - top), of which every x[i] - top is at most 0 or -INFINITY; gives their sum.
+     * Results below the normal range of f32 may be 0. */
+    double (*exp_sum)(float *x, float top, size_t n);
+    /* g[i] := gelu_tanh(g[i]) * u[i]; u NULL stands for ones. */
+    void (*gelu_mul)(float *g, const float *u, size_t n);
 } tsri_kernels;
 
 void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */

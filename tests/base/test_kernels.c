@@ -28,13 +28,14 @@ enum { MAX_N = 600, PATTERN = 0xc5 };
 
 /* ---- kernels as subjects ---------------------------------------------------------------- */
 
-typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, TILE_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, N_KERNELS } kind;
+typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, TILE_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, EXP_SUM, GELU_MUL, N_KERNELS } kind;
 
 /* In step with tsri_kernels: a kernel added there without a check here does not compile. */
 _Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "every kernel has a check");
 
 static const char *const kernel_names[N_KERNELS] = {"dot_f32",  "dot_bf16",    "dot_f16",    "dot4_bf16",
-                                                    "tile_bf16", "axpy_f32", "decode_bf16", "decode_f16"};
+                                                    "tile_bf16", "axpy_f32", "decode_bf16", "decode_f16",
+                                                    "exp_sum",  "gelu_mul"};
 
 /* Whether kernel k differs between two tables. */
 static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
@@ -48,6 +49,8 @@ static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
     case AXPY_F32: return a->axpy_f32 != b->axpy_f32;
     case DECODE_BF16: return a->decode_bf16 != b->decode_bf16;
     case DECODE_F16: return a->decode_f16 != b->decode_f16;
+    case EXP_SUM: return a->exp_sum != b->exp_sum;
+    case GELU_MUL: return a->gelu_mul != b->gelu_mul;
     default: return true;
     }
 }
@@ -342,6 +345,60 @@ static outcome check_decode(const tsri_kernels *t, kind k, size_t n, range r, bo
     return check_pages(n, r);
 }
 
+/* Arguments of a softmax: at most the largest, which is one of them; some far below, some -INFINITY. */
+static outcome check_exp_sum(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *x = guard_place(&page_x, n * sizeof *x, at_end);
+    float before[MAX_N + 1], top = 4 * value(r == HUGE_VALUES ? ORDINARY : r, false);
+    double sum = 0;
+    guard_place(&page_w, 0, at_end);
+    guard_place(&page_y, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        float below = fabsf(value(r, false)) * (r == ORDINARY ? 100.0f : r == MIXED ? 0.01f : 1.0f);
+        x[i] = before[i] = i == n / 2 ? top : next_u32() % 16 == 0 ? -INFINITY : top - below;
+    }
+    double got_sum = t->exp_sum(x, top, n);
+    for (size_t i = 0; i < n; i++) {
+        float arg = before[i] - top; /* rounded once, as by the kernel */
+        double want = exp((double)arg), tol = 3 * (double)FLT_EPSILON * want + 1e-37;
+        sum += (double)x[i];
+        if (!(fabs((double)x[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] exp(%a) got %.9g, want %.9g within %.3g", n, r, i, (double)arg,
+                       (double)x[i], want, tol);
+    }
+    if (!(fabs(got_sum - sum) <= 1e-12 * sum))
+        return bad("n %zu range %d: sum got %.17g, want %.17g", n, r, got_sum, sum);
+    return check_pages(n, r);
+}
+
+static double gelu_f64(double x)
+{
+    return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
+
+static outcome check_gelu_mul(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    bool has_u = next_u32() % 4 != 0;
+    float *g = guard_place(&page_y, n * sizeof *g, at_end);
+    float *u = guard_place(&page_x, has_u ? n * sizeof *u : 0, at_end);
+    float before[MAX_N + 1];
+    guard_place(&page_w, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        g[i] = before[i] = value(r, false) * (r == ORDINARY ? 12.0f : 1.0f);
+        if (has_u)
+            u[i] = value(r == HUGE_VALUES ? ORDINARY : r, false);
+    }
+    t->gelu_mul(g, has_u ? u : NULL, n);
+    for (size_t i = 0; i < n; i++) {
+        double factor = has_u ? (double)u[i] : 1.0, want = gelu_f64((double)before[i]) * factor;
+        double tol = 4 * (double)FLT_EPSILON * fabs((double)before[i] * factor) + 0x1p-126;
+        if (!(fabs((double)g[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] gelu(%a) got %.9g, want %.9g within %.3g", n, r, i, (double)before[i],
+                       (double)g[i], want, tol);
+    }
+    return check_pages(n, r);
+}
+
 static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
 {
     switch (k) {
@@ -349,6 +406,8 @@ static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool
     case AXPY_F32: return check_axpy(t, n, r, at_end);
     case DECODE_BF16:
     case DECODE_F16: return check_decode(t, k, n, r, at_end);
+    case EXP_SUM: return check_exp_sum(t, n, r, at_end);
+    case GELU_MUL: return check_gelu_mul(t, n, r, at_end);
     default: return check_dot(t, k, n, r, at_end);
     }
 }
@@ -523,6 +582,63 @@ static void axpy_gives_nan(float *y, float a, const float *x, size_t n)
         y[76] = NAN;
 }
 
+static double exp_sum_drops_tail(float *x, float top, size_t n)
+{
+    return right.exp_sum(x, top, n & ~(size_t)7);
+}
+
+static double exp_sum_writes_far(float *x, float top, size_t n)
+{
+    double sum = right.exp_sum(x, top, n);
+    x[n] = 0.0f;
+    return sum;
+}
+
+static double exp_sum_scales(float *x, float top, size_t n)
+{
+    double sum = right.exp_sum(x, top, n);
+    if (n)
+        x[n - 1] *= 1.0001f;
+    return sum;
+}
+
+static double exp_sum_sums_less(float *x, float top, size_t n)
+{
+    return 0.9999 * right.exp_sum(x, top, n);
+}
+
+static void gelu_drops_tail(float *g, const float *u, size_t n)
+{
+    right.gelu_mul(g, u, n & ~(size_t)7);
+}
+
+static void gelu_reads_far(float *g, const float *u, size_t n)
+{
+    volatile float beyond = u ? u[n] : g[n];
+    (void)beyond;
+    right.gelu_mul(g, u, n);
+}
+
+static void gelu_scales(float *g, const float *u, size_t n)
+{
+    right.gelu_mul(g, u, n);
+    if (n)
+        g[0] *= 1.0001f;
+}
+
+static void gelu_gives_nan(float *g, const float *u, size_t n)
+{
+    right.gelu_mul(g, u, n);
+    if (n == 77)
+        g[5] = NAN;
+}
+
+static void gelu_forgets_u(float *g, const float *u, size_t n)
+{
+    (void)u;
+    right.gelu_mul(g, NULL, n);
+}
+
 #define FAULTY_DECODES(decode)                                                                                 \
     static void decode##_drops_tail(float *d, const uint16_t *s, size_t n) { right.decode(d, s, n & ~(size_t)7); } \
     static void decode##_reads_far(float *d, const uint16_t *s, size_t n)                                      \
@@ -609,6 +725,15 @@ static void planted_faults_are_caught(void **state)
     PLANT(AXPY_F32, axpy_f32, axpy_writes_far);
     PLANT(AXPY_F32, axpy_f32, axpy_scales);
     PLANT(AXPY_F32, axpy_f32, axpy_gives_nan);
+    PLANT(EXP_SUM, exp_sum, exp_sum_drops_tail);
+    PLANT(EXP_SUM, exp_sum, exp_sum_writes_far);
+    PLANT(EXP_SUM, exp_sum, exp_sum_scales);
+    PLANT(EXP_SUM, exp_sum, exp_sum_sums_less);
+    PLANT(GELU_MUL, gelu_mul, gelu_drops_tail);
+    PLANT(GELU_MUL, gelu_mul, gelu_reads_far);
+    PLANT(GELU_MUL, gelu_mul, gelu_scales);
+    PLANT(GELU_MUL, gelu_mul, gelu_gives_nan);
+    PLANT(GELU_MUL, gelu_mul, gelu_forgets_u);
 #define PLANT_DECODES(kernel, decode)              \
     PLANT(kernel, decode, decode##_drops_tail);    \
     PLANT(kernel, decode, decode##_reads_far);     \
@@ -639,7 +764,7 @@ static int by_value(const void *a, const void *b)
 /* Go once over `bytes` of weights in rows of n; returns seconds. */
 static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes, float *x, float *y, size_t n)
 {
-    size_t row = k == AXPY_F32 ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 || k == TILE_BF16 ? 4 : 1;
+    size_t row = k == AXPY_F32 || k >= EXP_SUM ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 || k == TILE_BF16 ? 4 : 1;
     size_t rows = bytes / row / step * step;
     volatile float keep;
     double t0 = now_s();
@@ -653,6 +778,10 @@ static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes
             keep = call_dot(t, k, p, 0, x, n);
         else if (k == AXPY_F32)
             t->axpy_f32(y, 0.5f, p, n);
+        else if (k == EXP_SUM) /* what the pass before left is at most 1 */
+            keep = (float)t->exp_sum(y, 1.0f, n);
+        else if (k == GELU_MUL)
+            t->gelu_mul(y, p, n);
         else
             call_decode(t, k, y, p, n);
     }
