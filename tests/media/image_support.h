@@ -22,6 +22,8 @@ static inline uint32_t crc32_of(const void *data, size_t len)
 /* A block of exactly n bytes (malloc, so that a sanitizer sees a read past it). */
 static inline unsigned char *exact_copy(const void *data, size_t n)
 {
+    if (n > SIZE_MAX / 2)
+        abort();
     unsigned char *p = malloc(n ? n : 1);
     if (!p)
         abort();
