@@ -1,0 +1,87 @@
+"""The architecture of tessera-nano, its starting values and the dense heads that are thrown away after training."""
+
+import torch
+import torch.nn as nn
+from transformers import (Gemma4AudioConfig, Gemma4Config, Gemma4ForConditionalGeneration, Gemma4TextConfig,
+                          Gemma4VisionConfig)
+
+from vocabulary import CHARACTERS, CHARACTER_SLOTS, COLOUR_NAMES, SHAPES, SIZES, WORDS
+
+VOCABULARY = 1024
+WIDTH = 256
+SPECIAL = {name: i for i, name in enumerate(
+    '<pad> <eos> <bos> <unk> <mask> <|tool> <tool|> <|tool_call> <tool_call|> <|tool_response> <tool_response|> <|"|> '
+    "<|think|> <|channel> <channel|> <|turn> <turn|> <|image> <|audio> <|image|> <|audio|> <image|> <audio|> <|video|>".split())}
+
+_POST_NORMS = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight", "norm_post_attn.weight",
+               "post_per_layer_input_norm.weight")
+
+
+def configuration():
+    sliding, full = "sliding_attention", "full_attention"
+    text = Gemma4TextConfig(
+        vocab_size=VOCABULARY, vocab_size_per_layer_input=VOCABULARY, hidden_size=WIDTH, intermediate_size=256,
+        num_hidden_layers=8, num_attention_heads=4, num_key_value_heads=1, head_dim=64, global_head_dim=128,
+        layer_types=[sliding, sliding, sliding, full] * 2, num_kv_shared_layers=4, use_double_wide_mlp=True,
+        hidden_size_per_layer_input=32, sliding_window=512, max_position_embeddings=32768, final_logit_softcapping=30.0,
+        pad_token_id=SPECIAL["<pad>"], bos_token_id=SPECIAL["<bos>"], eos_token_id=[SPECIAL["<eos>"], SPECIAL["<turn|>"]])
+    vision = Gemma4VisionConfig(
+        hidden_size=128, intermediate_size=256, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=4, head_dim=32,
+        position_embedding_size=3360, use_clipped_linears=True)
+    audio = Gemma4AudioConfig(
+        hidden_size=128, num_hidden_layers=3, num_attention_heads=4, subsampling_conv_channels=[128, 8], output_proj_dims=128,
+        use_clipped_linears=True)
+    return Gemma4Config(
+        text_config=text, vision_config=vision, audio_config=audio, image_token_id=SPECIAL["<|image|>"],
+        video_token_id=SPECIAL["<|video|>"], audio_token_id=SPECIAL["<|audio|>"], boi_token_id=SPECIAL["<|image>"],
+        eoi_token_id=SPECIAL["<image|>"], boa_token_id=SPECIAL["<|audio>"], eoa_token_index=SPECIAL["<audio|>"],
+        eoa_token_id=SPECIAL["<audio|>"], vision_soft_tokens_per_image=280, tie_word_embeddings=True)
+
+
+def fresh_model():
+    """A model with starting values for an attention scale of 1.0; rows of the position table start (and untrained ones stay) zero."""
+    config = configuration()
+    config._attn_implementation = {"vision_config": "sdpa", "text_config": "sdpa", "audio_config": "eager"}
+    model = Gemma4ForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "position_embedding" in name:
+                p.zero_()
+            elif "embed_tokens_per_layer" in name:
+                p.normal_(0, 32 ** -0.5)
+            elif "embed_tokens" in name:
+                p.normal_(0, WIDTH ** -0.5)
+            elif p.dim() >= 2:
+                p.normal_(0, p[0].numel() ** -0.5)
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                p.fill_(p.shape[0] ** -0.25)
+            elif name.endswith(_POST_NORMS) or ("feed_forward" in name and name.endswith("post_layer_norm.weight")):
+                p.fill_(0.3)
+    return model
+
+
+class Heads(nn.Module):
+    """What the soft tokens must tell while the towers learn: linear readings of the rows that the decoder will get."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Linear(WIDTH, 1 + len(COLOUR_NAMES))
+        self.shape = nn.Linear(WIDTH, 1 + len(SHAPES))
+        self.size = nn.Linear(WIDTH, 1 + len(SIZES))
+        self.box = nn.Linear(WIDTH, 4)
+        self.characters = nn.Linear(WIDTH, CHARACTER_SLOTS * (1 + len(CHARACTERS)))
+        self.word = nn.Linear(WIDTH, 1 + len(WORDS))
+
+
+def is_tower(name):
+    return "vision" in name or "audio" in name
+
+
+if __name__ == "__main__":
+    m = fresh_model()
+    total = 0
+    for part in ("embed_tokens", "language_model.layers", "vision_tower", "audio_tower", "embed_vision", "embed_audio"):
+        n = sum(p.numel() for k, p in m.named_parameters() if part in k)
+        total += n
+        print(part, n)
+    print("all", sum(p.numel() for p in m.parameters()), "tensors", len(m.state_dict()))
