@@ -15,14 +15,14 @@ import speech
 from vocabulary import CHARACTERS
 
 SCENE_LEVELS = [
-    dict(budget=4, n=64, most=1, sizes=("large",), kinds=("plain",)),
-    dict(budget=12, n=36, most=2, sizes=("medium", "large"), kinds=("plain", "gradient")),
+    dict(budget=4, n=64, most=1, sizes=("huge",), kinds=("plain",)),
+    dict(budget=12, n=36, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient")),
     dict(budget=30, n=20, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
     dict(budget=70, n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
 ]
 LINE_LEVELS = [
-    dict(budget=4, n=64, letters=(1, 2)),
-    dict(budget=12, n=36, letters=(2, 5)),
+    dict(budget=4, n=64, letters=(1, 1)),
+    dict(budget=12, n=36, letters=(1, 4)),
     dict(budget=30, n=20, letters=(3, 12)),
     dict(budget=70, n=10, letters=(4, 24)),
 ]

@@ -13,7 +13,7 @@ from vocabulary import CHARACTERS, CHARACTER_SLOTS, COLOUR_NAMES, COLOURS, SHAPE
 
 TOKEN = 48  # pixels on a side that one soft token covers
 PATCH = 16
-RADII = {"small": (0.065, 0.10), "medium": (0.13, 0.17), "large": (0.21, 0.30)}  # shares of the short side
+RADII = {"small": (0.065, 0.10), "medium": (0.13, 0.17), "large": (0.21, 0.30), "huge": (0.30, 0.46)}  # shares of the short side; huge counts as large
 PLAIN = [(255, 255, 255), (240, 240, 235), (200, 210, 220), (180, 180, 180), (90, 95, 100), (30, 32, 40), (225, 235, 205),
          (250, 225, 215), (205, 225, 245), (60, 45, 40), (20, 50, 60), (160, 150, 130)]
 
@@ -86,7 +86,8 @@ def place(rng, w, h, taken, size, tries=30):
     for _ in range(tries):
         r = rng.uniform(*RADII[size]) * side
         cx, cy = rng.uniform(r, w - r), rng.uniform(r, h - r)
-        if all(math.hypot(cx - o["cx"], cy - o["cy"]) > (r + o["r"]) * 1.08 for o in taken):
+        apart = all(math.hypot(cx - o["cx"], cy - o["cy"]) > (r + o["r"]) * 1.08 for o in taken)
+        if apart and all(abs(cx - o["cx"]) > 0.035 * w for o in taken):  # left to right must be no matter of opinion
             return cx, cy, r
     return None
 
@@ -114,7 +115,7 @@ def scene(rng, np_rng, w, h, most, sizes=tuple(SIZES), kinds=("plain",), least=1
         draw.polygon([(x * k, y * k) for x, y in points], fill=fill)
         xs, ys = [x for x, _ in points], [y for _, y in points]
         box = [max(0, min(xs)) / w, max(0, min(ys)) / h, min(w, max(xs)) / w, min(h, max(ys)) / h]
-        objects.append(dict(cx=cx, cy=cy, r=r, colour=colour, shape=shape, size=size, box=box))
+        objects.append(dict(cx=cx, cy=cy, r=r, colour=colour, shape=shape, size="large" if size == "huge" else size, box=box))
     picture = picture.reduce(k) if k > 1 else picture
     return picture, sorted(objects, key=lambda o: o["cx"])
 
