@@ -50,7 +50,7 @@ def learnt_pieces(n):
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Metaspace(prepend_scheme="never", split=False),
-        pre_tokenizers.Split(Regex("[0-9]|\u2581?[A-Za-z]+|\u2581?[^A-Za-z0-9\u2581\\s]+|\u2581|\\s+"), "isolated")])
+        pre_tokenizers.Split(Regex("[0-9]|\u2581?[A-Za-zäöüßáéíóúñ]+|\u2581?[^A-Za-zäöüßáéíóúñ0-9\u2581\\s]+|\u2581|\\s+"), "isolated")])
     tok.train_from_iterator(texts(), trainers.BpeTrainer(vocab_size=4000, min_frequency=3, show_progress=False))
     vocab = sorted(tok.get_vocab(), key=tok.get_vocab().get)
     return [p for p in vocab if len(p) > 1 and "\n" not in p][:n]

@@ -1,9 +1,10 @@
 """Train tessera-nano: stage `towers` (dense targets on soft tokens), then stage `join` (the decoder speaks).
 
 Everything that a stop must not lose lies in --work: STAGE.pt (model, heads, optimiser, counters, levels, random state;
-written every few minutes by atomic rename) and log.csv. --resume goes on from there; without it a stage starts anew.
+written every few minutes by atomic rename) and log.csv. --resume goes on from there; without it a stage starts anew
+(`join` starts from towers.pt). A checkpoint is also written on SIGTERM.
 
-usage: train.py {towers,join} --work DIR --minutes M [--threads N] [--resume]
+usage: train.py {towers,join} --work DIR --minutes M [--threads N] [--resume] [--cool]
 """
 
 import argparse
@@ -18,12 +19,14 @@ import torch
 import torch.nn.functional as F
 
 import batches
+import conversations
 import model as nano
 
-RATE, WARM_UP, SAVE_SECONDS = 1.5e-3, 100, 240
-PROMOTE = {"scene": 0.94, "line": 0.93, "sound": 0.93}
+WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 240, 30, 120
 SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3}
 
+
+# --- dense losses ------------------------------------------------------------------------------------------------
 
 def picture_losses(rows, batch, heads):
     """Loss and accuracies of the rows under objects and characters. rows: [all tokens, 256]."""
@@ -59,54 +62,7 @@ def sound_losses(rows, batch, heads):
     return loss, seen
 
 
-def tower_rows(model, batch):
-    """Soft tokens as the decoder will see them: [all tokens, 256] of a picture batch, [n, tokens, 256] of a sound batch."""
-    if batch["kind"] == "sound":
-        with torch.autocast("cpu", torch.bfloat16):  # halves the time: the wide convolutions are bound by memory
-            out = model.model.audio_tower(torch.from_numpy(batch["features"]), torch.from_numpy(batch["mask"]), return_dict=True)
-            return model.model.embed_audio(inputs_embeds=out.last_hidden_state).float()
-    pixels = torch.from_numpy(batch["pixels"]).float().mul_(1 / 255)
-    out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
-    return model.model.embed_vision(inputs_embeds=out.last_hidden_state)
-
-
-class Progress:
-    """Running means by name, levels by kind with promotion, and the log file."""
-
-    def __init__(self, path, fields):
-        self.means, self.since, self.path, self.fields = {}, dict.fromkeys(fields, 0), path, fields
-
-    def see(self, kind, seen):
-        self.since[kind] += 1
-        for name, value in seen.items():
-            value = float(value.detach())
-            self.means[name] = self.means.get(name, value) * 0.97 + 0.03 * value
-
-    def judged(self, kind):
-        names = {"scene": ("shape_acc", "colour_acc"), "line": ("letter_acc",), "sound": ("word_acc",)}[kind]
-        return min(self.means.get(n, 0.0) for n in names)
-
-    def may_rise(self, kind):
-        return self.since[kind] > 120 and self.judged(kind) > PROMOTE[kind]
-
-    def log(self, **row):
-        row.update({k: round(v, 4) for k, v in sorted(self.means.items())})
-        print(row, flush=True)
-        names = ["time", "stage", "step", "minutes", "levels", "wait_share"]
-        with open(self.path, "a", newline="") as out:
-            csv.writer(out).writerow([row.get(k) for k in names] + [f"{k}={v}" for k, v in row.items() if k not in names])
-
-
-def groups(model, heads, tower_factor, with_decoder):
-    """Parameter groups: rate factor and weight decay; the position table and vectors do not decay."""
-    named = [(n, p, tower_factor if nano.is_tower(n) else 1.0) for n, p in model.named_parameters() if with_decoder or nano.is_tower(n)]
-    named += [("head", p, 1.0) for p in heads.parameters()]
-    out = {}
-    for name, p, factor in named:
-        decay = 0.01 if p.dim() >= 2 and "position" not in name and "embed_tokens" not in name else 0.0
-        out.setdefault((factor, decay), []).append(p)
-    return [dict(params=ps, factor=f, weight_decay=d) for (f, d), ps in out.items()]
-
+# --- one forward pass --------------------------------------------------------------------------------------------
 
 def _subsample(layer, x, mask=None):
     """The reference's convolution layer on channels-last memory: the same numbers without three copies of the largest arrays."""
@@ -117,10 +73,20 @@ def _subsample(layer, x, mask=None):
     return x, mask[:, ::2] if mask is not None else None
 
 
+def _half_precision(forward, *args, **kwargs):
+    """The wide convolutions are bound by memory: BF16 halves the time of the audio tower."""
+    with torch.autocast("cpu", torch.bfloat16):
+        out = forward(*args, **kwargs)
+    out.last_hidden_state = out.last_hidden_state.float()
+    return out
+
+
 def quicken(model):
-    front = model.model.audio_tower.subsample_conv_projection
-    for layer in (front.layer0, front.layer1):
+    """Training speed only: the exported model runs the reference's unchanged code."""
+    tower = model.model.audio_tower
+    for layer in (tower.subsample_conv_projection.layer0, tower.subsample_conv_projection.layer1):
         layer.forward = functools.partial(_subsample, layer)
+    tower.forward = functools.partial(_half_precision, tower.forward)
 
 
 def unclipped(model):
@@ -130,90 +96,216 @@ def unclipped(model):
             m.use_clipped_linears = False
 
 
-def save(path, **state):
-    torch.save(state, path + ".part")
-    os.replace(path + ".part", path)
+def tower_rows(model, batch):
+    """Soft tokens as the decoder will see them: [all tokens, 256] of pictures, [n, tokens, 256] of sounds."""
+    pixels_rows = sound_rows = None
+    if "features" in batch:
+        out = model.model.audio_tower(torch.from_numpy(batch["features"]), torch.from_numpy(batch["mask"]), return_dict=True)
+        sound_rows = model.model.embed_audio(inputs_embeds=out.last_hidden_state)
+    if "pixels" in batch:
+        pixels = torch.from_numpy(batch["pixels"]).float().mul_(1 / 255)
+        out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
+        pixels_rows = model.model.embed_vision(inputs_embeds=out.last_hidden_state)
+    return pixels_rows, sound_rows
 
 
-def start_producer(args, step):
-    names = list(batches.LEVELS)
-    levels, weights, queue = mp.Array("i", len(names)), mp.Array("d", [SHARES[n] for n in names]), mp.Queue(6)
-    seed = f"{args.stage} {step}"
-    process = mp.Process(target=batches.produce, args=(queue, seed, os.path.join(args.work, "cache"), levels, weights), daemon=True)
-    process.start()
-    return queue, levels, weights
+def dense(rows, batch, heads):
+    loss, seen = 0.0, {}
+    for part, losses in zip(rows, (picture_losses, sound_losses)):
+        if part is not None:
+            more, told = losses(part, batch, heads)
+            loss, seen = loss + more, {**seen, **told}
+    return loss, seen
 
+
+def answer_logits(model, batch, rows):
+    """Logits and targets at the positions whose next token is learnt. The merge of soft tokens is that of the reference's model."""
+    inner, text = model.model, model.model.language_model
+    ids, labels = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["labels"])
+    masks = [ids == nano.SPECIAL[t] for t in ("<|image|>", "<|audio|>", "<|video|>")]
+    plain = torch.where(masks[0] | masks[1] | masks[2], 0, ids)
+    embeds = text.embed_tokens(plain)
+    per_layer = text.get_per_layer_inputs(plain, embeds)
+    picture_rows, sound_rows = rows
+    if picture_rows is not None:
+        embeds = embeds.masked_scatter((masks[0] | masks[2])[..., None].expand_as(embeds), picture_rows)
+    if sound_rows is not None:
+        valid = torch.from_numpy(batch["mask"])[:, ::2][:, ::2]
+        embeds = embeds.masked_scatter(masks[1][..., None].expand_as(embeds), sound_rows[valid])
+    out = inner.language_model(inputs_embeds=embeds, per_layer_inputs=per_layer, attention_mask=torch.from_numpy(batch["attention"]),
+                               use_cache=False, return_dict=True)
+    want = labels[:, 1:]
+    at = want != -100
+    logits = model.lm_head(out.last_hidden_state[:, :-1][at])
+    cap = model.config.text_config.final_logit_softcapping
+    return torch.tanh(logits / cap) * cap, want[at]
+
+
+# --- bookkeeping -------------------------------------------------------------------------------------------------
+
+class Progress:
+    """Running means by name, levels by kind with promotion, and the log file."""
+
+    def __init__(self, path, levels, promote, judged):
+        self.means, self.path, self.levels, self.promote, self.judged = {}, path, levels, promote, judged
+        self.at, self.since = dict.fromkeys(levels, 0), dict.fromkeys(levels, 0)
+
+    def see(self, kind, seen):
+        """Take in one batch; True when the kind rises to its next level."""
+        self.since[kind] += 1
+        for name, value in seen.items():
+            value = float(value.detach())
+            self.means[name] = self.means.get(name, value) * 0.97 + 0.03 * value
+        good = min(self.means.get(n, 0.0) for n in self.judged[kind]) > self.promote[kind]
+        if good and self.since[kind] > MIN_STEPS_AT_LEVEL and self.at[kind] + 1 < len(self.levels[kind]):
+            self.at[kind], self.since[kind] = self.at[kind] + 1, 0
+            return True
+        return False
+
+    def log(self, **row):
+        row["levels"] = "/".join(str(v) for v in self.at.values())
+        row.update({k: round(v, 4) for k, v in sorted(self.means.items())})
+        print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+        with open(self.path, "a", newline="") as out:
+            csv.writer(out).writerow([f"{k}={v}" for k, v in row.items()])
+
+
+def groups(model, heads, tower_factor, with_decoder):
+    """Parameter groups: rate factor and weight decay; tables and vectors do not decay."""
+    named = [(n, p, tower_factor if nano.is_tower(n) else 1.0) for n, p in model.named_parameters() if with_decoder or nano.is_tower(n)]
+    named += [("head", p, 1.0) for p in heads.parameters()]
+    out = {}
+    for name, p, factor in named:
+        decay = 0.01 if p.dim() >= 2 and "position" not in name and "embed_tokens" not in name else 0.0
+        out.setdefault((factor, decay), []).append(p)
+    return [dict(params=ps, factor=f, weight_decay=d) for (f, d), ps in out.items()]
+
+
+class Trainer:
+    """What both stages share: model, optimiser, data process, checkpoints, the loop."""
+
+    def __init__(self, args, rate, tower_factor, with_decoder, levels, promote, judged):
+        torch.manual_seed(0)
+        self.args, self.rate, self.levels = args, rate, levels
+        self.model, self.heads = nano.fresh_model(), nano.Heads()
+        unclipped(self.model)
+        quicken(self.model)
+        self.model.train()
+        self.optimiser = torch.optim.AdamW(groups(self.model, self.heads, tower_factor, with_decoder), lr=rate, betas=(0.9, 0.98), fused=True)
+        self.parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
+        self.progress = Progress(os.path.join(args.work, "log.csv"), levels, promote, judged)
+        self.step, self.minutes, self.stop = 0, 0.0, False
+        self.path = os.path.join(args.work, args.stage + ".pt")
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self.on_signal)
+
+    def on_signal(self, *_):
+        self.stop = True
+
+    def load(self, path, everything):
+        state = torch.load(path, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.heads.load_state_dict(state["heads"])
+        if everything:
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.minutes, self.progress.means = state["step"], state["minutes"], state["means"]
+            self.progress.at.update(state["levels"])
+            torch.set_rng_state(state["random"])
+
+    def save(self):
+        torch.save(dict(stage=self.args.stage, model=self.model.state_dict(), heads=self.heads.state_dict(),
+                        optimiser=self.optimiser.state_dict(), step=self.step, minutes=self.minutes, levels=self.progress.at,
+                        means=self.progress.means, random=torch.get_rng_state()), self.path + ".part")
+        os.replace(self.path + ".part", self.path)
+
+    def start_producer(self, body, *more):
+        names = list(self.levels)
+        self.shared_levels = mp.Array("i", [self.progress.at[n] for n in names])
+        self.queue = mp.Queue(6)
+        shares = mp.Array("d", [SHARES[n] for n in names])
+        cache = os.path.join(self.args.work, "cache")
+        process = mp.Process(target=body, args=(self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
+        process.start()
+
+    def set_rate(self, spent):
+        """Warm-up over the first steps; with --cool a straight fall to a fiftieth over this run's minutes."""
+        shape = min(1.0, (self.step + 1) / WARM_UP)
+        if self.args.cool:
+            shape *= max(0.02, 1.0 - spent)
+        for g in self.optimiser.param_groups:
+            g["lr"] = self.rate * g["factor"] * shape
+
+    def run(self, losses):
+        started = saved = logged = time.time()
+        begun, waited, limit = self.minutes, 0.0, self.args.minutes * 60
+        while not self.stop and time.time() - started < limit:
+            before = time.time()
+            batch = self.queue.get()
+            waited += time.time() - before
+            self.set_rate((before - started) / limit)
+            loss, seen = losses(batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+            now = time.time()
+            self.step, self.minutes = self.step + 1, begun + (now - started) / 60
+            if self.progress.see(batch["kind"], seen):
+                self.shared_levels[list(self.levels).index(batch["kind"])] = self.progress.at[batch["kind"]]
+            if now - logged > LOG_SECONDS:
+                self.progress.log(time=int(now), stage=self.args.stage, step=self.step, minutes=round(self.minutes, 2),
+                                  wait=round(waited / (now - logged), 2))
+                logged, waited = now, 0.0
+            if now - saved > SAVE_SECONDS:
+                self.save()
+                saved = now
+        self.save()
+
+
+# --- stages ------------------------------------------------------------------------------------------------------
 
 def towers(args):
-    torch.manual_seed(0)
-    model, heads = nano.fresh_model(), nano.Heads()
-    unclipped(model)
-    quicken(model)
-    model.train()
-    optimiser = torch.optim.AdamW(groups(model, heads, 1.0, False), lr=RATE, betas=(0.9, 0.98), fused=True)
-    path, step, minutes = os.path.join(args.work, "towers.pt"), 0, 0.0
-    kinds = list(batches.LEVELS)
-    at = dict.fromkeys(kinds, 0)
-    progress = Progress(os.path.join(args.work, "log.csv"), kinds)
-    if args.resume and os.path.exists(path):
-        state = torch.load(path, weights_only=False)
-        model.load_state_dict(state["model"])
-        heads.load_state_dict(state["heads"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, minutes, at, progress.means = state["step"], state["minutes"], state["levels"], state["means"]
-        torch.set_rng_state(state["random"])
-    queue, levels, _ = start_producer(args, step)
-    for i, k in enumerate(kinds):
-        levels[i] = at[k]
-    stop, started, saved, logged, waited = [], time.time(), time.time(), time.time(), 0.0
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sig, lambda *_: stop.append(1))
-    parameters = [p for g in optimiser.param_groups for p in g["params"]]
-    begun = minutes
+    trainer = Trainer(args, 1.5e-3, 1.0, False, batches.LEVELS, {"scene": 0.92, "line": 0.80, "sound": 0.88},
+                      {"scene": ("shape_acc", "colour_acc"), "line": ("letter_acc",), "sound": ("word_acc",)})
+    if args.resume and os.path.exists(trainer.path):
+        trainer.load(trainer.path, True)
+    trainer.start_producer(batches.produce)
+    trainer.run(lambda batch: dense(tower_rows(trainer.model, batch), batch, trainer.heads))
 
-    def keep():
-        save(path, model=model.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(), step=step,
-             minutes=minutes, levels=at, means=progress.means, random=torch.get_rng_state(), stage="towers")
 
-    while not stop and time.time() - started < args.minutes * 60:
-        before = time.time()
-        batch = queue.get()
-        waited += time.time() - before
-        for g in optimiser.param_groups:
-            g["lr"] = RATE * g["factor"] * min(1.0, (step + 1) / WARM_UP)
-        rows = tower_rows(model, batch)
-        loss, seen = (sound_losses if batch["kind"] == "sound" else picture_losses)(rows, batch, heads)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        step, minutes = step + 1, begun + (time.time() - started) / 60
-        progress.see(batch["kind"], seen)
-        if progress.may_rise(batch["kind"]) and at[batch["kind"]] + 1 < len(batches.LEVELS[batch["kind"]]):
-            at[batch["kind"]] += 1
-            levels[kinds.index(batch["kind"])] = at[batch["kind"]]
-            progress.since[batch["kind"]] = 0
-        if time.time() - logged > 30:
-            progress.log(time=int(time.time()), stage="towers", step=step, minutes=round(minutes, 2),
-                         levels="/".join(str(at[k]) for k in kinds), wait_share=round(waited / (time.time() - logged), 2))
-            logged, waited = time.time(), 0.0
-        if time.time() - saved > SAVE_SECONDS:
-            keep()
-            saved = time.time()
-    keep()
+def join(args):
+    kinds = list(conversations.LEVELS)
+    trainer = Trainer(args, 1.2e-3, 0.4, True, conversations.LEVELS, {"scene": 0.85, "line": 0.80, "sound": 0.90},
+                      {k: (k + "_right",) for k in kinds})
+    if args.resume and os.path.exists(trainer.path):
+        trainer.load(trainer.path, True)
+    else:
+        trainer.load(os.path.join(args.work, "towers.pt"), False)
+    trainer.start_producer(conversations.produce, os.path.join(args.work, "tokenizer"))
+
+    def losses(batch):
+        rows = tower_rows(trainer.model, batch)
+        aux, seen = dense(rows, batch, trainer.heads)
+        logits, want = answer_logits(trainer.model, batch, rows)
+        lm = F.cross_entropy(logits, want)
+        seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, (logits.argmax(-1) == want).float().mean()
+        return 2 * lm + 0.3 * aux, seen
+
+    trainer.run(losses)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("stage", choices=["towers"])
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("stage", choices=["towers", "join"])
+    parser.add_argument("--work", required=True, help="folder of checkpoints, log, tokenizer and caches; outside the repository")
+    parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
+    parser.add_argument("--cool", action="store_true", help="let the learning rate fall to the end of these minutes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     os.makedirs(args.work, exist_ok=True)
-    towers(args)
+    {"towers": towers, "join": join}[args.stage](args)
 
 
 if __name__ == "__main__":
