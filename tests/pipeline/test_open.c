@@ -94,51 +94,57 @@ static void every_missing_tensor_is_named(void **state)
     }
 }
 
-static void every_mistyped_tensor_is_named(void **state)
+/* Break one tensor of a file that is then written to `path`. */
+typedef bool (*breaker)(const st_edit *e, const char *path, const char *name);
+
+static bool make_integer(const st_edit *e, const char *path, const char *name)
 {
-    (void)state;
+    return st_edit_write(e, path, name, "\"F32\"", "\"I32\"");
+}
+
+/* One dimension more keeps the bytes and is never what is wanted. */
+static bool add_dimension(const st_edit *e, const char *path, const char *name)
+{
+    return st_edit_write(e, path, name, "\"shape\":[]", "\"shape\":[1,1]") ||
+           st_edit_write(e, path, name, "\"shape\":[", "\"shape\":[1,");
+}
+
+/* What a layer holds and never uses, since it reads another one's keys and values, may be of any kind. */
+static bool may_be_unused(const char *name)
+{
+    return strstr(name, ".k_") || strstr(name, ".v_");
+}
+
+static void each_tensor_broken_is_named(breaker break_one)
+{
     for (size_t k = 0; k < N_MODELS; k++) {
         st_edit e;
         char name[512], path[1100], dir[1024];
         snprintf(dir, sizeof dir, "%s", broken_dir(models[k], &e));
         weights_path(path, sizeof path, dir);
         for (size_t i = 0; st_edit_name(&e, i, name, sizeof name); i++) {
-            if (!st_edit_write(&e, path, name, "\"F32\"", "\"I32\""))
-                fail_msg("%s is not F32", name);
             tessera_error err;
+            assert_true(break_one(&e, path, name));
             tessera_status st = open_and_close(dir, &err);
-            /* What a shared layer holds and never uses may be of any type. */
-            if (st != TESSERA_OK && (st != TESSERA_ERR_MODEL || !strstr(err.text, name)))
+            if (st == TESSERA_OK && may_be_unused(name))
+                continue;
+            if (st != TESSERA_ERR_MODEL || !strstr(err.text, name))
                 fail_msg("%s: %d: %s", name, (int)st, err.text);
-            if (st == TESSERA_OK && !strstr(name, ".k_") && !strstr(name, ".v_"))
-                fail_msg("%s: an integer tensor was taken", name);
         }
         st_edit_free(&e);
     }
 }
 
+static void every_mistyped_tensor_is_named(void **state)
+{
+    (void)state;
+    each_tensor_broken_is_named(make_integer);
+}
+
 static void every_misshaped_tensor_is_named(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < N_MODELS; k++) {
-        st_edit e;
-        char name[512], path[1100], dir[1024];
-        snprintf(dir, sizeof dir, "%s", broken_dir(models[k], &e));
-        weights_path(path, sizeof path, dir);
-        for (size_t i = 0; st_edit_name(&e, i, name, sizeof name); i++) {
-            /* One dimension more keeps the bytes and is never what is wanted. */
-            bool scalar = st_edit_write(&e, path, name, "\"shape\":[]", "\"shape\":[1,1]");
-            if (!scalar && !st_edit_write(&e, path, name, "\"shape\":[", "\"shape\":[1,"))
-                fail_msg("%s: no shape", name);
-            tessera_error err;
-            tessera_status st = open_and_close(dir, &err);
-            if (st != TESSERA_OK && (st != TESSERA_ERR_MODEL || !strstr(err.text, name)))
-                fail_msg("%s: %d: %s", name, (int)st, err.text);
-            if (st == TESSERA_OK && !strstr(name, ".k_") && !strstr(name, ".v_"))
-                fail_msg("%s: a wrong shape was taken", name);
-        }
-        st_edit_free(&e);
-    }
+    each_tensor_broken_is_named(add_dimension);
 }
 
 /* Each file of the folder cut at many places: refused with its name, never a crash. */
