@@ -22,14 +22,10 @@ typedef struct range {
     const char *name;
 } range;
 
+/* The format knows no block types. */
 static bool type_of(tsr_type *out, const char *s)
 {
-    for (int t = 0; t < TSR_N_TYPES; t++)
-        if (strcmp(s, tsr_type_info((tsr_type)t)->name) == 0) {
-            *out = (tsr_type)t;
-            return true;
-        }
-    return false;
+    return tsr_type_from_name(s, out) && !tsr_type_is_block(*out);
 }
 
 static tsr_status bad(const reader *r, const char *name, const char *why)

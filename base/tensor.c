@@ -7,11 +7,28 @@ static const tsr_type_traits traits[TSR_N_TYPES] = {
     [TSR_F32] = {"F32", 1, 4, true},   [TSR_F16] = {"F16", 1, 2, true},  [TSR_BF16] = {"BF16", 1, 2, true},
     [TSR_I64] = {"I64", 1, 8, false},  [TSR_I32] = {"I32", 1, 4, false}, [TSR_U8] = {"U8", 1, 1, false},
     [TSR_BOOL] = {"BOOL", 1, 1, false},
+    [TSR_Q8_0] = {"Q8_0", 32, 34, true},       [TSR_Q4_0] = {"Q4_0", 32, 18, true},
+    [TSR_Q4_1] = {"Q4_1", 32, 20, true},       [TSR_Q5_0] = {"Q5_0", 32, 22, true},
+    [TSR_Q5_1] = {"Q5_1", 32, 24, true},       [TSR_Q2_K] = {"Q2_K", 256, 84, true},
+    [TSR_Q3_K] = {"Q3_K", 256, 110, true},     [TSR_Q4_K] = {"Q4_K", 256, 144, true},
+    [TSR_Q5_K] = {"Q5_K", 256, 176, true},     [TSR_Q6_K] = {"Q6_K", 256, 210, true},
+    [TSR_IQ4_NL] = {"IQ4_NL", 32, 18, true},   [TSR_IQ4_XS] = {"IQ4_XS", 256, 136, true},
+    [TSR_MXFP4] = {"MXFP4", 32, 17, true},
 };
 
 const tsr_type_traits *tsr_type_info(tsr_type t)
 {
     return &traits[t];
+}
+
+bool tsr_type_from_name(const char *name, tsr_type *out)
+{
+    for (int t = 0; t < TSR_N_TYPES; t++)
+        if (strcmp(name, traits[t].name) == 0) {
+            *out = (tsr_type)t;
+            return true;
+        }
+    return false;
 }
 
 size_t tsr_view_row_bytes(const tsr_view *v)

@@ -14,7 +14,12 @@
 extern "C" {
 #endif
 
-typedef enum tsr_type { TSR_F32, TSR_F16, TSR_BF16, TSR_I64, TSR_I32, TSR_U8, TSR_BOOL, TSR_N_TYPES } tsr_type;
+typedef enum tsr_type {
+    TSR_F32, TSR_F16, TSR_BF16, TSR_I64, TSR_I32, TSR_U8, TSR_BOOL,
+    TSR_Q8_0, TSR_Q4_0, TSR_Q4_1, TSR_Q5_0, TSR_Q5_1, /* the block types, laid out as in quant.c */
+    TSR_Q2_K, TSR_Q3_K, TSR_Q4_K, TSR_Q5_K, TSR_Q6_K, TSR_IQ4_NL, TSR_IQ4_XS, TSR_MXFP4,
+    TSR_N_TYPES
+} tsr_type;
 
 typedef struct tsr_type_traits {
     const char *name;    /* "BF16" */
@@ -24,6 +29,10 @@ typedef struct tsr_type_traits {
 } tsr_type_traits;
 
 const tsr_type_traits *tsr_type_info(tsr_type t);
+/* Types that hold several elements in one block: they have no address for a single element. */
+static inline bool tsr_type_is_block(tsr_type t) { return tsr_type_info(t)->block_elems > 1; }
+/* False, and *out as it was, when no type has that name ("BF16", "Q4_K"). */
+bool tsr_type_from_name(const char *name, tsr_type *out);
 
 enum { TSR_MAX_DIMS = 4 };
 

@@ -193,6 +193,8 @@ static void lying_headers_are_refused_with_the_reason(void **state)
         /* types */
         {"{\"t\":" T("F64", "[1]", "[0,8]") "}", 8, "type F64 is not supported"},
         {"{\"t\":" T("f32", "[1]", "[0,4]") "}", 4, "type f32 is not supported"},
+        {"{\"t\":" T("Q8_0", "[32]", "[0,34]") "}", 34, "type Q8_0 is not supported"}, /* read from GGUF only */
+        {"{\"t\":" T("MXFP4", "[32]", "[0,17]") "}", 17, "type MXFP4 is not supported"},
         {"{\"t\":" T("F32\\u0000", "[1]", "[0,4]") "}", 4, "dtype"},
         {"{\"t\":" T("", "[1]", "[0,4]") "}", 4, "is not supported"},
         {"{\"t\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype"},

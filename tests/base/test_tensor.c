@@ -120,13 +120,35 @@ static void rounding_is_to_nearest_even(void **state)
 static void every_type_has_its_facts(void **state)
 {
     (void)state;
-    static const size_t bytes[TSR_N_TYPES] = {4, 2, 2, 8, 4, 1, 1};
+    static const struct { const char *name; size_t elems, bytes; bool is_float; } want[] = {
+        {"F32", 1, 4, true},      {"F16", 1, 2, true},      {"BF16", 1, 2, true},     {"I64", 1, 8, false},
+        {"I32", 1, 4, false},     {"U8", 1, 1, false},      {"BOOL", 1, 1, false},    {"Q8_0", 32, 34, true},
+        {"Q4_0", 32, 18, true},   {"Q4_1", 32, 20, true},   {"Q5_0", 32, 22, true},   {"Q5_1", 32, 24, true},
+        {"Q2_K", 256, 84, true},  {"Q3_K", 256, 110, true}, {"Q4_K", 256, 144, true}, {"Q5_K", 256, 176, true},
+        {"Q6_K", 256, 210, true}, {"IQ4_NL", 32, 18, true}, {"IQ4_XS", 256, 136, true}, {"MXFP4", 32, 17, true},
+    };
+    _Static_assert(sizeof want / sizeof *want == TSR_N_TYPES, "every type is here");
     for (int t = 0; t < TSR_N_TYPES; t++) {
         const tsr_type_traits *i = tsr_type_info((tsr_type)t);
-        assert_non_null(i->name);
-        assert_int_equal(i->block_bytes, bytes[t]);
-        assert_int_equal(i->block_elems, 1);
-        assert_int_equal(i->is_float, t == TSR_F32 || t == TSR_F16 || t == TSR_BF16);
+        assert_string_equal(i->name, want[t].name);
+        assert_int_equal(i->block_elems, want[t].elems);
+        assert_int_equal(i->block_bytes, want[t].bytes);
+        assert_int_equal(i->is_float, want[t].is_float);
+        assert_int_equal(tsr_type_is_block((tsr_type)t), want[t].elems > 1);
+        tsr_type found = TSR_N_TYPES;
+        assert_true(tsr_type_from_name(want[t].name, &found));
+        assert_int_equal(found, t);
+    }
+}
+
+static void names_of_no_type_are_not_found(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "F", "F3", "F322", "f32", "q4_k", "Q4_K_M", "IQ2_XXS", "Q8_1", " F32"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tsr_type found = TSR_N_TYPES;
+        assert_false(tsr_type_from_name(names[i], &found));
+        assert_int_equal(found, TSR_N_TYPES);
     }
 }
 
@@ -192,6 +214,7 @@ int main(void)
         cmocka_unit_test(all_halves_round_trip),
         cmocka_unit_test(rounding_is_to_nearest_even),
         cmocka_unit_test(every_type_has_its_facts),
+        cmocka_unit_test(names_of_no_type_are_not_found),
         cmocka_unit_test(views_slice_and_decode_where_they_say),
         cmocka_unit_test(decode_is_exact_for_every_half_at_every_level),
     };
