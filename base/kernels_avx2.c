@@ -189,7 +189,7 @@ static __m256 exp8(__m256 x)
 {
     const __m256 least = _mm256_set1_ps(-87.0f), most = _mm256_set1_ps(88.0f);
     __m256 is_small = _mm256_cmp_ps(x, least, _CMP_LT_OQ), is_large = _mm256_cmp_ps(x, most, _CMP_GT_OQ);
-    x = _mm256_max_ps(_mm256_min_ps(x, most), least);
+    x = _mm256_max_ps(least, _mm256_min_ps(most, x)); /* in this order: a NaN in the second operand stays one */
     __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504088896341f)),
                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);

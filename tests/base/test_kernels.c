@@ -399,6 +399,26 @@ static outcome check_gelu_mul(const tsri_kernels *t, size_t n, range r, bool at_
     return check_pages(n, r);
 }
 
+/* A softmax or an activation of values that are not numbers must not look like one that is. */
+static outcome check_exp_nan(const tsri_kernels *t, kind k, size_t n)
+{
+    size_t at = next_u32() % n;
+    float *x = guard_place(&page_x, n * sizeof *x, true);
+    guard_place(&page_w, 0, true);
+    guard_place(&page_y, 0, true);
+    for (size_t i = 0; i < n; i++)
+        x[i] = -1.0f;
+    x[at] = NAN;
+    double sum = NAN;
+    if (k == EXP_SUM)
+        sum = t->exp_sum(x, 0.0f, n);
+    else
+        t->gelu_mul(x, NULL, n);
+    if (!isnan(x[at]) || !isnan(sum))
+        return bad("n %zu: a NaN at %zu is lost", n, at);
+    return good();
+}
+
 static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
 {
     switch (k) {
@@ -425,6 +445,11 @@ static outcome check_kernel(const tsri_kernels *t, kind k, uint64_t seed)
             }
     for (size_t n = 1; n <= MAX_N && k <= DOT4_BF16; n++) {
         outcome o = check_dot_nan(t, k, n);
+        if (!o.ok)
+            return o;
+    }
+    for (size_t n = 1; n <= MAX_N && (k == EXP_SUM || k == GELU_MUL); n++) {
+        outcome o = check_exp_nan(t, k, n);
         if (!o.ok)
             return o;
     }
