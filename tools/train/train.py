@@ -181,6 +181,12 @@ def groups(model, heads, tower_factor, with_decoder):
     return [dict(params=ps, factor=f, weight_decay=d) for (f, d), ps in out.items()]
 
 
+def in_child(body, *rest):
+    """A producer dies by the signal that only makes the trainer stop; else the trainer would wait for it for ever."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    body(*rest)
+
+
 class Trainer:
     """What both stages share: model, optimiser, data process, checkpoints, the loop."""
 
@@ -224,7 +230,7 @@ class Trainer:
         self.queue = mp.Queue(6)
         shares = mp.Array("d", [SHARES[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
-        process = mp.Process(target=body, args=(self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
+        process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
         process.start()
 
     def set_rate(self, spent):
