@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "quant_internal.h"
 #include "tsr_matmul.h"
 
 void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level)
@@ -39,6 +40,10 @@ const tsri_kernels *tsri_kernels_get(void)
 void tsr_view_decode(const tsr_view *v, size_t row, size_t at, size_t n, float *dst)
 {
     const unsigned char *p = (const unsigned char *)v->data + row * tsr_view_row_bytes(v);
+    if (tsr_type_is_block(v->type)) {
+        tsri_quant_decode(v->type, p, at, n, dst);
+        return;
+    }
     switch (v->type) {
     case TSR_F32: memcpy(dst, p + at * 4, n * 4); break;
     case TSR_BF16: tsri_kernels_get()->decode_bf16(dst, (const uint16_t *)(const void *)p + at, n); break;

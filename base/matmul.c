@@ -2,8 +2,9 @@
  *
  * One to three rows of x: each output is one dot product on the file's own bytes (decode is bound by
  * reading W once). More rows of BF16: tiles of 4 outputs by 6 rows, on those bytes too. More rows of
- * another type: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. The borders
- * of all are fixed numbers, so results do not depend on the thread count. */
+ * another type: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. A row of a block
+ * type is decoded into the scratch in either case, and few rows of x are multiplied as F32's are. The
+ * borders of all are fixed numbers, so results do not depend on the thread count. */
 #include "tsr_matmul.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 
 #include "blas_internal.h"
 #include "kernels_internal.h"
+#include "quant_internal.h"
 
 enum {
     GEMV_MAX_ROWS = 3,   /* up to here reading W again for each row of x is cheaper than a tile */
@@ -21,11 +23,13 @@ enum {
     GEMV_TILE = 64,      /* outputs of one item */
     GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
     TILE_OUT = 128,      /* rows of W in one item */
-    TILE_K = 1024,       /* and the part of their length that is decoded at once */
-    TILE_IN = 256        /* rows of x in one item */
+    TILE_K = 1024,       /* and the part of their length that is decoded at once: whole blocks of any type */
+    TILE_IN = 256,       /* rows of x in one item */
+    RUN_K = TSR_POOL_SCRATCH_BYTES / 4 /* elements of one row of a block type that are decoded at once */
 };
 
 _Static_assert(TILE_OUT * TILE_K * sizeof(float) <= TSR_POOL_SCRATCH_BYTES, "a decoded tile fits the scratch");
+_Static_assert(TILE_K % TSRI_QUANT_MAX_ELEMS == 0 && RUN_K % TSRI_QUANT_MAX_ELEMS == 0, "no block is decoded twice");
 
 typedef struct job {
     const tsr_view *w;
@@ -55,7 +59,7 @@ static float dot_row(const job *j, size_t o, const float *x)
     case TSR_F32: return j->kern->dot_f32(row, x, j->k);
     case TSR_BF16: return j->kern->dot_bf16(row, x, j->k);
     case TSR_F16: return j->kern->dot_f16(row, x, j->k);
-    default: return 0.0f; /* tsr_weights_take lets float types through only */
+    default: return 0.0f; /* block types are not multiplied here, and others are no float types */
     }
 }
 
@@ -67,6 +71,27 @@ static void four_rows(const job *j, size_t o)
         j->kern->dot4_bf16(out, w, j->k, j->x + i * j->ldx, j->k);
         memcpy(j->y + i * j->ldy + o, out, sizeof out);
     }
+}
+
+/* One output of each row of x, from a row of blocks that is decoded once. */
+static void blocks_row(const job *j, size_t o, float *row)
+{
+    for (size_t i = 0; i < j->n; i++)
+        j->y[i * j->ldy + o] = 0.0f;
+    for (size_t k = 0; k < j->k; k += RUN_K) {
+        size_t n_k = least(RUN_K, j->k - k);
+        tsr_view_decode(j->w, o, k, n_k, row);
+        for (size_t i = 0; i < j->n; i++)
+            j->y[i * j->ldy + o] += j->kern->dot_f32(row, j->x + i * j->ldx + k, n_k);
+    }
+}
+
+static void blocks_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    (void)worker;
+    for (size_t o = item * GEMV_TILE, last = least(o + GEMV_TILE, j->out); o < last; o++)
+        blocks_row(j, o, scratch);
 }
 
 static void gemv_item(void *ctx, size_t item, unsigned worker, void *scratch)
@@ -141,7 +166,7 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
         j.n_out_tiles = tiles(j.out, GEMV_TILE);
         tsr_pool_run(pool, j.n_out_tiles * tiles(n, BF16_IN), bf16_item, &j);
     } else if (n <= GEMV_MAX_ROWS) {
-        tsr_pool_run(pool, tiles(j.out, GEMV_TILE), gemv_item, &j);
+        tsr_pool_run(pool, tiles(j.out, GEMV_TILE), tsr_type_is_block(w->type) ? blocks_item : gemv_item, &j);
     } else {
         j.n_out_tiles = tiles(j.out, TILE_OUT);
         tsr_pool_run(pool, j.n_out_tiles * tiles(n, TILE_IN), gemm_item, &j);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "tsr_alloc.h"
+
 static const tsr_type_traits traits[TSR_N_TYPES] = {
     [TSR_F32] = {"F32", 1, 4, true},   [TSR_F16] = {"F16", 1, 2, true},  [TSR_BF16] = {"BF16", 1, 2, true},
     [TSR_I64] = {"I64", 1, 8, false},  [TSR_I32] = {"I32", 1, 4, false}, [TSR_U8] = {"U8", 1, 1, false},
@@ -70,6 +72,44 @@ tsr_view tsr_view_of_f32(const float *data, size_t rows, size_t cols)
     v.n_elems = rows * cols;
     v.n_bytes = v.n_elems * sizeof *data;
     return v;
+}
+
+static tsr_status check_shape(tsr_view *v, const char *what, tsr_error *err)
+{
+    const tsr_type_traits *t = &traits[v->type];
+    for (unsigned d = 0; d < v->n_dims; d++) {
+        if (v->shape[d] == 0)
+            return tsr_fail(err, TSR_ERR_MODEL, "%s: dimension %u of %u is 0", what, d + 1, v->n_dims);
+        if (!tsr_mul_size(&v->n_elems, v->n_elems, v->shape[d]))
+            return tsr_fail(err, TSR_ERR_MODEL, "%s: the shape overflows", what);
+    }
+    if (tsr_view_cols(v) % t->block_elems != 0)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: rows of %zu elements are not whole blocks of %zu, as %s needs", what,
+                        tsr_view_cols(v), t->block_elems, t->name);
+    if (!tsr_mul_size(&v->n_bytes, v->n_elems / t->block_elems, t->block_bytes))
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: the shape overflows", what);
+    return TSR_OK;
+}
+
+tsr_status tsr_view_make(tsr_view *out, tsr_type type, unsigned n_dims, const size_t *shape, const void *data,
+                         size_t len_bytes, const char *what, tsr_error *err)
+{
+    tsr_view v = {.data = data, .type = type, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .n_elems = 1};
+    memset(out, 0, sizeof *out);
+    if (n_dims > TSR_MAX_DIMS)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: has %u dimensions, at most %d are known", what, n_dims, TSR_MAX_DIMS);
+    for (unsigned d = 0; d < n_dims; d++)
+        v.shape[d] = shape[d];
+    tsr_status st = check_shape(&v, what, err);
+    if (st != TSR_OK)
+        return st;
+    if (v.n_bytes > len_bytes)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: its shape and type %s need %zu bytes, %zu are there", what,
+                        traits[type].name, v.n_bytes, len_bytes);
+    if (!tsr_type_is_block(type) && (uintptr_t)data % traits[type].block_bytes != 0)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: its data is not aligned to its type %s", what, traits[type].name);
+    *out = v;
+    return TSR_OK;
 }
 
 float tsr_f16_to_f32(uint16_t h)

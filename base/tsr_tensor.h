@@ -58,8 +58,16 @@ tsr_view tsr_view_take_rows(const tsr_view *v, size_t first, size_t n);
 /* A view of f32 memory of the caller's, for weights that are made at open. */
 tsr_view tsr_view_of_f32(const float *data, size_t rows, size_t cols);
 
-/* Decode n elements starting at element `at` of row `row` into dst (f32). Float types only;
- * for block types `at` and n are multiples of the block. Exact for F32, F16 and BF16. */
+/* A view of bytes that come from outside, checked: TSR_ERR_MODEL, with `what` in front of the reason, for more
+ * than TSR_MAX_DIMS dimensions, a dimension of 0, a row that is not whole blocks of its type, a size that
+ * overflows or that is more than the len_bytes at data, and data of a plain type that is not aligned to it.
+ * A scalar (n_dims 0) is one element, so of a plain type. On failure *out is all 0. */
+tsr_status tsr_view_make(tsr_view *out, tsr_type type, unsigned n_dims, const size_t *shape, const void *data,
+                         size_t len_bytes, const char *what, tsr_error *err);
+
+/* Decode n elements starting at element `at` of row `row` into dst (f32). Float types only. Any `at` and n
+ * within the row will do, but a part of a block costs as much as all of it. Exact for F32, F16 and BF16;
+ * for block types each value is the reference's product of scale and number, to the bit. */
 void tsr_view_decode(const tsr_view *v, size_t row, size_t at, size_t n, float *dst);
 
 static inline float tsr_bf16_to_f32(uint16_t b)

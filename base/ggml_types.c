@@ -1,0 +1,40 @@
+/* ggml_types.c: ggml's type numbers. Facts: ggml.h (enum ggml_type); numbers that it retired keep their names,
+ * so that an old file is refused by name. What is supported has the same name here and there. */
+#include "ggml_types_internal.h"
+
+#include <stddef.h>
+
+static const char *const names[] = {
+    [0] = "F32",          [1] = "F16",          [2] = "Q4_0",         [3] = "Q4_1",      [4] = "Q4_2",
+    [5] = "Q4_3",         [6] = "Q5_0",         [7] = "Q5_1",         [8] = "Q8_0",      [9] = "Q8_1",
+    [10] = "Q2_K",        [11] = "Q3_K",        [12] = "Q4_K",        [13] = "Q5_K",     [14] = "Q6_K",
+    [15] = "Q8_K",        [16] = "IQ2_XXS",     [17] = "IQ2_XS",      [18] = "IQ3_XXS",  [19] = "IQ1_S",
+    [20] = "IQ4_NL",      [21] = "IQ3_S",       [22] = "IQ2_S",       [23] = "IQ4_XS",   [24] = "I8",
+    [25] = "I16",         [26] = "I32",         [27] = "I64",         [28] = "F64",      [29] = "IQ1_M",
+    [30] = "BF16",        [31] = "Q4_0_4_4",    [32] = "Q4_0_4_8",    [33] = "Q4_0_8_8", [34] = "TQ1_0",
+    [35] = "TQ2_0",       [36] = "IQ4_NL_4_4",  [37] = "IQ4_NL_4_8",  [38] = "IQ4_NL_8_8", [39] = "MXFP4",
+    [40] = "NVFP4",       [41] = "Q1_0",
+};
+
+enum { N_NAMES = sizeof names / sizeof *names };
+
+const char *tsri_ggml_type_name(uint32_t id)
+{
+    return id < N_NAMES ? names[id] : NULL;
+}
+
+bool tsri_ggml_type_find(uint32_t id, tsr_type *out)
+{
+    const char *name = tsri_ggml_type_name(id);
+    return name && tsr_type_from_name(name, out);
+}
+
+bool tsri_ggml_type_id(tsr_type t, uint32_t *id)
+{
+    for (uint32_t i = 0; i < N_NAMES; i++)
+        if (strcmp(names[i], tsr_type_info(t)->name) == 0) {
+            *id = i;
+            return true;
+        }
+    return false;
+}
