@@ -78,20 +78,24 @@ static void decode_q5_1(float *dst, const uint8_t *b)
         dst[i] = d * (float)q[i] + m;
 }
 
-/* Element i of the 256 whose 2 bits lie in qs[64]: 128 elements in 32 bytes, 32 for each pair of bits. */
-static int two_bits(const uint8_t *qs, size_t i)
+/* 256 numbers of 2 bits in qs[64]: 128 of them in 32 bytes, 32 for each pair of bits. */
+static void take_2_bits(uint8_t q[256], const uint8_t *qs)
 {
-    return qs[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+    for (size_t part = 0; part < 8; part++)
+        for (size_t i = 0; i < 32; i++)
+            q[32 * part + i] = qs[part / 4 * 32 + i] >> part % 4 * 2 & 3;
 }
 
 /* scales[16] (scale in the low half, offset in the high), qs[64], d, dmin */
 static void decode_q2_k(float *dst, const uint8_t *b)
 {
+    uint8_t q[256];
     float d = f16_at(b + 80), dmin = f16_at(b + 82);
+    take_2_bits(q, b + 16);
     for (size_t g = 0; g < 16; g++) {
         float scale = d * (float)(b[g] & 15), offset = dmin * (float)(b[g] >> 4);
         for (size_t i = 16 * g; i < 16 * g + 16; i++)
-            dst[i] = scale * (float)two_bits(b + 16, i) - offset;
+            dst[i] = scale * (float)q[i] - offset;
     }
 }
 
@@ -105,11 +109,16 @@ static int q3_k_scale(const uint8_t *s, size_t g)
 /* hmask[32], qs[64], scales[12], d. Bit i / 32 of hmask[i % 32] is set where 4 is NOT to be taken off. */
 static void decode_q3_k(float *dst, const uint8_t *b)
 {
+    uint8_t q[256];
     float d = f16_at(b + 108);
+    take_2_bits(q, b + 32);
+    for (size_t part = 0; part < 8; part++)
+        for (size_t i = 0; i < 32; i++)
+            q[32 * part + i] |= (uint8_t)((b[i] >> part & 1) << 2);
     for (size_t g = 0; g < 16; g++) {
         float scale = d * (float)q3_k_scale(b + 96, g);
         for (size_t i = 16 * g; i < 16 * g + 16; i++)
-            dst[i] = scale * (float)(two_bits(b + 32, i) - (b[i % 32] >> i / 32 & 1 ? 0 : 4));
+            dst[i] = scale * (float)(q[i] - 4);
     }
 }
 
@@ -158,14 +167,16 @@ static void decode_q5_k(float *dst, const uint8_t *b)
  * upper 2 in quarters of 32. */
 static void decode_q6_k(float *dst, const uint8_t *b)
 {
-    const uint8_t *ql = b, *qh = b + 128, *scales = b + 192;
+    uint8_t high[256];
+    const uint8_t *scales = b + 192;
     float d = f16_at(b + 208);
+    take_2_bits(high, b + 128);
     for (size_t g = 0; g < 16; g++) {
+        const uint8_t *low = b + g / 8 * 64 + g % 4 * 16;
         float scale = d * (float)(int8_t)scales[g];
-        for (size_t i = 16 * g; i < 16 * g + 16; i++) {
-            int low = ql[i / 128 * 64 + i % 64] >> i % 128 / 64 * 4 & 15;
-            int high = qh[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
-            dst[i] = scale * (float)((low | high << 4) - 32);
+        for (size_t i = 0; i < 16; i++) {
+            int q = (low[i] >> g / 4 % 2 * 4 & 15) | high[16 * g + i] << 4;
+            dst[16 * g + i] = scale * (float)(q - 32);
         }
     }
 }
