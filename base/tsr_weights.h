@@ -36,8 +36,6 @@ const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name);
 /* True when at least one tensor's name begins with prefix. */
 bool tsr_weights_has_prefix(const tsr_weights *w, const char *prefix);
 
-enum { TSR_TYPES_FLOAT = 1 << TSR_F32 | 1 << TSR_F16 | 1 << TSR_BF16 };
-
 /* One tensor that a part wants. Exactly one of view and f32 is set. */
 typedef struct tsr_weight_spec {
     const char *name; /* appended to the prefix given to tsr_weights_take */
@@ -48,7 +46,8 @@ typedef struct tsr_weight_spec {
     bool optional;
 } tsr_weight_spec;
 
-/* Look up, check and claim every row of the table; types are the float types. The first missing,
+/* Look up, check and claim every row of the table; types are those that tsr_type_info
+ * calls float, block types among them. The first missing,
  * mis-shaped or mis-typed tensor is a TSR_ERR_MODEL that names it with wanted and found. What was
  * decoded before a failure stays with the caller (its deinit frees it). */
 tsr_status tsr_weights_take(tsr_weights *w, const char *prefix, const tsr_weight_spec *specs, size_t n_specs,

@@ -289,8 +289,8 @@ static tsr_status check_spec(const tsr_weights *w, const char *name, const tsr_w
         return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: shape %s, expected %s", w->path, name, have, want);
     }
     if (!tsr_type_info(v->type)->is_float)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16 or BF16", w->path, name,
-                        tsr_type_info(v->type)->name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16, BF16 or a block type", w->path,
+                        name, tsr_type_info(v->type)->name);
     return TSR_OK;
 }
 

@@ -267,7 +267,7 @@ static void mismatches_name_tensor_wanted_and_found(void **state)
         {"m.a", 0, {0}, "shape [2, 3], expected []"},
         {"m.s", 1, {1}, "shape [], expected [1]"},
         {"m.b", 1, {5}, "shape [4], expected [5]"},
-        {"ids", 1, {2}, "tensor ids: type I64, expected F32, F16 or BF16"},
+        {"ids", 1, {2}, "tensor ids: type I64, expected F32, F16, BF16 or a block type"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         tsr_weights *w = opened();
