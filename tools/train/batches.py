@@ -21,6 +21,7 @@ SCENE_LEVELS = [
     dict(budget=70, n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
 ]
 LINE_LEVELS = [
+    dict(budget=4, n=64, letters=(1, 1), alphabet="0123456789"),
     dict(budget=4, n=64, letters=(1, 1)),
     dict(budget=12, n=36, letters=(1, 4)),
     dict(budget=30, n=20, letters=(3, 12)),
@@ -43,9 +44,11 @@ def fonts(split):
     return held if split == "heldout" else [p for p in found if p not in held]
 
 
-def random_text(rng, least, most):
-    """Letters and digits as they occur in print: words, capitals, numbers, amounts."""
+def random_text(rng, least, most, alphabet=None):
+    """Letters and digits as they occur in print: words, capitals, numbers, amounts; or anything from `alphabet`."""
     n, out = rng.randint(least, most), ""
+    if alphabet:
+        return "".join(rng.choice(alphabet) for _ in range(n))
     while len(out) < n:
         k, kind = rng.randint(2, 8), rng.random()
         letters = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(k))
@@ -82,9 +85,9 @@ class Source:
         picture, objects = pictures.scene(self.rng, self.np_rng, w, h, most, sizes, kinds, least)
         return self.fit(picture, budget), objects
 
-    def line(self, budget, letters):
-        text = random_text(self.rng, *letters)
-        kinds = ("plain", "plain", "gradient", "noise")
+    def line(self, budget, letters, alphabet=None):
+        text = random_text(self.rng, *letters, alphabet)
+        kinds = ("plain",) if alphabet else ("plain", "plain", "gradient", "noise")
         picture, marks = pictures.printed_line(self.rng, self.np_rng, text, self.rng.choice(self.fonts), self.rng.randint(18, 56), kinds)
         return self.fit(picture, budget), marks, text
 
@@ -95,7 +98,7 @@ class Source:
                 picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"])
                 marks = []
             else:
-                picture, marks, _ = self.line(level["budget"], level["letters"])
+                picture, marks, _ = self.line(level["budget"], level["letters"], level.get("alphabet"))
                 objects = []
             cols, lines = picture.size[0] // pictures.TOKEN, picture.size[1] // pictures.TOKEN
             rows.append((*pictures.patches(picture), *pictures.object_targets(cols, lines, objects),

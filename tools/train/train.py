@@ -202,8 +202,6 @@ class Trainer:
         self.progress = Progress(os.path.join(args.work, "log.csv"), levels, promote, judged)
         self.step, self.minutes, self.stop = 0, 0.0, False
         self.path = os.path.join(args.work, args.stage + ".pt")
-        for sig in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sig, self.on_signal)
 
     def on_signal(self, *_):
         self.stop = True
@@ -231,7 +229,7 @@ class Trainer:
         shares = mp.Array("d", [SHARES[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
         process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
-        process.start()
+        self.process.start()
 
     def set_rate(self, spent):
         """Warm-up over the first steps; with --cool a straight fall to a fiftieth over this run's minutes."""
@@ -242,6 +240,8 @@ class Trainer:
             g["lr"] = self.rate * g["factor"] * shape
 
     def run(self, losses):
+        for sig in (signal.SIGTERM, signal.SIGINT):  # not earlier: the data process must not inherit this, or it can't be ended
+            signal.signal(sig, self.on_signal)
         started = saved = logged = time.time()
         begun, waited, limit = self.minutes, 0.0, self.args.minutes * 60
         while not self.stop and time.time() - started < limit:
@@ -266,6 +266,7 @@ class Trainer:
                 self.save()
                 saved = now
         self.save()
+        self.process.kill()
 
 
 # --- stages ------------------------------------------------------------------------------------------------------
