@@ -228,7 +228,7 @@ class Trainer:
         self.queue = mp.Queue(6)
         shares = mp.Array("d", [SHARES[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
-        process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
+        self.process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
         self.process.start()
 
     def set_rate(self, spent):
