@@ -22,7 +22,7 @@ import batches
 import conversations
 import model as nano
 
-WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 240, 30, 120
+WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
 SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3}
 
 
