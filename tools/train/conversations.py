@@ -11,6 +11,8 @@ from tokenizers import Tokenizer
 
 import batches
 import chat
+import films
+import pages
 import pictures
 import speech
 import tasks
@@ -24,7 +26,18 @@ SCENE_LEVELS = [
 ]
 LINE_LEVELS = [dict(budget=12, n=24, letters=(1, 4)), dict(budget=30, n=16, letters=(3, 12)), dict(budget=70, n=10, letters=(4, 24))]
 SOUND_LEVELS = [dict(n=20, words=(1, 3)), dict(n=14, words=(0, 6)), dict(n=8, words=(0, 16)), dict(n=5, words=(0, 36))]
-LEVELS = {"scene": SCENE_LEVELS, "line": LINE_LEVELS, "sound": SOUND_LEVELS}
+FILM_LEVELS = [dict(n=4, frames=(2, 4), budget=20), dict(n=3, frames=(2, 6), budget=70), dict(n=2, frames=(2, 14), budget=70)]
+PAGE_LEVELS = [dict(n=5, budget=140), dict(n=3, budget=280)]
+TALK_LEVELS = [dict(n=12, budget=20, words=(1, 3)), dict(n=6, budget=70, words=(1, 6))]
+LEVELS = {"scene": SCENE_LEVELS, "line": LINE_LEVELS, "sound": SOUND_LEVELS, "film": FILM_LEVELS, "page": PAGE_LEVELS, "talk": TALK_LEVELS}
+
+ABOUT_ME = [("Hello", "Hello! Show me a picture or a sound."), ("Hi!", "Hello! Show me a picture or a sound."),
+            ("Hello!", "Hello! Show me a picture or a sound."), ("Good morning", "Hello! Show me a picture or a sound."),
+            ("Who are you?", "I am tessera-nano, a small model."), ("What are you?", "I am tessera-nano, a small model."),
+            ("What is your name?", "I am tessera-nano, a small model."),
+            ("What can you do?", "I know shapes, colours, numbers, short printed words and about fifty spoken words."),
+            ("What do you know?", "I know shapes, colours, numbers, short printed words and about fifty spoken words."),
+            ("Thanks", "You are welcome."), ("Thank you!", "You are welcome.")]
 
 
 class Conversations(batches.Source):
@@ -47,9 +60,9 @@ class Conversations(batches.Source):
         n = (len(mel) + 3) // 4
         return (mel, speech.word_targets(n, spans)), n
 
-    def chat(self, turns, **arrays):
+    def chat(self, turns, tools=(), **arrays):
         """turns: [(user text, answer)]; text of the whole conversation with the answers marked."""
-        text, start = [], chat.prompt([], tasks.system_turn(self.rng))
+        text, start = [], chat.prompt([], tasks.system_turn(self.rng), tools)
         start = start[:-len("<|turn>model\n")]
         for question, answer in turns:
             text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n", False))
@@ -81,8 +94,62 @@ class Conversations(batches.Source):
         task, question, answer = tasks.about_speech(self.rng, words, self.split)
         return dict(self.chat([(question + chat.sound(n), answer)], sounds=[arrays]), task=[task], truth=words)
 
+    def film_sample(self, level):
+        frames, story = films.film(self.rng, self.np_rng, self.rng.randint(*level["frames"]), ("plain", "gradient", "noise"))
+        arrays, marks = [], []
+        for second, (picture, objects) in enumerate(frames):
+            one, n = self.seen(self.fit(picture, level["budget"]), objects)
+            arrays.append(one)
+            marks.append((second, n))
+        turns, names = [], []
+        for _ in range(self.rng.randint(1, 3)):
+            task, question, answer = tasks.about_film(self.rng, story, self.split)
+            if task not in names:
+                names.append(task)
+                turns.append((question if turns else chat.video(marks) + question, answer))
+        return dict(self.chat(turns, pictures=arrays), task=names, truth=story)
+
+    def page_sample(self, level):
+        picture, marks, fields = pages.page(self.rng, self.rng.choice(self.fonts))
+        arrays, n = self.seen(self.fit(picture, level["budget"]), (), marks)
+        task, question, answer = tasks.about_page(self.rng, fields, self.split)
+        return dict(self.chat([(chat.image(n) + question, answer)], pictures=[arrays]), task=[task], truth=fields)
+
+    def talk_sample(self, level):
+        """Two images, an image and a sound, a tool call, or words about itself."""
+        kind = self.rng.random()
+        if kind < 0.15:
+            return dict(self.chat([self.rng.choice(ABOUT_ME) for _ in range(self.rng.randint(1, 2))]), task=["about_me"], truth=None)
+        most = 1 if kind < 0.5 else 2
+        picture, objects = self.scene(level["budget"], most, ("medium", "large"), ("plain", "gradient"))
+        while not objects:
+            picture, objects = self.scene(level["budget"], most, ("medium", "large"), ("plain", "gradient"))
+        one, n = self.seen(picture, objects)
+        if kind < 0.5:
+            if self.rng.random() < 0.2:
+                other, others = picture.transpose(pictures.Image.FLIP_LEFT_RIGHT), [dict(o, box=[1 - o["box"][2], o["box"][1], 1 - o["box"][0], o["box"][3]]) for o in objects]
+            else:
+                other, others = self.scene(level["budget"], 1, ("medium", "large"), ("plain", "gradient"))
+            two, m = self.seen(other, others)
+            task, question, answer = tasks.about_two(self.rng, objects[0], others[0], self.split)
+            return dict(self.chat([(chat.image(n) + chat.image(m) + question, answer)], pictures=[one, two]), task=[task], truth=answer)
+        if kind < 0.75:
+            samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
+            heard, m = self.heard(samples, spans)
+            answer = tasks.caption_text(objects) + " The sound says: " + " ".join(WORDS[w] for _, _, w in spans) + "."
+            question = tasks.ask(self.rng, "both", self.split)
+            return dict(self.chat([(chat.image(n) + question + chat.sound(m), answer)], pictures=[one], sounds=[heard]), task=["both"], truth=answer)
+        can = tasks.unique(objects, "shape")
+        if not can:
+            return self.talk_sample(level)
+        o = self.rng.choice(can)
+        question, answer = tasks.ask(self.rng, "tool", self.split, it=o["shape"]), chat.tool_call("set_light", {"color": o["colour"]})
+        sample = self.chat([(chat.image(n) + question, answer)], tools=[tasks.LIGHT], pictures=[one])
+        sample["text"][-1] = (answer + "<|tool_response>", True)  # an open call waits for its response
+        return dict(sample, task=["tool"], truth=answer)
+
     def sample(self, kind, level):
-        return {"scene": self.scene_sample, "line": self.line_sample, "sound": self.sound_sample}[kind](level)
+        return getattr(self, kind + "_sample")(level)
 
     def batch(self, kind, at):
         level = LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)]

@@ -187,5 +187,34 @@ def about_speech(rng, words, split="train"):
     return "hear", ask(rng, "hear", split), " ".join(words)
 
 
+def about_film(rng, story, split="train"):
+    """story: films.film's. The answer about a way names where it goes; that about a time is a clock."""
+    import films
+    kind, mover, guest = rng.random(), story["mover"], story["guest"]
+    if kind < 0.4:
+        return "film", ask(rng, "film", split), films.story_text(story)
+    if guest and kind < 0.65:
+        return "film_when", ask(rng, "film_when", split, it=name(guest)), "at " + films.clock(story["appears"])
+    if kind < 0.85:
+        return "film_way", ask(rng, "film_way", split, it=rng.choice([name(mover), mover["shape"]])), films.OPPOSITE[story["way"]]
+    return "film_mover", ask(rng, "film_mover", split), "the " + name(mover)
+
+
+def about_page(rng, fields, split="train"):
+    return "invoice", ask(rng, "invoice", split), "```json\n" + json.dumps(fields, ensure_ascii=False) + "\n```"
+
+
+def about_two(rng, first, second, split="train"):
+    """One object in each of two pictures: first and second are objects."""
+    if name(first) == name(second):
+        return "differs", ask(rng, "differs", split), f"Nothing: both show {article(name(first))}."
+    return "differs", ask(rng, "differs", split), (f"The first image shows {article(name(first))}, "
+                                                   f"the second {article(name(second))}.")
+
+
+LIGHT = {"type": "function", "function": {"name": "set_light", "description": "Set the color of the light.", "parameters": {
+    "type": "object", "properties": {"color": {"type": "string", "description": "the color"}}, "required": ["color"]}}}
+
+
 def system_turn(rng):
     return rng.choice(SYSTEMS) if rng.random() < 0.15 else None

@@ -23,7 +23,7 @@ import conversations
 import model as nano
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
-SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3}
+SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3, "film": 0.12, "page": 0.08, "talk": 0.16}
 
 
 # --- dense losses ------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def towers(args):
 
 def join(args):
     kinds = list(conversations.LEVELS)
-    trainer = Trainer(args, 1.2e-3, 0.4, True, conversations.LEVELS, {"scene": 0.85, "line": 0.80, "sound": 0.90},
+    trainer = Trainer(args, 1.2e-3, 0.4, True, conversations.LEVELS, {"scene": 0.85, "line": 0.80, "sound": 0.90, "film": 0.85, "page": 0.85, "talk": 0.85},
                       {k: (k + "_right",) for k in kinds})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
