@@ -24,6 +24,7 @@ import model as nano
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
 SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3, "film": 0.12, "page": 0.08, "talk": 0.16}
+LATER, LATER_FROM = ("film", "page", "talk"), 0.6  # kinds that wait until this share of a scene's answer tokens is right
 
 
 # --- dense losses ------------------------------------------------------------------------------------------------
@@ -226,9 +227,9 @@ class Trainer:
         names = list(self.levels)
         self.shared_levels = mp.Array("i", [self.progress.at[n] for n in names])
         self.queue = mp.Queue(6)
-        shares = mp.Array("d", [SHARES[n] for n in names])
+        self.shares = mp.Array("d", [0.0 if n in LATER else SHARES[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
-        self.process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, shares), daemon=True)
+        self.process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, self.shares), daemon=True)
         self.process.start()
 
     def set_rate(self, spent):
@@ -256,6 +257,8 @@ class Trainer:
             self.optimiser.zero_grad(set_to_none=True)
             now = time.time()
             self.step, self.minutes = self.step + 1, begun + (now - started) / 60
+            if self.progress.means.get("scene_right", 0.0) > LATER_FROM:
+                self.shares[:] = [SHARES[n] for n in self.levels]
             if self.progress.see(batch["kind"], seen):
                 self.shared_levels[list(self.levels).index(batch["kind"])] = self.progress.at[batch["kind"]]
             if now - logged > LOG_SECONDS:
