@@ -23,7 +23,7 @@ import conversations
 import model as nano
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
-SHARES = {"scene": 0.4, "line": 0.3, "sound": 0.3, "film": 0.12, "page": 0.08, "talk": 0.16}
+SHARES = {"scene": 0.5, "line": 0.3, "sound": 0.2, "film": 0.12, "page": 0.08, "talk": 0.16}
 LATER, LATER_FROM = ("film", "page", "talk"), 0.6  # kinds that wait until this share of a scene's answer tokens is right
 
 
@@ -275,7 +275,7 @@ class Trainer:
 # --- stages ------------------------------------------------------------------------------------------------------
 
 def towers(args):
-    trainer = Trainer(args, 1.5e-3, 1.0, False, batches.LEVELS, {"scene": 0.92, "line": 0.80, "sound": 0.88},
+    trainer = Trainer(args, 1.5e-3, 1.0, False, batches.LEVELS, {"scene": 0.86, "line": 0.75, "sound": 0.88},
                       {"scene": ("shape_acc", "colour_acc"), "line": ("letter_acc",), "sound": ("word_acc",)})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
