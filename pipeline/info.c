@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "json_build.h"
+#include "media_part.h"
 #include "model_internal.h"
 #include "tsr_alloc.h"
 #include "tsr_cpu.h"
@@ -58,9 +59,9 @@ static tsr_json *sound_facts(const tessera_model *m)
     tsri_put_text(&o, "kind", s.is_unified ? "encoder-free" : "conformer");
     tsri_put_size(&o, "layers", s.n_layers);
     tsri_put_size(&o, "hidden", s.hidden);
-    tsri_put_size(&o, "sample_rate", 16000);
+    tsri_put_size(&o, "sample_rate", s.rate_hz);
     tsri_put_size(&o, "tokens_per_second", 25);
-    tsri_put_size(&o, "max_seconds", 30);
+    tsri_put_size(&o, "max_seconds", TSRI_MAX_SOUND_SECONDS);
     return tsri_build_end(&o);
 }
 

@@ -8,8 +8,6 @@
 #include "json_build.h"
 #include "tsr_alloc.h"
 
-enum { DEFAULT_MAX_FILE_BYTES_SHIFT = 31 };
-
 const char *tsri_media_kind_name(tsri_media_kind k)
 {
     static const char *const names[] = {"image", "page", "video", "audio"};
@@ -89,7 +87,7 @@ tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget
 tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
                                tsr_error *err)
 {
-    size_t most = tsri_or_size(l->rq->max_file_bytes, (size_t)1 << DEFAULT_MAX_FILE_BYTES_SHIFT), got = 0;
+    size_t most = tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES), got = 0;
     uint64_t size = tsr_source_size(in->source);
     *out = NULL;
     *len = 0;

@@ -39,6 +39,8 @@ typedef struct tsri_media {
 typedef struct tsri_input {
     tsr_source *source;
     tsr_pdf *pdf; /* documents */
+    tsr_media_facts facts; /* of a container, once has_facts */
+    bool has_facts;
     const char *name;
 } tsri_input;
 
@@ -73,7 +75,8 @@ tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget
 tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
                                tsr_error *err);
 
-enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70 };
+enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70, TSRI_MAX_SOUND_SECONDS = 30 };
+#define TSRI_DEFAULT_MAX_FILE_BYTES ((size_t)1 << 31)
 
 /* The request's value, or the default where it is 0. */
 double tsri_or(double value, double otherwise);

@@ -9,9 +9,7 @@
 #include "tsr_kind.h"
 #include "tsr_pdf.h"
 
-enum { SNIFF_BYTES = 4096, SAMPLE_RATE = 16000, DEFAULT_MAX_PAGES = 200 };
-
-static const double DEFAULT_MAX_SOUND_SECONDS = 30;
+enum { SNIFF_BYTES = 4096, DEFAULT_MAX_PAGES = 200 };
 
 /* ---- what is it? ---- */
 
@@ -23,23 +21,32 @@ static tsr_status open_source(tsri_input *in, const tessera_part *p, size_t max_
     return tsr_source_open(&in->source, p->path, max_spool, err);
 }
 
-static tsr_status kind_of_container(const tsr_source *s, tessera_part_kind *kind, tsr_error *err)
+/* What the container's headers say, looked up once for each file. */
+static tsr_status probe(tsri_input *in, tsr_error *err)
 {
-    tsr_media_facts facts;
-    tsr_status st = tsr_media_probe(&facts, s, err);
+    if (in->has_facts)
+        return TSR_OK;
+    tsr_status st = tsr_media_probe(&in->facts, in->source, err);
+    in->has_facts = st == TSR_OK;
+    return st;
+}
+
+static tsr_status kind_of_container(tsri_input *in, tessera_part_kind *kind, tsr_error *err)
+{
+    tsr_status st = probe(in, err);
     if (st != TSR_OK)
         return st;
-    if (!facts.has_video && !facts.has_audio)
-        return tsr_fail(err, TSR_ERR_DATA, "%s: holds neither pictures nor sound", tsr_source_name(s));
-    *kind = facts.has_video ? TESSERA_PART_VIDEO : TESSERA_PART_AUDIO;
+    if (!in->facts.has_video && !in->facts.has_audio)
+        return tsr_fail(err, TSR_ERR_DATA, "%s: holds neither pictures nor sound", in->name);
+    *kind = in->facts.has_video ? TESSERA_PART_VIDEO : TESSERA_PART_AUDIO;
     return TSR_OK;
 }
 
-static tsr_status kind_of(const tsr_source *s, tessera_part_kind *kind, tsr_error *err)
+static tsr_status kind_of(tsri_input *in, tessera_part_kind *kind, tsr_error *err)
 {
     unsigned char head[SNIFF_BYTES];
     size_t n;
-    tsr_status st = tsr_source_read(s, 0, head, sizeof head, &n, err);
+    tsr_status st = tsr_source_read(in->source, 0, head, sizeof head, &n, err);
     if (st != TSR_OK)
         return st;
     tsr_kind k = tsr_kind_of(head, n);
@@ -49,11 +56,11 @@ static tsr_status kind_of(const tsr_source *s, tessera_part_kind *kind, tsr_erro
         return TSR_OK;
     case TSR_CLASS_AUDIO: *kind = TESSERA_PART_AUDIO; return TSR_OK;
     case TSR_CLASS_PDF: *kind = TESSERA_PART_PDF; return TSR_OK;
-    case TSR_CLASS_CONTAINER: return kind_of_container(s, kind, err);
+    case TSR_CLASS_CONTAINER: return kind_of_container(in, kind, err);
     case TSR_CLASS_OTHER: break;
     }
     return tsr_fail(err, TSR_ERR_DATA, "%s: is neither picture, sound, film nor PDF (its bytes look like: %s)",
-                    tsr_source_name(s), tsr_kind_name(k));
+                    in->name, tsr_kind_name(k));
 }
 
 /* A part that names its kind must hold it: a film is no picture, whatever its option says. */
@@ -76,9 +83,9 @@ tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, 
     if (part->kind == TESSERA_PART_TEXT || part->kind == TESSERA_PART_SYSTEM)
         st = tsr_fail(&err, TSR_ERR_USAGE, "a text part has no bytes to look at");
     if (st == TSR_OK)
-        st = open_source(&in, part, (size_t)1 << 31, &err);
+        st = open_source(&in, part, TSRI_DEFAULT_MAX_FILE_BYTES, &err);
     if (st == TSR_OK)
-        st = kind_of(in.source, &have, &err);
+        st = kind_of(&in, &have, &err);
     if (st == TSR_OK)
         st = check_kind(&in, part->kind, have, &err);
     if (st == TSR_OK)
@@ -150,31 +157,31 @@ static double us_to_s(int64_t us)
     return (double)us / 1e6;
 }
 
-/* `facts` is what the container's headers say; begin and end cut a film's sound as its frames are. */
-static tsr_status plan_sound(tsri_media_list *l, size_t part, const tsr_media_facts *facts, double begin, double end,
-                             tsr_error *err)
+/* The file is probed; begin and end cut a film's sound as its frames are. */
+static tsr_status plan_sound(tsri_media_list *l, size_t part, double begin, double end, tsr_error *err)
 {
-    double most = tsri_or(l->rq->max_audio_seconds, DEFAULT_MAX_SOUND_SECONDS);
+    double most = tsri_or(l->rq->max_audio_seconds, TSRI_MAX_SOUND_SECONDS);
+    int64_t audio_us = l->inputs[part].facts.audio_us;
     tsr_status st = need_hearing(l, part, err);
     tsri_media *m = st == TSR_OK ? tsri_media_add(l, TSRI_AUDIO, part, err) : NULL;
     if (!m)
         return st != TSR_OK ? st : TSR_ERR_NOMEM;
-    m->seconds = facts->audio_us > 0 ? us_to_s(facts->audio_us) : 0;
+    m->seconds = audio_us > 0 ? us_to_s(audio_us) : 0;
     m->begin = begin;
     m->end = end > 0 && (m->seconds <= 0 || end < m->seconds) ? end : m->seconds;
     double told = m->end > begin ? m->end - begin : 0; /* 0: unknown until it is decoded */
-    size_t n = (size_t)((told > 0 && told < most ? told : most) * SAMPLE_RATE);
+    double rate_hz = (double)tsr_hearing_describe(l->model->hearing).rate_hz;
+    size_t n = (size_t)((told > 0 && told < most ? told : most) * rate_hz);
     m->n_tokens = tsr_hearing_tokens_for(l->model->hearing, n);
     return TSR_OK;
 }
 
 static tsr_status plan_audio(tsri_media_list *l, size_t part, tsr_error *err)
 {
-    tsr_media_facts facts;
-    tsr_status st = tsr_media_probe(&facts, l->inputs[part].source, err);
-    if (st == TSR_OK && !facts.has_audio)
+    tsr_status st = probe(&l->inputs[part], err);
+    if (st == TSR_OK && !l->inputs[part].facts.has_audio)
         st = tsr_fail(err, TSR_ERR_DATA, "%s: holds no sound", l->inputs[part].name);
-    return st == TSR_OK ? plan_sound(l, part, &facts, 0, 0, err) : st;
+    return st == TSR_OK ? plan_sound(l, part, 0, 0, err) : st;
 }
 
 /* ---- films ---- */
@@ -197,13 +204,12 @@ static tsr_video_opts video_opts(const tessera_request *rq)
 
 static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *err)
 {
-    tsr_media_facts facts;
     tsr_status st = need_hearing(l, part, err);
     if (st == TSR_OK)
-        st = tsr_media_probe(&facts, l->inputs[part].source, err);
-    if (st == TSR_OK && !facts.has_audio)
+        st = probe(&l->inputs[part], err);
+    if (st == TSR_OK && !l->inputs[part].facts.has_audio)
         return tsri_media_note(l, err, "%s has no sound; its frames go in alone", l->inputs[part].name);
-    return st == TSR_OK ? plan_sound(l, part, &facts, l->rq->start, l->rq->end, err) : st;
+    return st == TSR_OK ? plan_sound(l, part, l->rq->start, l->rq->end, err) : st;
 }
 
 static tsr_status plan_video(tsri_media_list *l, size_t part, tsr_error *err)
@@ -290,9 +296,9 @@ static tsr_status plan_part(tsri_media_list *l, size_t part, tsr_error *err)
 {
     const tessera_part *p = &l->rq->parts[part];
     tessera_part_kind kind;
-    tsr_status st = open_source(&l->inputs[part], p, tsri_or_size(l->rq->max_file_bytes, (size_t)1 << 31), err);
+    tsr_status st = open_source(&l->inputs[part], p, tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES), err);
     if (st == TSR_OK)
-        st = kind_of(l->inputs[part].source, &kind, err);
+        st = kind_of(&l->inputs[part], &kind, err);
     if (st == TSR_OK)
         st = check_kind(&l->inputs[part], p->kind, kind, err);
     if (st != TSR_OK)

@@ -69,8 +69,9 @@ static tsr_status check_request(const run *u)
                         rq->video_budget);
     if (!(rq->start >= 0 && rq->start < 1e9) || !(rq->end >= 0 && rq->end < 1e9) || (rq->end > 0 && rq->end <= rq->start))
         return tsr_fail(u->err, TSR_ERR_USAGE, "start %g and end %g seconds are no part of a film", rq->start, rq->end);
-    if (!(rq->max_audio_seconds >= 0 && rq->max_audio_seconds <= 30))
-        return tsr_fail(u->err, TSR_ERR_USAGE, "sound is limited to 30 seconds per clip, not %g", rq->max_audio_seconds);
+    if (!(rq->max_audio_seconds >= 0 && rq->max_audio_seconds <= TSRI_MAX_SOUND_SECONDS))
+        return tsr_fail(u->err, TSR_ERR_USAGE, "sound is limited to %d seconds per clip, not %g", TSRI_MAX_SOUND_SECONDS,
+                        rq->max_audio_seconds);
     return TSR_OK;
 }
 

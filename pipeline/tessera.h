@@ -123,7 +123,8 @@ typedef enum tessera_part_kind {
 
 /* Where a part stands in the user's turn is where it stands in the list. A file is named by path,
  * or given as bytes: data, len, borrowed until tessera_run returns, with path as its name in
- * messages (may be NULL). */
+ * messages (may be NULL). The path "-" is standard input, which can be read once: a program that
+ * also wants to tessera_sniff it reads it itself and gives the bytes. */
 typedef struct tessera_part {
     tessera_part_kind kind;
     const char *text;
