@@ -1,4 +1,5 @@
-/* tsr_weights.h: the tensors of a model folder (safetensors, one file or sharded), memory-mapped.
+/* tsr_weights.h: the tensors of a model, memory-mapped: opened from a folder of safetensors (one file
+ * or sharded), or gathered from any other container by who knows its names.
  *
  * Parts take what they need through one table (tsr_weights_take) and so claim it; when all parts
  * are built, tsr_weights_check_unclaimed names what nobody knew. A tsr_weights is written by one
@@ -23,6 +24,32 @@ typedef struct tsr_weights tsr_weights;
  * names file, tensor and reason. On failure *out is NULL. */
 tsr_status tsr_weights_open(tsr_weights **out, const char *path, tsr_error *err);
 void tsr_weights_close(tsr_weights *w); /* NULL is fine; every view dies with it */
+
+/* ---- a table filled from elsewhere ----
+ *
+ * Names are always those of Hugging Face's checkpoints, whatever the file calls its tensors. */
+
+/* An empty table; `path` is named in messages. On failure *out is NULL. */
+tsr_status tsr_weights_new(tsr_weights **out, const char *path, tsr_error *err);
+
+/* One more tensor; the bytes of the view outlive w. TSR_ERR_MODEL when there is one of that name. */
+tsr_status tsr_weights_add(tsr_weights *w, const char *name, const tsr_view *view, tsr_error *err);
+/* The same for a view into `memory` from tsr_alloc, which is taken over, also on failure. */
+tsr_status tsr_weights_add_owned(tsr_weights *w, const char *name, const tsr_view *view, void *memory,
+                                 tsr_error *err);
+
+/* Close `thing` when w closes, after all views are gone; what was kept last goes first. On failure
+ * (TSR_ERR_NOMEM) it is closed at once. */
+tsr_status tsr_weights_keep(tsr_weights *w, void *thing, void (*close)(void *), tsr_error *err);
+
+/* What a file calls the tensor `name` of ours, into buf (terminated; cut short where cap is too
+ * small). False when it is none of the file's kind. */
+typedef bool (*tsr_weights_alias)(const char *name, char *buf, size_t cap);
+
+/* From now on messages about tensors that `alias` knows give its name and `file`, which is copied. */
+tsr_status tsr_weights_set_alias(tsr_weights *w, const char *file, tsr_weights_alias alias, tsr_error *err);
+
+/* ---- asking ---- */
 
 const char *tsr_weights_path(const tsr_weights *w); /* what was opened, for messages */
 
@@ -60,7 +87,7 @@ size_t tsr_weights_ignore(tsr_weights *w, const char *prefix, const char *suffix
 /* TSR_ERR_MODEL naming the first unclaimed tensor and how many there are. */
 tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err);
 
-/* Bytes mapped in all files, and of tensors of each type. */
+/* Bytes mapped in all files that tsr_weights_open opened; who keeps other files counts those. */
 size_t tsr_weights_mapped_bytes(const tsr_weights *w);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* weights.c: all tensors of a model folder in one sorted table, and who claimed which. */
+/* weights.c: all tensors of a model in one sorted table, and who claimed which. */
 #include "tsr_weights.h"
 
 #include <stdio.h>
@@ -18,13 +18,45 @@ typedef struct entry {
     size_t shard;
 } entry;
 
+typedef struct kept {
+    void *thing;
+    void (*close)(void *);
+    struct kept *before;
+} kept;
+
+typedef struct alias {
+    tsr_weights_alias of;
+    char *file;
+    struct alias *before;
+} alias;
+
 struct tsr_weights {
     char *path;
     tsr_mapping *shards;
     size_t n_shards;
     entry *entries; /* sorted by name once open */
     size_t n_entries, cap_entries;
+    kept *kept;     /* the last first */
+    alias *aliases; /* likewise */
 };
+
+/* A tensor as messages name it: by the file it is from, or would be, in that file's words. */
+typedef struct place {
+    const char *file;
+    char name[NAME_BYTES];
+} place;
+
+static place place_of(const tsr_weights *w, const char *name)
+{
+    place p = {.file = w->path};
+    for (const alias *a = w->aliases; a; a = a->before)
+        if (a->of(name, p.name, sizeof p.name)) {
+            p.file = a->file;
+            return p;
+        }
+    snprintf(p.name, sizeof p.name, "%s", name);
+    return p;
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -32,9 +64,22 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static tsr_status add_tensor(void *user, const char *name, const tsr_view *view, tsr_error *err)
+/* The first entry whose name is not before `name`. */
+static size_t lower_bound(const tsr_weights *w, const char *name)
 {
-    tsr_weights *w = user;
+    size_t lo = 0, hi = w->n_entries;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (strcmp(w->entries[mid].name, name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static tsr_status insert(tsr_weights *w, size_t at, entry e, tsr_error *err)
+{
     if (w->n_entries == w->cap_entries) {
         size_t cap = w->cap_entries ? 2 * w->cap_entries : 256;
         entry *grown = tsr_realloc(w->entries, cap * sizeof *grown);
@@ -43,12 +88,20 @@ static tsr_status add_tensor(void *user, const char *name, const tsr_view *view,
         w->entries = grown;
         w->cap_entries = cap;
     }
-    entry *e = &w->entries[w->n_entries];
-    *e = (entry){.name = tsr_strdup(name), .view = *view, .shard = w->n_shards - 1};
-    if (!e->name)
+    e.name = tsr_strdup(e.name);
+    if (!e.name)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", w->path);
+    memmove(&w->entries[at + 1], &w->entries[at], (w->n_entries - at) * sizeof e);
+    w->entries[at] = e;
     w->n_entries++;
     return TSR_OK;
+}
+
+/* A shard's tensor: behind the others, which are sorted when all are there. */
+static tsr_status add_tensor(void *user, const char *name, const tsr_view *view, tsr_error *err)
+{
+    tsr_weights *w = user;
+    return insert(w, w->n_entries, (entry){.name = (char *)name, .view = *view, .shard = w->n_shards - 1}, err);
 }
 
 static tsr_status open_shard(tsr_weights *w, const char *path, tsr_error *err)
@@ -173,17 +226,28 @@ static tsr_status sort_entries(tsr_weights *w, tsr_error *err)
     return TSR_OK;
 }
 
-tsr_status tsr_weights_open(tsr_weights **out, const char *path, tsr_error *err)
+tsr_status tsr_weights_new(tsr_weights **out, const char *path, tsr_error *err)
 {
     *out = NULL;
     tsr_weights *w = tsr_calloc(1, sizeof *w);
-    if (!w)
+    if (w)
+        w->path = tsr_strdup(path);
+    if (!w || !w->path) {
+        tsr_free(w);
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
-    tsr_status st = TSR_OK;
-    w->path = tsr_strdup(path);
-    if (!w->path)
-        st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
-    else if (tsr_file_is_dir(path))
+    }
+    *out = w;
+    return TSR_OK;
+}
+
+tsr_status tsr_weights_open(tsr_weights **out, const char *path, tsr_error *err)
+{
+    tsr_weights *w;
+    *out = NULL;
+    tsr_status st = tsr_weights_new(&w, path, err);
+    if (st != TSR_OK)
+        return st;
+    if (tsr_file_is_dir(path))
         st = open_folder(w, path, err);
     else
         st = open_shard(w, path, err);
@@ -205,10 +269,48 @@ void tsr_weights_close(tsr_weights *w)
         tsr_free(w->entries[i].name);
     for (size_t i = 0; i < w->n_shards; i++)
         tsr_file_unmap(&w->shards[i]);
+    while (w->kept) {
+        kept *k = w->kept;
+        w->kept = k->before;
+        k->close(k->thing);
+        tsr_free(k);
+    }
+    while (w->aliases) {
+        alias *a = w->aliases;
+        w->aliases = a->before;
+        tsr_free(a->file);
+        tsr_free(a);
+    }
     tsr_free(w->entries);
     tsr_free(w->shards);
     tsr_free(w->path);
     tsr_free(w);
+}
+
+tsr_status tsr_weights_keep(tsr_weights *w, void *thing, void (*close)(void *), tsr_error *err)
+{
+    kept *k = tsr_alloc(sizeof *k);
+    if (!k) {
+        close(thing);
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", w->path);
+    }
+    *k = (kept){thing, close, w->kept};
+    w->kept = k;
+    return TSR_OK;
+}
+
+tsr_status tsr_weights_set_alias(tsr_weights *w, const char *file, tsr_weights_alias of, tsr_error *err)
+{
+    alias *a = tsr_alloc(sizeof *a);
+    char *copy = tsr_strdup(file);
+    if (!a || !copy) {
+        tsr_free(a);
+        tsr_free(copy);
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", file);
+    }
+    *a = (alias){of, copy, w->aliases};
+    w->aliases = a;
+    return TSR_OK;
 }
 
 const char *tsr_weights_path(const tsr_weights *w)
@@ -231,20 +333,6 @@ const tsr_view *tsr_weights_view(const tsr_weights *w, size_t i)
     return &w->entries[i].view;
 }
 
-/* The first entry whose name is not before `name`. */
-static size_t lower_bound(const tsr_weights *w, const char *name)
-{
-    size_t lo = 0, hi = w->n_entries;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (strcmp(w->entries[mid].name, name) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 static entry *find(const tsr_weights *w, const char *name)
 {
     size_t i = lower_bound(w, name);
@@ -255,6 +343,22 @@ const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name)
 {
     const entry *e = find(w, name);
     return e ? &e->view : NULL;
+}
+
+tsr_status tsr_weights_add(tsr_weights *w, const char *name, const tsr_view *view, tsr_error *err)
+{
+    size_t at = lower_bound(w, name);
+    if (at < w->n_entries && strcmp(w->entries[at].name, name) == 0) {
+        place p = place_of(w, name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is there twice", p.file, p.name);
+    }
+    return insert(w, at, (entry){.name = (char *)name, .view = *view}, err);
+}
+
+tsr_status tsr_weights_add_owned(tsr_weights *w, const char *name, const tsr_view *view, void *memory, tsr_error *err)
+{
+    tsr_status st = tsr_weights_keep(w, memory, tsr_free, err);
+    return st == TSR_OK ? tsr_weights_add(w, name, view, err) : st;
 }
 
 bool tsr_weights_has_prefix(const tsr_weights *w, const char *prefix)
@@ -280,17 +384,18 @@ static tsr_status check_spec(const tsr_weights *w, const char *name, const tsr_w
                              tsr_error *err)
 {
     char want[96], have[96];
+    place p = place_of(w, name);
     bool ok = s->n_dims == v->n_dims || (s->n_dims == 0 && v->n_dims == 1 && v->shape[0] == 1);
     for (unsigned d = 0; ok && d < s->n_dims; d++)
         ok = s->shape[d] == 0 || s->shape[d] == v->shape[d];
     if (!ok) {
         shape_text(want, sizeof want, s->n_dims, s->shape);
         shape_text(have, sizeof have, v->n_dims, v->shape);
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: shape %s, expected %s", w->path, name, have, want);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: shape %s, expected %s", p.file, p.name, have, want);
     }
     if (!tsr_type_info(v->type)->is_float)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16, BF16 or a block type", w->path,
-                        name, tsr_type_info(v->type)->name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16, BF16 or a block type", p.file,
+                        p.name, tsr_type_info(v->type)->name);
     return TSR_OK;
 }
 
@@ -307,8 +412,10 @@ static tsr_status take_one(tsr_weights *w, const char *prefix, const tsr_weight_
     entry *e = find(w, name);
     if (!e && s->optional)
         return TSR_OK;
-    if (!e)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is missing", w->path, name);
+    if (!e) {
+        place p = place_of(w, name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is missing", p.file, p.name);
+    }
     tsr_status st = check_spec(w, name, s, &e->view, err);
     if (st != TSR_OK)
         return st;
@@ -361,9 +468,10 @@ tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err)
     for (size_t i = 0; i < w->n_entries; i++)
         if (!w->entries[i].claimed && n++ == 0)
             first = w->entries[i].name;
-    if (n)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is unknown (%zu unknown in all)", w->path, first, n);
-    return TSR_OK;
+    if (n == 0)
+        return TSR_OK;
+    place p = place_of(w, first);
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is unknown (%zu unknown in all)", p.file, p.name, n);
 }
 
 size_t tsr_weights_mapped_bytes(const tsr_weights *w)

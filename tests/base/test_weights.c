@@ -351,6 +351,177 @@ static void open_and_take_survive_every_failed_allocation(void **state)
     }
 }
 
+/* ---- tables filled from elsewhere ---------------------------------------------------------- */
+
+static tsr_view view_of(const float *values, size_t n)
+{
+    return tsr_view_of_f32(values, 1, n);
+}
+
+static tsr_weights *empty_table(void)
+{
+    tsr_weights *w;
+    tsr_error e = {0};
+    if (tsr_weights_new(&w, "some.file", &e) != TSR_OK)
+        fail_msg("%s", e.text);
+    return w;
+}
+
+static void table_filled_in_any_order_finds_and_claims_all(void **state)
+{
+    (void)state;
+    char name[16];
+    tsr_weights *w = empty_table();
+    tsr_view v;
+    tsr_error e = {0};
+    assert_int_equal(tsr_weights_count(w), 0);
+    assert_false(tsr_weights_has_prefix(w, ""));
+    for (size_t i = 0; i < 600; i++) { /* 7 and 600 have no common divisor: every number once */
+        snprintf(name, sizeof name, "t%zu", i * 7 % 600);
+        v = view_of(numbers, i % 12 + 1);
+        assert_int_equal(tsr_weights_add(w, name, &v, NULL), TSR_OK);
+    }
+    assert_int_equal(tsr_weights_count(w), 600);
+    for (size_t i = 1; i < 600; i++)
+        assert_true(strcmp(tsr_weights_name(w, i - 1), tsr_weights_name(w, i)) < 0);
+    for (size_t i = 0; i < 600; i++) {
+        snprintf(name, sizeof name, "t%zu", i * 7 % 600);
+        assert_int_equal(tsr_weights_find(w, name)->n_elems, i % 12 + 1);
+    }
+    assert_int_equal(tsr_weights_ignore(w, "t", "1"), 60);
+    v = view_of(numbers, 1); /* what is claimed stays so when another comes */
+    assert_int_equal(tsr_weights_add(w, "a1", &v, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_check_unclaimed(w, &e), TSR_ERR_MODEL);
+    assert_error(&e, TSR_ERR_MODEL, "some.file: tensor a1 is unknown", "(541 unknown in all)");
+    assert_int_equal(tsr_weights_mapped_bytes(w), 0);
+    tsr_weights_close(w);
+}
+
+static bool upper_case_alias(const char *name, char *buf, size_t cap)
+{
+    if (strncmp(name, "m.", 2) != 0)
+        return false;
+    snprintf(buf, cap, "M_%s", name + 2);
+    return true;
+}
+
+static bool other_alias(const char *name, char *buf, size_t cap)
+{
+    if (strcmp(name, "v") != 0)
+        return false;
+    snprintf(buf, cap, "VISION");
+    return true;
+}
+
+static void messages_speak_the_words_of_the_file_that_is_meant(void **state)
+{
+    (void)state;
+    tsr_view v = view_of(numbers, 3), got;
+    float *values = NULL;
+    tsr_weights *w = empty_table();
+    assert_int_equal(tsr_weights_set_alias(w, "text.gguf", upper_case_alias, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_set_alias(w, "tower.gguf", other_alias, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_add(w, "m.a", &v, NULL), TSR_OK);
+    const struct {
+        tsr_weight_spec spec;
+        const char *why;
+    } bad[] = {
+        {{.name = "m.b", .view = &got, .n_dims = 1}, "text.gguf: tensor M_b is missing"},
+        {{.name = "v", .view = &got, .n_dims = 1}, "tower.gguf: tensor VISION is missing"},
+        {{.name = "other", .view = &got, .n_dims = 1}, "some.file: tensor other is missing"},
+        {{.name = "m.a", .f32 = &values, .n_dims = 1, .shape = {3}}, "text.gguf: tensor M_a: shape [1, 3], expected [3]"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tsr_error e = {0};
+        assert_int_equal(tsr_weights_take(w, "", &bad[i].spec, 1, &e), TSR_ERR_MODEL);
+        assert_error(&e, TSR_ERR_MODEL, bad[i].why, NULL);
+    }
+    tsr_error e = {0};
+    assert_int_equal(tsr_weights_add(w, "m.a", &v, &e), TSR_ERR_MODEL);
+    assert_error(&e, TSR_ERR_MODEL, "text.gguf: tensor M_a is there twice", NULL);
+    assert_int_equal(tsr_weights_count(w), 1);
+    e = (tsr_error){0};
+    assert_int_equal(tsr_weights_check_unclaimed(w, &e), TSR_ERR_MODEL);
+    assert_error(&e, TSR_ERR_MODEL, "text.gguf: tensor M_a is unknown", NULL);
+    tsr_weights_close(w);
+}
+
+static char closed[8];
+
+static void note_closed(void *thing)
+{
+    closed[strlen(closed)] = *(const char *)thing;
+}
+
+static void memory_and_things_go_with_the_table(void **state)
+{
+    (void)state;
+    size_t live = tsr_alloc_live();
+    tsr_weights *w = empty_table();
+    memset(closed, 0, sizeof closed);
+    for (int i = 0; i < 2; i++) { /* the second is a double: refused, its memory freed all the same */
+        float *own = tsr_alloc(sizeof numbers);
+        assert_non_null(own);
+        memcpy(own, numbers, sizeof numbers);
+        tsr_view v = view_of(own, 12);
+        assert_int_equal(tsr_weights_add_owned(w, "own", &v, own, NULL), i ? TSR_ERR_MODEL : TSR_OK);
+    }
+    assert_memory_equal(tsr_weights_find(w, "own")->data, numbers, sizeof numbers);
+    assert_int_equal(tsr_weights_keep(w, "1", note_closed, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_keep(w, "2", note_closed, NULL), TSR_OK);
+    tsr_weights_close(w);
+    assert_string_equal(closed, "21");
+    assert_int_equal(tsr_alloc_live(), live);
+}
+
+static tsr_status fill(tsr_error *e)
+{
+    tsr_weights *w;
+    tsr_view v = view_of(numbers, 3);
+    memset(closed, 0, sizeof closed);
+    tsr_status st = tsr_weights_new(&w, "some.file", e);
+    if (st != TSR_OK) {
+        assert_null(w);
+        return st;
+    }
+    st = tsr_weights_keep(w, "1", note_closed, e);
+    if (st == TSR_OK)
+        st = tsr_weights_set_alias(w, "text.gguf", upper_case_alias, e);
+    if (st == TSR_OK)
+        st = tsr_weights_add(w, "m.a", &v, e);
+    float *own = st == TSR_OK ? tsr_alloc(4) : NULL;
+    if (own) {
+        *own = 1.0f;
+        v = view_of(own, 1);
+        st = tsr_weights_add_owned(w, "m.b", &v, own, e);
+    } else if (st == TSR_OK) {
+        st = tsr_fail(e, TSR_ERR_NOMEM, "out of memory: the test's own");
+    }
+    tsr_weights_close(w);
+    assert_string_equal(closed, "1");
+    return st;
+}
+
+static void filling_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    size_t live = tsr_alloc_live();
+    for (size_t k = 1;; k++) {
+        tsr_error e = {0};
+        tsr_alloc_fail_at(k);
+        tsr_status st = fill(&e);
+        tsr_alloc_fail_at(0);
+        assert_int_equal(tsr_alloc_live(), live);
+        if (st == TSR_OK) {
+            assert_true(k > 9);
+            break;
+        }
+        if (st != TSR_ERR_NOMEM)
+            fail_msg("allocation %zu: %d: %s", k, (int)st, e.text);
+        assert_error(&e, TSR_ERR_NOMEM, "out of memory", NULL);
+    }
+}
+
 #define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
@@ -368,6 +539,10 @@ int main(void)
         in_dir(optional_tensor_that_is_there_is_checked_too),
         in_dir(overlong_name_is_our_bug),
         in_dir(open_and_take_survive_every_failed_allocation),
+        in_dir(table_filled_in_any_order_finds_and_claims_all),
+        in_dir(messages_speak_the_words_of_the_file_that_is_meant),
+        in_dir(memory_and_things_go_with_the_table),
+        in_dir(filling_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
