@@ -1,8 +1,12 @@
 /* ggml_types.c: ggml's type numbers. Facts: ggml.h (enum ggml_type); numbers that it retired keep their names,
- * so that an old file is refused by name. What is supported has the same name here and there. */
+ * so that an old file is refused by name. What is supported has the same name here and there. And the numbers of
+ * whole files' mixtures: llama.h (enum llama_ftype). */
 #include "ggml_types_internal.h"
 
+#include <ctype.h>
 #include <stddef.h>
+
+#include "tsr_gguf.h"
 
 static const char *const names[] = {
     [0] = "F32",          [1] = "F16",          [2] = "Q4_0",         [3] = "Q4_1",      [4] = "Q4_2",
@@ -33,6 +37,39 @@ bool tsri_ggml_type_id(tsr_type t, uint32_t *id)
 {
     for (uint32_t i = 0; i < N_NAMES; i++)
         if (strcmp(names[i], tsr_type_info(t)->name) == 0) {
+            *id = i;
+            return true;
+        }
+    return false;
+}
+
+static const char *const mixtures[] = {
+    [0] = "F32",      [1] = "F16",      [2] = "Q4_0",     [3] = "Q4_1",    [7] = "Q8_0",       [8] = "Q5_0",
+    [9] = "Q5_1",     [10] = "Q2_K",    [11] = "Q3_K_S",  [12] = "Q3_K_M", [13] = "Q3_K_L",    [14] = "Q4_K_S",
+    [15] = "Q4_K_M",  [16] = "Q5_K_S",  [17] = "Q5_K_M",  [18] = "Q6_K",   [19] = "IQ2_XXS",   [20] = "IQ2_XS",
+    [21] = "Q2_K_S",  [22] = "IQ3_XS",  [23] = "IQ3_XXS", [24] = "IQ1_S",  [25] = "IQ4_NL",    [26] = "IQ3_S",
+    [27] = "IQ3_M",   [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",     [32] = "BF16",
+    [36] = "TQ1_0",   [37] = "TQ2_0",   [38] = "MXFP4_MOE", [39] = "NVFP4", [40] = "Q1_0",
+};
+
+enum { N_MIXTURES = sizeof mixtures / sizeof *mixtures };
+
+const char *tsr_gguf_file_type_name(uint32_t id)
+{
+    return id < N_MIXTURES ? mixtures[id] : NULL;
+}
+
+static bool same_letters(const char *a, const char *b)
+{
+    while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b))
+        a++, b++;
+    return *a == *b;
+}
+
+bool tsr_gguf_file_type_find(const char *name, uint32_t *id)
+{
+    for (uint32_t i = 0; i < N_MIXTURES; i++)
+        if (mixtures[i] && same_letters(mixtures[i], name)) {
             *id = i;
             return true;
         }

@@ -141,10 +141,14 @@ static tsr_status open_others(tsr_gguf *g, const split *first, tsr_error *err)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s: %zu parts", g->parts[0].path, count);
     g->parts = grown;
     tsr_status st = TSR_OK;
+    size_t n_tensors = g->parts[0].n_tensors;
     for (size_t i = 1; i < count && st == TSR_OK; i++) {
         st = open_part(g, part_path(g->parts[0].path, i, count), err);
         if (st == TSR_OK)
             st = check_other(g, &g->parts[i], i, first, err);
+        if (st == TSR_OK && g->parts[i].n_tensors > first->n_tensors - n_tensors) /* before more memory is taken */
+            st = bad_split(&g->parts[i], "split.tensors.count", "is less than the parts up to this one hold", err);
+        n_tensors += g->parts[i].n_tensors;
     }
     return st;
 }

@@ -10,7 +10,9 @@ enum {
     TSRI_GGUF_MAX_TENSORS = 65536, /* in all parts */
     TSRI_GGUF_MAX_KEY_LEN = 65535, /* the format's */
     TSRI_GGUF_MAX_NAME_LEN = 255,
-    TSRI_GGUF_MAX_PARTS = 1024
+    TSRI_GGUF_MAX_PARTS = 1024,
+    TSRI_GGUF_MAX_META_BYTES = 256 << 20 /* of one part: keys and values are walked when it is opened; a large
+                                          * vocabulary needs a tenth of it */
 };
 
 typedef struct tsri_gguf_pair {

@@ -145,10 +145,16 @@ static tsr_status read_value(reader *r, tsr_gguf_value *v)
     size_t least = v->type == TSR_GGUF_STR ? 8 : tsri_gguf_type_bytes(v->type);
     if (n > left(r) / least)
         return v->is_array ? bad(r, "%llu elements, %zu bytes are left", (unsigned long long)n, left(r)) : cut(r);
+    if (n > TSRI_GGUF_MAX_META_BYTES / least)
+        return bad(r, "%llu elements, the metadata may have %zu bytes", (unsigned long long)n,
+                   (size_t)TSRI_GGUF_MAX_META_BYTES);
     v->n = (size_t)n;
     v->data = r->at;
     tsr_status st = skip_elements(r, v);
     v->n_bytes = (size_t)(r->at - v->data);
+    if (st == TSR_OK && position(r) > TSRI_GGUF_MAX_META_BYTES)
+        return bad(r, "ends at byte %zu, the metadata may have %zu bytes", position(r),
+                   (size_t)TSRI_GGUF_MAX_META_BYTES);
     return st;
 }
 
@@ -215,55 +221,56 @@ static tsr_status read_alignment(tsri_gguf_part *p, reader *r)
     return TSR_OK;
 }
 
-static tsr_status read_shape(reader *r, tsr_view *v)
+/* Dimensions in PyTorch's order, as many as the record has. */
+static tsr_status read_shape(reader *r, uint32_t *n_dims, size_t shape[TSR_MAX_DIMS])
 {
-    uint32_t n_dims;
-    if (!take_u32(r, &n_dims))
+    if (!take_u32(r, n_dims))
         return cut(r);
-    if (n_dims > TSR_MAX_DIMS)
-        return bad(r, "%u dimensions, at most 4 are possible", n_dims);
-    v->n_dims = n_dims;
-    v->n_elems = 1;
-    for (unsigned d = 0; d < TSR_MAX_DIMS; d++)
-        v->shape[d] = 1;
-    for (unsigned d = 0; d < n_dims; d++) {
+    if (*n_dims > TSR_MAX_DIMS)
+        return bad(r, "%u dimensions, at most %d are possible", *n_dims, TSR_MAX_DIMS);
+    for (uint32_t d = 0; d < *n_dims; d++) {
         uint64_t size;
         if (!take_u64(r, &size))
             return cut(r);
-        if (size == 0)
-            return bad(r, "dimension %u is 0", d);
-        if (size > SIZE_MAX || !tsr_mul_size(&v->n_elems, v->n_elems, (size_t)size))
-            return bad(r, "its dimensions overflow");
-        v->shape[n_dims - 1 - d] = (size_t)size;
+        if (size > SIZE_MAX)
+            return bad(r, "the shape overflows");
+        shape[*n_dims - 1 - d] = (size_t)size;
     }
     return TSR_OK;
 }
 
-static tsr_status read_type(reader *r, tsr_view *v)
+static tsr_status read_type(reader *r, tsr_type *type)
 {
     uint32_t id;
     if (!take_u32(r, &id))
         return cut(r);
-    if (!tsri_ggml_type_find(id, &v->type)) {
-        const char *name = tsri_ggml_type_name(id);
-        return name ? bad(r, "type %s is not supported", name) : bad(r, "type %u is unknown", id);
-    }
-    const tsr_type_traits *t = tsr_type_info(v->type);
-    if (tsr_view_cols(v) % t->block_elems != 0)
-        return bad(r, "rows of %zu elements, which the blocks of %zu of %s do not divide", tsr_view_cols(v),
-                   t->block_elems, t->name);
-    if (!tsr_mul_size(&v->n_bytes, v->n_elems / t->block_elems, t->block_bytes))
-        return bad(r, "its dimensions overflow");
-    return TSR_OK;
+    if (tsri_ggml_type_find(id, type))
+        return TSR_OK;
+    const char *name = tsri_ggml_type_name(id);
+    return name ? bad(r, "type %s is not supported", name) : bad(r, "type %u is unknown", id);
+}
+
+/* The view's own checks, told of this record. Before the data's place is known, `data` is NULL. */
+static tsr_status make_view(const reader *r, tsr_view *v, tsr_type type, unsigned n_dims, const size_t *shape,
+                            const void *data, size_t len)
+{
+    char what[TSR_ERROR_TEXT];
+    snprintf(what, sizeof what, "%s: %s at byte %zu", r->path, r->where, r->record);
+    return tsr_view_make(v, type, n_dims, shape, data, len, what, r->err);
 }
 
 /* The offset, still from the begin of the data, waits in *span. */
 static tsr_status read_tensor(const tsri_gguf_part *p, reader *r, tsr_gguf_tensor *t, range *span)
 {
     uint64_t offset;
-    tsr_status st = read_shape(r, &t->view);
+    uint32_t n_dims;
+    size_t shape[TSR_MAX_DIMS] = {0};
+    tsr_type type = TSR_F32;
+    tsr_status st = read_shape(r, &n_dims, shape);
     if (st == TSR_OK)
-        st = read_type(r, &t->view);
+        st = read_type(r, &type);
+    if (st == TSR_OK)
+        st = make_view(r, &t->view, type, n_dims, shape, NULL, SIZE_MAX);
     if (st != TSR_OK)
         return st;
     if (!take_u64(r, &offset))
@@ -302,13 +309,6 @@ static int by_begin(const void *a, const void *b)
     return x->tensor->at < y->tensor->at ? -1 : x->tensor->at > y->tensor->at;
 }
 
-/* Element types are read in place, so their data must stand where the machine can read them; block
- * types are read byte by byte. */
-static bool stands_well(const void *data, tsr_type type)
-{
-    return tsr_type_is_block(type) || (uintptr_t)data % tsr_type_info(type)->block_bytes == 0;
-}
-
 /* The data begins at the next multiple of the alignment; a file without tensors may end before. */
 static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
 {
@@ -325,9 +325,11 @@ static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
         if (spans[i].begin < end)
             return bad(r, "its data overlaps that of tensor %.100s", spans[i - 1].tensor->name);
         end = spans[i].end;
-        t->view.data = r->start + data + spans[i].begin;
-        if (!stands_well(t->view.data, t->view.type))
-            return bad(r, "its data is not aligned to its type");
+        t->offset = data + spans[i].begin;
+        const tsr_view v = t->view;
+        tsr_status st = make_view(r, &t->view, v.type, v.n_dims, v.shape, r->start + t->offset, v.n_bytes);
+        if (st != TSR_OK)
+            return st;
     }
     return TSR_OK;
 }

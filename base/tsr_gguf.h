@@ -121,13 +121,20 @@ typedef struct tsr_gguf_tensor {
     const char *name; /* printable ASCII; stands once in all parts */
     tsr_view view;    /* into the mapping, shape in PyTorch's order: the file's dimensions reversed */
     size_t part;
-    size_t at; /* byte of its part where its record begins, for messages */
+    size_t at;     /* byte of its part where its record begins, for messages */
+    size_t offset; /* byte of its part where its data begins */
 } tsr_gguf_tensor;
 
 /* The tensors in the file's order, part after part. */
 size_t tsr_gguf_n_tensors(const tsr_gguf *g);
 const tsr_gguf_tensor *tsr_gguf_tensor_at(const tsr_gguf *g, size_t i);
 const tsr_gguf_tensor *tsr_gguf_find_tensor(const tsr_gguf *g, const char *name); /* NULL when absent */
+
+/* The value of general.file_type: one number for the mixture of types in a file, as llama.cpp gives them.
+ * NULL for a number that means nothing. */
+const char *tsr_gguf_file_type_name(uint32_t id); /* "Q4_K_M" */
+/* Upper or lower case; false, and *id as it was, for a name that is none. */
+bool tsr_gguf_file_type_find(const char *name, uint32_t *id);
 
 #ifdef __cplusplus
 }

@@ -246,14 +246,14 @@ static void lying_tensors_are_refused_with_the_reason(void **state)
         {F32, 1, {2}, 4, 64, "its offset 4 is no multiple of the alignment 32"},
         {F32, 1, {2}, 31, 64, "no multiple"},
         {F32, 5, {1, 1, 1, 1, 1}, 0, 64, "5 dimensions"},
-        {F32, 1, {0}, 0, 64, "dimension 0 is 0"},
-        {F32, 2, {0, 4}, 0, 64, "dimension 1 is 0"},
+        {F32, 1, {0}, 0, 64, "dimension 1 of 1 is 0"},
+        {F32, 2, {0, 4}, 0, 64, "dimension 1 of 2 is 0"},
         {F32, 2, {(size_t)1 << 32, (size_t)1 << 32}, 0, 64, "overflow"},
         {F32, 1, {(size_t)1 << 62}, 0, 64, "overflow"},
         {F32, 4, {65536, 65536, 65536, 65536}, 0, 64, "overflow"},
         {F32, 1, {SIZE_MAX}, 0, 64, "overflow"},
         {F32, 1, {(size_t)1 << 61}, 0, 64, "its data lies"},
-        {Q8_0, 1, {33}, 0, 64, "rows of 33 elements, which the blocks of 32 of Q8_0 do not divide"},
+        {Q8_0, 1, {33}, 0, 64, "rows of 33 elements are not whole blocks of 32, as Q8_0 needs"},
         {Q8_0, 2, {32, 2}, 0, 128, "rows of 2 elements"},
         {Q8_0, 0, {0}, 0, 64, "rows of 1 elements"},
         {Q4_K, 2, {2, 128}, 0, 144, "rows of 128 elements"},
@@ -387,7 +387,7 @@ static void alignments_must_be_powers_of_two(void **state)
     gg_u32(w, "general.alignment", 1);
     gg_tensor(w, "t", F32, 1, one, zeros, 4);
     gg_str(w, "p", "");
-    expect(w, "its data is not aligned to its type");
+    expect(w, "its data is not aligned to its type F32");
 }
 
 static void numbers_convert_where_they_fit_and_nowhere_else(void **state)
@@ -516,6 +516,27 @@ static void a_vocabulary_is_given_as_spans_in_the_file(void **state)
     free(words);
     free(text);
     gg_free(w);
+}
+
+static void mixtures_have_llama_cpps_numbers(void **state)
+{
+    (void)state;
+    uint32_t id = 77;
+    size_t named = 0;
+    assert_string_equal(tsr_gguf_file_type_name(15), "Q4_K_M");
+    assert_string_equal(tsr_gguf_file_type_name(32), "BF16");
+    assert_null(tsr_gguf_file_type_name(4));    /* retired */
+    assert_null(tsr_gguf_file_type_name(1024)); /* guessed */
+    assert_null(tsr_gguf_file_type_name(UINT32_MAX));
+    assert_true(tsr_gguf_file_type_find("q8_0", &id) && id == 7);
+    assert_false(tsr_gguf_file_type_find("Q4_K", &id) || tsr_gguf_file_type_find("", &id));
+    assert_int_equal(id, 7);
+    for (uint32_t i = 0; i < 100; i++)
+        if (tsr_gguf_file_type_name(i)) {
+            assert_true(tsr_gguf_file_type_find(tsr_gguf_file_type_name(i), &id) && id == i);
+            named++;
+        }
+    assert_int_equal(named, 35);
 }
 
 static void open_survives_every_failed_allocation(void **state)
@@ -816,6 +837,7 @@ int main(void)
         cmocka_unit_test(alignments_must_be_powers_of_two),
         cmocka_unit_test(numbers_convert_where_they_fit_and_nowhere_else),
         cmocka_unit_test(a_vocabulary_is_given_as_spans_in_the_file),
+        cmocka_unit_test(mixtures_have_llama_cpps_numbers),
         cmocka_unit_test_teardown(open_survives_every_failed_allocation, disarm),
         WITH_DIR(split_file_is_opened_by_its_first_part),
         WITH_DIR(parts_that_do_not_belong_together_are_refused),
