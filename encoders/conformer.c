@@ -61,12 +61,6 @@ static tsr_status take_limits(tsri_conformer *c, tsr_weights *w, const char *pre
     return st;
 }
 
-/* softplus, as torch computes it in f32 */
-static float softplus(float x)
-{
-    return x > 20.0f ? x : log1pf(expf(x));
-}
-
 tsr_status tsri_conformer_take(tsri_conformer *c, const tsri_conformer_shape *s, tsr_weights *w, const char *prefix,
                                const float *encodings, tsr_pool *pool, tsr_error *err)
 {
@@ -84,7 +78,7 @@ tsr_status tsri_conformer_take(tsri_conformer *c, const tsri_conformer_shape *s,
         for (size_t k = 0; k < s->conv_kernel; k++)
             c->conv[k * s->hidden + i] = conv[i * s->conv_kernel + k];
     for (size_t i = 0; i < s->head_dim; i++)
-        c->per_dim[i] = softplus(c->per_dim[i]);
+        c->per_dim[i] = tsri_enc_softplus(c->per_dim[i]);
     tsr_matmul(pool, &c->relative, encodings, s->hidden, s->n_distances, c->distances, s->hidden);
 done:
     tsr_free(conv);

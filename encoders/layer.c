@@ -134,6 +134,11 @@ void tsri_enc_layer_norm_row(float *y, const float *x, const float *w, const flo
     }
 }
 
+float tsri_enc_softplus(float x)
+{
+    return x > 20.0f ? x : log1pf(expf(x));
+}
+
 tsr_status tsri_enc_scratch_plan(size_t *total, size_t rows, size_t cols, const char *what, tsr_error *err)
 {
     size_t n;

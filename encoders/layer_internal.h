@@ -68,6 +68,9 @@ static inline float tsri_enc_clamp(float x, float min, float max)
     return x > max ? max : x;
 }
 
+/* As torch computes it in f32. */
+float tsri_enc_softplus(float x);
+
 /* ---- scratch ---- */
 
 typedef struct tsri_enc_scratch {
