@@ -143,7 +143,7 @@ tsr_status tsr_file_read(unsigned char **out, size_t *len, const char *path, siz
     return st;
 }
 
-static tsr_status write_all(int fd, const void *data, size_t len, const char *path, tsr_error *err)
+tsr_status tsri_file_write(int fd, const void *data, size_t len, const char *path, tsr_error *err)
 {
     const unsigned char *p = data;
     while (len > 0) {
@@ -180,6 +180,41 @@ tsr_status tsri_file_create_beside(int *fd, char **tmp, const char *path, tsr_er
     return st;
 }
 
+tsr_status tsri_file_reserve(int fd, size_t len, const char *path, tsr_error *err)
+{
+    int e = len > INT64_MAX ? EFBIG : posix_fallocate(fd, 0, (off_t)len);
+    if (e != ENOSPC && e != EFBIG && e != EDQUOT)
+        return TSR_OK; /* a file system that cannot reserve is none that is full */
+    errno = e;
+    return fail_errno(err, path, "cannot be written");
+}
+
+tsr_status tsri_file_sync(int fd, const char *path, tsr_error *err)
+{
+    return fsync(fd) == 0 ? TSR_OK : fail_errno(err, path, "cannot be synced");
+}
+
+/* The new name is safe only when its folder is; where a folder cannot be synced, that is the system's way. */
+static void sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? tsr_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : tsr_strdup(".");
+    int fd = dir ? open(dir, O_RDONLY | O_CLOEXEC | O_DIRECTORY) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    tsr_free(dir);
+}
+
+tsr_status tsri_file_place(const char *tmp, const char *path, tsr_error *err)
+{
+    if (rename(tmp, path) != 0)
+        return fail_errno(err, path, "cannot be renamed into place");
+    sync_folder_of(path);
+    return TSR_OK;
+}
+
 tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_error *err)
 {
     char *tmp;
@@ -187,13 +222,13 @@ tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_
     tsr_status st = tsri_file_create_beside(&fd, &tmp, path, err);
     if (st != TSR_OK)
         return st;
-    st = write_all(fd, data, len, path, err);
-    if (st == TSR_OK && fsync(fd) != 0)
-        st = fail_errno(err, path, "cannot be synced");
+    st = tsri_file_write(fd, data, len, path, err);
+    if (st == TSR_OK)
+        st = tsri_file_sync(fd, path, err);
     if (close(fd) != 0 && st == TSR_OK)
         st = fail_errno(err, path, "cannot be closed");
-    if (st == TSR_OK && rename(tmp, path) != 0)
-        st = fail_errno(err, path, "cannot be renamed into place");
+    if (st == TSR_OK)
+        st = tsri_file_place(tmp, path, err);
     if (st != TSR_OK)
         unlink(tmp);
     tsr_free(tmp);
