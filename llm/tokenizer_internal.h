@@ -1,4 +1,4 @@
-/* tokenizer_internal.h: the tables of an open tokenizer, shared by reading (tokenizer_load.c) and
+/* tokenizer_internal.h: the tables of an open tokenizer, shared by reading (tokenizer_build.c) and
  * use (tokenizer.c), and the pull reader under the former (tokenizer_json.c). */
 #ifndef TSRI_TOKENIZER_H
 #define TSRI_TOKENIZER_H
@@ -12,7 +12,8 @@ enum tsri_token_flag {
     TSRI_TOKEN_PRESENT = 1,
     TSRI_TOKEN_ADDED = 2,
     TSRI_TOKEN_CONTROL = 4,
-    TSRI_TOKEN_BYTE = 8 /* "<0xHH>" */
+    TSRI_TOKEN_BYTE = 8, /* "<0xHH>" */
+    TSRI_TOKEN_NORMALIZED = 16 /* added, and matched after the normalizer */
 };
 
 typedef struct tsri_token {

@@ -1,4 +1,5 @@
-/* tsr_tokenizer.h: text becomes token ids and back, as the published tokenizer.json says.
+/* tsr_tokenizer.h: text becomes token ids and back, as the published tokenizer.json says; a GGUF file
+ * made from it gives the same tokenizer.
  *
  * BPE with byte fallback, spaces as U+2581. A tokenizer is read-only once open: any number of
  * threads may use one. Ids are equal to those of the `tokenizers` package (MODEL.md). */
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tsr_gguf.h"
 #include "tsr_status.h"
 #include "tsr_utf8.h"
 
@@ -16,7 +18,7 @@
 extern "C" {
 #endif
 
-/* Limits of a tokenizer file; beyond them TSR_ERR_LIMIT or TSR_ERR_MODEL. */
+/* Limits of a tokenizer.json and of the arrays of a GGUF file; beyond them TSR_ERR_LIMIT or TSR_ERR_MODEL. */
 enum {
     TSR_TOKENIZER_MAX_BYTES = 256 << 20, /* of the file */
     TSR_TOKENIZER_MAX_IDS = 1 << 22,     /* every id is below it */
@@ -42,6 +44,20 @@ tsr_status tsr_ids_fill(tsr_ids *ids, int32_t id, size_t n, tsr_error *err); /* 
 tsr_status tsr_tokenizer_open(tsr_tokenizer **out, const char *path, tsr_error *err);
 tsr_status tsr_tokenizer_open_bytes(tsr_tokenizer **out, const void *json, size_t len, const char *name,
                                     tsr_error *err);
+
+/* The same from the keys tokenizer.ggml.* of a GGUF file, from which nothing is kept:
+ *   model       "gemma4" (or "gpt2" with a `pre` of "gemma4")
+ *   tokens      UTF-8 with U+2581 for a space, each once, "<0x00>" to "<0xFF>" among them
+ *   token_type  of each: CONTROL and UNKNOWN are control tokens, as are the model's own by their names,
+ *               whatever their type; USER_DEFINED ones are matched before text is merged; "[PADn]" of type
+ *               UNUSED is no token
+ *   merges      "left right", the first merges first; scores can't stand in for them and are not used
+ * Missing or contradicting: TSR_ERR_MODEL names file, key and element. Another model, a `pre` of another
+ * name, add_space_prefix, or no merges: TSR_ERR_UNSUPPORTED. add_bos_token is for who renders no template:
+ * encoding adds no BOS. tokenizer.chat_template isn't read, as no folder's is: tsr_chat.h writes what the
+ * published one gives. */
+tsr_status tsr_tokenizer_open_gguf(tsr_tokenizer **out, const tsr_gguf *g, tsr_error *err);
+
 void tsr_tokenizer_close(tsr_tokenizer *t); /* NULL is fine */
 
 typedef enum tsr_encode_mode {

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tsr_gguf.h"
+#include "tsr_gguf_write.h"
 #include "tsr_json.h"
 #include "tsr_tokenizer.h"
 
@@ -42,7 +42,7 @@ typedef enum tsr_token_type {
  * the types can't say. */
 #define TSR_TOKENIZER_NORMALIZED_KEY "tessera.tokenizer.normalized"
 
-enum { TSR_TOKENIZER_MAX_ROLES = 8 };
+enum { TSR_TOKENIZER_MAX_ROLES = 6 };
 
 typedef struct tsr_tokenizer_role {
     const char *key; /* "tokenizer.ggml.bos_token_id"; static */
@@ -62,11 +62,10 @@ typedef struct tsr_tokenizer_export {
     size_t n_normalized;
     tsr_tokenizer_role ids[TSR_TOKENIZER_MAX_ROLES];
     size_t n_ids;
-    tsr_gguf_str chat_template; /* data NULL: none */
+    tsr_gguf_str chat_template; /* data NULL: none; as it stands in the folder */
 
-    char *merge_text, *filler_text; /* what the spans point to */
-    unsigned char *template_text;
-    tsr_tokenizer *owned; /* of tsr_tokenizer_export_folder */
+    char *merge_text, *filler_text, *template_text; /* what the spans point to */
+    tsr_tokenizer *owned;                           /* of tsr_tokenizer_export_folder */
 } tsr_tokenizer_export;
 
 void tsr_tokenizer_export_deinit(tsr_tokenizer_export *e);
@@ -77,15 +76,19 @@ void tsr_tokenizer_export_deinit(tsr_tokenizer_export *e);
  * smaller than the number of ids. On failure e is empty. */
 tsr_status tsr_tokenizer_export_init(tsr_tokenizer_export *e, const tsr_tokenizer *t, size_t n_rows, tsr_error *err);
 
-/* The ids of e: each role (bos, eos, unk, sep, pad, cls, mask) by the name of its token in a
+/* The ids of e: each role (bos, eos, unk, sep, pad, mask) by the name of its token in a
  * tokenizer_config.json, else by its number in a config.json or that one's text_config. Either may be
- * NULL; a role that neither names isn't written. */
+ * NULL; a role that neither names isn't written. TSR_ERR_MODEL: the number of no token. On failure e has
+ * no ids. */
 tsr_status tsr_tokenizer_export_ids(tsr_tokenizer_export *e, const tsr_tokenizer *t, const tsr_json *tokenizer_config,
                                     const tsr_json *config, tsr_error *err);
 
-/* All of it from a folder's tokenizer.json and, where they are there, its tokenizer_config.json,
- * config.json and chat_template.jinja. On failure e is empty. */
+/* All of it from a folder's tokenizer.json and, where they are there, its config.json,
+ * tokenizer_config.json (which may hold the template) and chat_template.jinja. On failure e is empty. */
 tsr_status tsr_tokenizer_export_folder(tsr_tokenizer_export *e, const char *folder, size_t n_rows, tsr_error *err);
+
+/* All keys above, into a file that is being written. */
+void tsr_tokenizer_export_put(const tsr_tokenizer_export *e, tsr_gguf_writer *w);
 
 #ifdef __cplusplus
 }

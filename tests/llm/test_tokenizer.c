@@ -279,7 +279,7 @@ static void broken_files_are_refused_with_their_place(void **state)
         {FILE_OF(VOCAB, "[\"a\"]", ADDED("")), TSR_ERR_MODEL, "',' expected"},
         {FILE_OF(VOCAB, "7", ADDED("")), TSR_ERR_MODEL, "'\"' expected"},
         {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":9,\"content\":\"a\"}")), TSR_ERR_MODEL, "vocabulary says 1"},
-        {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":1,\"content\":\"new\"}")), TSR_ERR_MODEL, "belongs to another"},
+        {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":1,\"content\":\"new\"}")), TSR_ERR_MODEL, "an id that another entry has"},
         {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":-1,\"content\":\"new\"}")), TSR_ERR_MODEL, "added_tokens[1]"},
         {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":9,\"content\":\"\"}")), TSR_ERR_MODEL, "content"},
         {FILE_OF(VOCAB, MERGES, ADDED(",{\"id\":9,\"content\":\"q\",\"lstrip\":true}")), TSR_ERR_UNSUPPORTED, "lstrip"},
