@@ -8,7 +8,7 @@
 #include "tsr_alloc.h"
 #include "tsr_matmul.h"
 
-enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_WINDOW = 4096, PREFIX_BYTES = 64 };
+enum { MAX_WINDOW = 4096, PREFIX_BYTES = 64 };
 
 static const char PART[] = "audio_config";
 
@@ -85,9 +85,9 @@ static tsr_status read_numbers(tsri_conformer_shape *s, const tsr_json *cfg, tsr
 static tsr_status read_config(tsri_audio_tower *t, const tsr_json *cfg, tsr_error *err)
 {
     tsri_conformer_shape *s = &t->shape;
-    tsr_status st = tsri_enc_config_size(cfg, PART, "hidden_size", 1024, 2, MAX_WIDTH, &s->hidden, err);
+    tsr_status st = tsri_enc_config_size(cfg, PART, "hidden_size", 1024, 2, TSRI_ENC_MAX_WIDTH, &s->hidden, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "num_hidden_layers", 12, 1, MAX_LAYERS, &t->n_layers, err);
+        st = tsri_enc_config_size(cfg, PART, "num_hidden_layers", 12, 1, TSRI_ENC_MAX_LAYERS, &t->n_layers, err);
     if (st == TSR_OK)
         st = tsri_enc_config_size(cfg, PART, "num_attention_heads", 8, 1, s->hidden, &s->n_heads, err);
     if (st == TSR_OK && (s->hidden % s->n_heads != 0 || s->hidden % 2 != 0))
@@ -95,7 +95,7 @@ static tsr_status read_config(tsri_audio_tower *t, const tsr_json *cfg, tsr_erro
     if (st == TSR_OK)
         st = tsri_enc_config_size(cfg, PART, "conv_kernel_size", 5, 1, 1024, &s->conv_kernel, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "output_proj_dims", 1536, 1, MAX_WIDTH, &t->width, err);
+        st = tsri_enc_config_size(cfg, PART, "output_proj_dims", 1536, 1, TSRI_ENC_MAX_WIDTH, &t->width, err);
     if (st == TSR_OK)
         st = tsri_enc_config_require(cfg, PART, "hidden_act", "silu", NULL, err);
     if (st == TSR_OK)

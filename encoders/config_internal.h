@@ -11,6 +11,9 @@
 #include "tsr_status.h"
 #include "tsr_weights.h"
 
+/* The most that is believed of any model, so that sizes made of these don't overflow. */
+enum { TSRI_ENC_MAX_WIDTH = 1 << 16, TSRI_ENC_MAX_LAYERS = 1024, TSRI_ENC_MAX_POOL = 64 };
+
 tsr_status tsri_enc_config_size(const tsr_json *cfg, const char *part, const char *key, size_t fallback, size_t min,
                             size_t max, size_t *out, tsr_error *err);
 /* Finite numbers only. */

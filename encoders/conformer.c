@@ -3,18 +3,31 @@
  *
  * The reference cuts the sequence into chunks to compute the same window; nothing resets at their borders. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "audio_internal.h"
 #include "tsr_alloc.h"
 #include "tsr_matmul.h"
 
+enum { NAME_BYTES = 128 };
+
 static const float NORM_EPS = 1e-6f; /* of the norms that do not follow the configuration in the reference */
 
 /* ---- opening ---- */
 
+/* Mmproj files hold this factor finished, under a name of its own; it is never undone. */
+static const char FINISHED_SCALE[] = "self_attn.per_dim_softplus";
+
+static bool scale_is_finished(const tsr_weights *w, const char *prefix)
+{
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", prefix, FINISHED_SCALE);
+    return tsr_weights_find(w, name) != NULL;
+}
+
 static tsr_status take_tensors(tsri_conformer *c, const tsri_conformer_shape *s, tsr_weights *w, const char *prefix,
-                               float **conv, tsr_error *err)
+                               bool finished_scale, float **conv, tsr_error *err)
 {
     size_t h = s->hidden;
     const tsr_weight_spec specs[] = {
@@ -31,7 +44,7 @@ static tsr_status take_tensors(tsri_conformer *c, const tsri_conformer_shape *s,
         TSRI_ENC_LINEAR("self_attn.v_proj", c->v, h, h),
         TSRI_ENC_LINEAR("self_attn.post", c->post, h, h),
         TSRI_ENC_MATRIX("self_attn.relative_k_proj.weight", c->relative, h, h),
-        TSRI_ENC_VECTOR("self_attn.per_dim_scale", c->per_dim, s->head_dim),
+        TSRI_ENC_VECTOR(finished_scale ? FINISHED_SCALE : "self_attn.per_dim_scale", c->per_dim, s->head_dim),
         TSRI_ENC_VECTOR("norm_pre_attn.weight", c->norm_pre_attn, h),
         TSRI_ENC_VECTOR("norm_post_attn.weight", c->norm_post_attn, h),
         TSRI_ENC_VECTOR("norm_out.weight", c->norm_out, h),
@@ -65,7 +78,8 @@ tsr_status tsri_conformer_take(tsri_conformer *c, const tsri_conformer_shape *s,
                                const float *encodings, tsr_pool *pool, tsr_error *err)
 {
     float *conv = NULL; /* [hidden, conv_kernel] */
-    tsr_status st = take_tensors(c, s, w, prefix, &conv, err);
+    bool finished_scale = scale_is_finished(w, prefix);
+    tsr_status st = take_tensors(c, s, w, prefix, finished_scale, &conv, err);
     if (st == TSR_OK && s->clipped)
         st = take_limits(c, w, prefix, err);
     if (st == TSR_OK)
@@ -77,7 +91,7 @@ tsr_status tsri_conformer_take(tsri_conformer *c, const tsri_conformer_shape *s,
     for (size_t i = 0; i < s->hidden; i++)
         for (size_t k = 0; k < s->conv_kernel; k++)
             c->conv[k * s->hidden + i] = conv[i * s->conv_kernel + k];
-    for (size_t i = 0; i < s->head_dim; i++)
+    for (size_t i = 0; !finished_scale && i < s->head_dim; i++)
         c->per_dim[i] = tsri_enc_softplus(c->per_dim[i]);
     tsr_matmul(pool, &c->relative, encodings, s->hidden, s->n_distances, c->distances, s->hidden);
 done:

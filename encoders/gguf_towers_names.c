@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tsr_gguf_towers.h"
+#include "gguf_towers_internal.h"
 
 #define V TSR_GGUF_GEMMA4V
 #define UV TSR_GGUF_GEMMA4UV
@@ -17,7 +17,7 @@
 #define OPTIONAL(towers, gguf, hf) {gguf, hf, hf, NULL, towers, TSR_GGUF_AS_IS, true}
 #define TURNED(towers, turn, gguf, hf) {gguf, hf, hf, NULL, towers, turn, false}
 #define LIMIT(towers, gguf, hf) {gguf, hf, hf, NULL, towers, TSR_GGUF_TURN_SCALAR, true}
-/* A linear layer and its clip limits. */
+/* A linear layer and, next to it, its clip limits. */
 #define LINEAR(towers, gguf, hf)                                                                            \
     SAME(towers, gguf ".weight", hf ".linear.weight"), LIMIT(towers, gguf ".input_min", hf ".input_min"),    \
         LIMIT(towers, gguf ".input_max", hf ".input_max"), LIMIT(towers, gguf ".output_min", hf ".output_min"), \
@@ -116,8 +116,7 @@ const char *tsr_gguf_tower_name(tsr_gguf_tower tower)
     return "gemma4ua";
 }
 
-/* True when `name` is `pattern`, with a number as Python prints it at '#'. */
-static bool matches(const char *pattern, const char *name, size_t *layer)
+bool tsri_gguf_tower_matches(const char *pattern, const char *name, size_t *layer)
 {
     const char *hole = strchr(pattern, '#');
     *layer = 0;
@@ -136,7 +135,7 @@ const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *la
 {
     for (size_t i = 0; i < N_TENSORS; i++) {
         const tsr_gguf_tower_tensor *t = &TENSORS[i];
-        if (matches(t->hf, name, layer) || (t->hf_also && matches(t->hf_also, name, layer)))
+        if (tsri_gguf_tower_matches(t->hf, name, layer) || (t->hf_also && tsri_gguf_tower_matches(t->hf_also, name, layer)))
             return t;
     }
     *layer = 0;
@@ -146,7 +145,7 @@ const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *la
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_gguf(unsigned towers, const char *name, size_t *layer)
 {
     for (size_t i = 0; i < N_TENSORS; i++)
-        if ((TENSORS[i].towers & towers) && matches(TENSORS[i].gguf, name, layer))
+        if ((TENSORS[i].towers & towers) && tsri_gguf_tower_matches(TENSORS[i].gguf, name, layer))
             return &TENSORS[i];
     *layer = 0;
     return NULL;

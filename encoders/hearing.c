@@ -54,7 +54,7 @@ static tsr_status open_unified(tsr_hearing *a, tsr_weights *w, const tsr_json *c
 {
     unified *u = &a->unified;
     size_t saved = 0, rate_hz = 16000;
-    tsr_status st = tsri_enc_config_size(config, "audio_config", "audio_embed_dim", 640, 1, 1 << 16, &u->frame, err);
+    tsr_status st = tsri_enc_config_size(config, "audio_config", "audio_embed_dim", 640, 1, TSRI_ENC_MAX_WIDTH, &u->frame, err);
     if (st == TSR_OK)
         st = tsri_enc_config_eps(config, "audio_config", &u->eps, err);
     if (st == TSR_OK)
@@ -152,7 +152,8 @@ void tsr_hearing_features(tsr_hearing *a, const float *samples, size_t n_samples
         features[i] = i < n_samples ? samples[i] : 0.0f;
 }
 
-static tsr_status encode_unified(tsr_hearing *a, const float *features, size_t n_frames, float *rows, tsr_error *err)
+static tsr_status encode_unified(tsr_hearing *a, const float *features, size_t n_frames, float *rows,
+                                 const tsri_enc_tap *tap, tsr_error *err)
 {
     unified *u = &a->unified;
     size_t total = 0;
@@ -165,8 +166,32 @@ static tsr_status encode_unified(tsr_hearing *a, const float *features, size_t n
     tsri_enc_norm plain = {NULL, u->frame, u->eps, INFINITY};
     tsri_enc_rms(a->workers, &plain, features, n_frames, x);
     tsr_matmul(a->workers, &u->projector, x, u->frame, n_frames, rows, a->info.text_hidden);
-    tsri_enc_tap_show(&a->tap, "rows", 0, rows, n_frames, a->info.text_hidden);
+    tsri_enc_tap_show(tap, "rows", 0, rows, n_frames, a->info.text_hidden);
     return TSR_OK;
+}
+
+static tsr_status encode_with(tsr_hearing *a, const float *features, size_t n_frames, float *rows,
+                              const tsri_enc_tap *tap, tsr_error *err)
+{
+    return a->info.is_unified ? encode_unified(a, features, n_frames, rows, tap, err)
+                              : tsri_audio_tower_encode(a->tower, features, n_frames, rows, tap, err);
+}
+
+/* As for pictures; but features of the caller's may be at fault too. */
+static tsr_status encode_one(tsr_hearing *a, const float *features, size_t n_frames, float *rows, size_t n_rows,
+                             tsr_error *err)
+{
+    tsr_status st = encode_with(a, features, n_frames, rows, &a->tap, err);
+    size_t bad = st == TSR_OK ? tsri_enc_first_bad_row(rows, n_rows, a->info.text_hidden) : n_rows;
+    if (bad == n_rows)
+        return st;
+    size_t frame = tsri_enc_first_bad_row(features, n_frames, a->info.feature_width);
+    if (frame < n_frames)
+        return tsr_fail(err, TSR_ERR_DATA, "hearing: frame %zu of the clip is not finite", frame);
+    tsri_enc_fault fault;
+    tsri_enc_tap tap = tsri_enc_fault_tap(&fault);
+    st = encode_with(a, features, n_frames, rows, &tap, err);
+    return st == TSR_OK ? tsri_enc_fault_fail(&fault, "hearing", bad, err) : st;
 }
 
 tsr_status tsr_hearing_encode(tsr_hearing *a, const float *features, size_t n_frames, float *rows, size_t cap,
@@ -177,11 +202,7 @@ tsr_status tsr_hearing_encode(tsr_hearing *a, const float *features, size_t n_fr
         return tsr_fail(err, TSR_ERR_DATA, "hearing: the clip is too short to give a frame");
     if (*n_rows > cap)
         return tsr_fail(err, TSR_ERR_LIMIT, "hearing: %zu rows are needed, there is room for %zu", *n_rows, cap);
-    tsr_status st;
-    if (a->info.is_unified)
-        st = encode_unified(a, features, n_frames, rows, err);
-    else
-        st = tsri_audio_tower_encode(a->tower, features, n_frames, rows, &a->tap, err);
+    tsr_status st = encode_one(a, features, n_frames, rows, *n_rows, err);
     if (st != TSR_OK)
         *n_rows = 0;
     return st;

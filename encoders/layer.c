@@ -181,3 +181,31 @@ void tsri_enc_tap_show(const tsri_enc_tap *tap, const char *rung, size_t index, 
     if (tap->fn)
         tap->fn(tap->user, rung, index, data, rows, cols);
 }
+
+size_t tsri_enc_first_bad_row(const float *rows, size_t n_rows, size_t width)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t i = 0; i < width; i++)
+            if (!isfinite(rows[r * width + i]))
+                return r;
+    return n_rows;
+}
+
+static void note_fault(void *user, const char *rung, size_t index, const float *data, size_t rows, size_t cols)
+{
+    tsri_enc_fault *fault = user;
+    if (!fault->rung && tsri_enc_first_bad_row(data, rows, cols) < rows)
+        *fault = (tsri_enc_fault){rung, index};
+}
+
+tsri_enc_tap tsri_enc_fault_tap(tsri_enc_fault *fault)
+{
+    *fault = (tsri_enc_fault){0};
+    return (tsri_enc_tap){note_fault, fault};
+}
+
+tsr_status tsri_enc_fault_fail(const tsri_enc_fault *fault, const char *what, size_t row, tsr_error *err)
+{
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: row %zu is not finite, first at \"%s\" %zu", what, row,
+                    fault->rung ? fault->rung : "rows", fault->index);
+}

@@ -95,4 +95,19 @@ typedef struct tsri_enc_tap {
 void tsri_enc_tap_show(const tsri_enc_tap *tap, const char *rung, size_t index, const float *data, size_t rows,
                        size_t cols);
 
+/* ---- values that are not finite ---- */
+
+/* The first row with NaN or an infinity; n_rows when there is none. */
+size_t tsri_enc_first_bad_row(const float *rows, size_t n_rows, size_t width);
+
+/* Notes the first rung with such a row: encode once more with its tap. */
+typedef struct tsri_enc_fault {
+    const char *rung; /* NULL while there is none */
+    size_t index;
+} tsri_enc_fault;
+
+tsri_enc_tap tsri_enc_fault_tap(tsri_enc_fault *fault);
+/* TSR_ERR_MODEL: row `row` of `what` is not finite, first in that rung. */
+tsr_status tsri_enc_fault_fail(const tsri_enc_fault *fault, const char *what, size_t row, tsr_error *err);
+
 #endif

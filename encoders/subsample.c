@@ -108,7 +108,7 @@ static void conv_item(void *ctx, size_t item, unsigned worker, void *scratch)
     for (size_t f = 0; f < bands; f++, out += j->n_out) {
         tsri_enc_layer_norm_row(out, out, j->norm, NULL, j->n_out, j->eps);
         for (size_t c = 0; c < j->n_out; c++)
-            out[c] = out[c] > 0.0f ? out[c] : 0.0f;
+            out[c] = out[c] < 0.0f ? 0.0f : out[c]; /* what is not a number stays, as in torch.relu */
     }
 }
 

@@ -70,7 +70,7 @@ typedef struct tsr_gguf_tower_tensor {
     bool optional;
 } tsr_gguf_tower_tensor;
 
-/* All rows, n of them. */
+/* All rows, n of them. Behind the row of a linear layer stand its clip limits, the only scalars. */
 const tsr_gguf_tower_tensor *tsr_gguf_tower_tensors(size_t *n);
 
 /* The row of a tensor by one of its Hugging Face names (hf, hf_also), or by its name in a file that holds these towers

@@ -51,7 +51,8 @@ size_t tsr_hearing_tokens_for(const tsr_hearing *a, size_t n_samples);
 void tsr_hearing_features(tsr_hearing *a, const float *samples, size_t n_samples, float *features);
 
 /* Encode one clip's features. rows: [cap, text_hidden] f32, the caller's; *n_rows receives the rows written.
- * TSR_ERR_DATA for no frames; TSR_ERR_LIMIT when cap is too small (*n_rows then holds the number needed).
+ * TSR_ERR_DATA for no frames or features that aren't finite; TSR_ERR_LIMIT when cap is too small (*n_rows then holds the
+ * number needed); TSR_ERR_MODEL names the first row that isn't finite and the step where that began.
  * Scratch grows to the longest clip seen and is kept. */
 tsr_status tsr_hearing_encode(tsr_hearing *a, const float *features, size_t n_frames, float *rows, size_t cap,
                               size_t *n_rows, tsr_error *err);

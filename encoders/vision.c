@@ -95,6 +95,25 @@ static tsr_status count_rows(const tsr_vision *v, const tsr_image *images, size_
     return TSR_OK;
 }
 
+static tsr_status encode_with(tsr_vision *v, const tsr_image *img, float *rows, const tsri_enc_tap *tap, tsr_error *err)
+{
+    return v->unified ? tsri_vision_unified_encode(v->unified, img, rows, tap, err)
+                      : tsri_vision_tower_encode(v->tower, img, rows, tap, err);
+}
+
+/* Rows that aren't finite would poison every token after them: a second run finds where they come from. */
+static tsr_status encode_one(tsr_vision *v, const tsr_image *img, float *rows, size_t n_rows, tsr_error *err)
+{
+    tsr_status st = encode_with(v, img, rows, &v->tap, err);
+    size_t bad = st == TSR_OK ? tsri_enc_first_bad_row(rows, n_rows, v->info.text_hidden) : n_rows;
+    if (bad == n_rows)
+        return st;
+    tsri_enc_fault fault;
+    tsri_enc_tap tap = tsri_enc_fault_tap(&fault);
+    st = encode_with(v, img, rows, &tap, err);
+    return st == TSR_OK ? tsri_enc_fault_fail(&fault, "vision", bad, err) : st;
+}
+
 tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_images, float *rows, size_t cap,
                              size_t *n_rows, tsr_error *err)
 {
@@ -106,11 +125,9 @@ tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_im
     if (need > cap)
         return tsr_fail(err, TSR_ERR_LIMIT, "vision: %zu rows are needed, there is room for %zu", need, cap);
     for (size_t i = 0; i < n_images && st == TSR_OK; i++) {
-        if (v->unified)
-            st = tsri_vision_unified_encode(v->unified, &images[i], rows, &v->tap, err);
-        else
-            st = tsri_vision_tower_encode(v->tower, &images[i], rows, &v->tap, err);
-        rows += (images[i].width / cell) * (images[i].height / cell) * v->info.text_hidden;
+        size_t n = (images[i].width / cell) * (images[i].height / cell);
+        st = encode_one(v, &images[i], rows, n, err);
+        rows += n * v->info.text_hidden;
     }
     if (st != TSR_OK)
         *n_rows = 0;

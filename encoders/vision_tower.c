@@ -14,8 +14,6 @@
 #include "vision_internal.h"
 
 enum {
-    MAX_WIDTH = 1 << 16,
-    MAX_LAYERS = 1024,
     MAX_HEADS = 1024,
     MLP_ROWS = 2048, /* rows of gate and up that exist at once */
     PREFIX_BYTES = 96
@@ -70,7 +68,7 @@ static tsr_status read_heads(tsri_vision_tower *t, const tsr_json *cfg, tsr_erro
     if (st == TSR_OK)
         st = tsri_enc_config_size(cfg, PART, "num_key_value_heads", 12, 1, MAX_HEADS, &t->n_kv, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "head_dim", 64, 1, MAX_WIDTH, &t->head_dim, err);
+        st = tsri_enc_config_size(cfg, PART, "head_dim", 64, 1, TSRI_ENC_MAX_WIDTH, &t->head_dim, err);
     if (st == TSR_OK && t->n_heads % t->n_kv != 0)
         st = tsr_fail(err, TSR_ERR_MODEL, "%s: %zu heads over %zu key heads", PART, t->n_heads, t->n_kv);
     if (st == TSR_OK && t->head_dim % 4 != 0)
@@ -80,17 +78,17 @@ static tsr_status read_heads(tsri_vision_tower *t, const tsr_json *cfg, tsr_erro
 
 static tsr_status read_config(tsri_vision_tower *t, const tsr_json *cfg, tsr_error *err)
 {
-    tsr_status st = tsri_enc_config_size(cfg, PART, "hidden_size", 768, 4, MAX_WIDTH, &t->hidden, err);
+    tsr_status st = tsri_enc_config_size(cfg, PART, "hidden_size", 768, 4, TSRI_ENC_MAX_WIDTH, &t->hidden, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "intermediate_size", 3072, 1, MAX_WIDTH, &t->ffn, err);
+        st = tsri_enc_config_size(cfg, PART, "intermediate_size", 3072, 1, TSRI_ENC_MAX_WIDTH, &t->ffn, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "num_hidden_layers", 16, 1, MAX_LAYERS, &t->n_layers, err);
+        st = tsri_enc_config_size(cfg, PART, "num_hidden_layers", 16, 1, TSRI_ENC_MAX_LAYERS, &t->n_layers, err);
     if (st == TSR_OK)
         st = read_heads(t, cfg, err);
     if (st == TSR_OK)
         st = tsri_enc_config_size(cfg, PART, "patch_size", 16, 1, 256, &t->patch, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "pooling_kernel_size", 3, 1, 64, &t->pool, err);
+        st = tsri_enc_config_size(cfg, PART, "pooling_kernel_size", 3, 1, TSRI_ENC_MAX_POOL, &t->pool, err);
     if (st == TSR_OK)
         st = tsri_enc_config_eps(cfg, PART, &t->eps, err);
     if (st == TSR_OK)

@@ -80,9 +80,9 @@ tsr_status tsri_vision_unified_open(tsri_vision_unified **out, const tsri_vision
     info->is_unified = true;
     tsr_status st = tsri_enc_config_size(args->config, PART, "patch_size", 16, 1, 256, &info->patch, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(args->config, PART, "pooling_kernel_size", 3, 1, 64, &info->pool, err);
+        st = tsri_enc_config_size(args->config, PART, "pooling_kernel_size", 3, 1, TSRI_ENC_MAX_POOL, &info->pool, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(args->config, PART, "mm_embed_dim", 3840, 1, 1 << 16, &u->hidden, err);
+        st = tsri_enc_config_size(args->config, PART, "mm_embed_dim", 3840, 1, TSRI_ENC_MAX_WIDTH, &u->hidden, err);
     if (st == TSR_OK)
         st = tsri_enc_config_eps(args->config, PART, &u->eps, err);
     if (st == TSR_OK) {
