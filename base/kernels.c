@@ -40,6 +40,10 @@ const tsri_kernels *tsri_kernels_get(void)
 void tsr_view_decode(const tsr_view *v, size_t row, size_t at, size_t n, float *dst)
 {
     const unsigned char *p = (const unsigned char *)v->data + row * tsr_view_row_bytes(v);
+    if (v->type == TSR_Q8_0 && at % TSRI_Q8_ELEMS == 0) {
+        tsri_kernels_get()->decode_q8_0(dst, p + at / TSRI_Q8_ELEMS * TSRI_Q8_BYTES, n);
+        return;
+    }
     if (tsr_type_is_block(v->type)) {
         tsri_quant_decode(v->type, p, at, n, dst);
         return;
@@ -62,7 +66,7 @@ void tsr_axpy(float *y, float a, const float *x, size_t n)
     tsri_kernels_get()->axpy_f32(y, a, x, n);
 }
 
-void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
+bool tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
 {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -74,6 +78,7 @@ void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
     else
         for (size_t i = 0; i < n; i++)
             y[i] = x[i] * scale;
+    return isfinite(sum);
 }
 
 void tsr_softmax(float *x, size_t n)

@@ -66,6 +66,44 @@ static float dot_f16(const uint16_t *w, const float *x, size_t n)
     DOT(uint16_t, load_f16);
 }
 
+/* Numbers [at, at + 8) of a block, times its scale: exact. */
+static __m256 load_q8(const uint8_t *block, size_t at, __m256 scale)
+{
+    __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)(block + 2 + at));
+    return _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)));
+}
+
+static __m256 scale_q8(const uint8_t *block)
+{
+    return _mm256_set1_ps(_cvtsh_ss((unsigned short)(block[0] | block[1] << 8)));
+}
+
+static void decode_block(float *dst, const uint8_t *block)
+{
+    __m256 d = scale_q8(block);
+    for (size_t i = 0; i < TSRI_Q8_ELEMS; i += 8)
+        _mm256_storeu_ps(dst + i, load_q8(block, i, d));
+}
+
+static float dot_q8_0(const uint8_t *w, const float *x, size_t n)
+{
+    __m256 a0 = _mm256_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;
+    for (; n >= TSRI_Q8_ELEMS; n -= TSRI_Q8_ELEMS, x += TSRI_Q8_ELEMS, w += TSRI_Q8_BYTES) {
+        __m256 d = scale_q8(w);
+        a0 = _mm256_fmadd_ps(load_q8(w, 0, d), _mm256_loadu_ps(x), a0);
+        a1 = _mm256_fmadd_ps(load_q8(w, 8, d), _mm256_loadu_ps(x + 8), a1);
+        a2 = _mm256_fmadd_ps(load_q8(w, 16, d), _mm256_loadu_ps(x + 16), a2);
+        a3 = _mm256_fmadd_ps(load_q8(w, 24, d), _mm256_loadu_ps(x + 24), a3);
+    }
+    float sum = 0.0f;
+    if (n > 0) {
+        float tail[TSRI_Q8_ELEMS];
+        decode_block(tail, w);
+        sum = dot_f32(tail, x, n);
+    }
+    return sum8(_mm256_add_ps(_mm256_add_ps(a0, a1), _mm256_add_ps(a2, a3))) + sum;
+}
+
 /* Two accumulators for each row: with four rows that hides the latency as well. */
 static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
 {
@@ -159,6 +197,45 @@ static void axpy_f32(float *y, float a, const float *x, size_t n)
         y[i] += a * x[i];
 }
 
+#define AXPY_HALF(load)                                                                                 \
+    __m256 va = _mm256_set1_ps(a);                                                                      \
+    size_t i = 0;                                                                                       \
+    for (; i + 8 <= n; i += 8)                                                                          \
+        _mm256_storeu_ps(y + i, _mm256_fmadd_ps(va, load(x + i), _mm256_loadu_ps(y + i)));              \
+    if (i < n) {                                                                                        \
+        uint16_t in[8] = {0};                                                                           \
+        float out[8];                                                                                   \
+        for (size_t j = 0; i + j < n; j++)                                                              \
+            in[j] = x[i + j];                                                                           \
+        _mm256_storeu_ps(out, load(in));                                                                \
+        axpy_f32(y + i, a, out, n - i);                                                                 \
+    }
+
+static void axpy_bf16(float *y, float a, const uint16_t *x, size_t n)
+{
+    AXPY_HALF(load_bf16)
+}
+
+static void axpy_f16(float *y, float a, const uint16_t *x, size_t n)
+{
+    AXPY_HALF(load_f16)
+}
+
+static void axpy_q8_0(float *y, float a, const uint8_t *x, size_t n)
+{
+    __m256 va = _mm256_set1_ps(a);
+    for (; n >= TSRI_Q8_ELEMS; n -= TSRI_Q8_ELEMS, y += TSRI_Q8_ELEMS, x += TSRI_Q8_BYTES) {
+        __m256 d = scale_q8(x);
+        for (size_t i = 0; i < TSRI_Q8_ELEMS; i += 8)
+            _mm256_storeu_ps(y + i, _mm256_fmadd_ps(va, load_q8(x, i, d), _mm256_loadu_ps(y + i)));
+    }
+    if (n > 0) {
+        float tail[TSRI_Q8_ELEMS];
+        decode_block(tail, x);
+        axpy_f32(y, a, tail, n);
+    }
+}
+
 #define DECODE(load)                                \
     size_t i = 0;                                   \
     for (; i + 8 <= n; i += 8)                      \
@@ -181,6 +258,18 @@ static void decode_bf16(float *dst, const uint16_t *src, size_t n)
 static void decode_f16(float *dst, const uint16_t *src, size_t n)
 {
     DECODE(load_f16)
+}
+
+static void decode_q8_0(float *dst, const uint8_t *src, size_t n)
+{
+    for (; n >= TSRI_Q8_ELEMS; n -= TSRI_Q8_ELEMS, dst += TSRI_Q8_ELEMS, src += TSRI_Q8_BYTES)
+        decode_block(dst, src);
+    if (n > 0) {
+        float tail[TSRI_Q8_ELEMS];
+        decode_block(tail, src);
+        for (size_t i = 0; i < n; i++)
+            dst[i] = tail[i];
+    }
 }
 
 /* exp(x) to about one unit in the last place; above 88 infinity, below -87 (where f32 loses digits) 0. x = n ln2 + r with
@@ -264,11 +353,16 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot_q8_0 = dot_q8_0;
     k->dot4_bf16 = dot4_bf16;
     k->tile_bf16 = tile_bf16;
     k->axpy_f32 = axpy_f32;
+    k->axpy_bf16 = axpy_bf16;
+    k->axpy_f16 = axpy_f16;
+    k->axpy_q8_0 = axpy_q8_0;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;
+    k->decode_q8_0 = decode_q8_0;
     k->exp_sum = exp_sum;
     k->gelu_mul = gelu_mul;
 }

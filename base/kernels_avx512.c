@@ -76,6 +76,38 @@ static float dot_f16(const uint16_t *w, const float *x, size_t n)
     DOT(load_f16);
 }
 
+/* Numbers [at, at + 16) of a block of q8_0, times its scale: exact. */
+static __m512 load_q8(const uint8_t *block, size_t at, __m512 scale)
+{
+    __m128i q = _mm_loadu_si128((const __m128i *)(const void *)(block + 2 + at));
+    return _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q)));
+}
+
+static __m512 scale_q8(const uint8_t *block)
+{
+    return _mm512_set1_ps(_cvtsh_ss((unsigned short)(block[0] | block[1] << 8)));
+}
+
+static float dot_q8_0(const uint8_t *w, const float *x, size_t n)
+{
+    __m512 a0 = _mm512_setzero_ps(), a1 = a0, a2 = a0, a3 = a0;
+    for (; n >= 2 * TSRI_Q8_ELEMS; n -= 2 * TSRI_Q8_ELEMS, x += 2 * TSRI_Q8_ELEMS, w += 2 * TSRI_Q8_BYTES) {
+        const uint8_t *next = w + TSRI_Q8_BYTES;
+        __m512 d = scale_q8(w), e = scale_q8(next);
+        a0 = _mm512_fmadd_ps(load_q8(w, 0, d), _mm512_loadu_ps(x), a0);
+        a1 = _mm512_fmadd_ps(load_q8(w, 16, d), _mm512_loadu_ps(x + 16), a1);
+        a2 = _mm512_fmadd_ps(load_q8(next, 0, e), _mm512_loadu_ps(x + 32), a2);
+        a3 = _mm512_fmadd_ps(load_q8(next, 16, e), _mm512_loadu_ps(x + 48), a3);
+    }
+    for (size_t at = 0; at < n; at += 16) { /* at most two blocks, the last in part */
+        const uint8_t *block = w + at / TSRI_Q8_ELEMS * TSRI_Q8_BYTES;
+        __mmask16 m = n - at < 16 ? first(n - at) : (__mmask16)0xffff;
+        a0 = _mm512_mask3_fmadd_ps(load_q8(block, at % TSRI_Q8_ELEMS, scale_q8(block)), _mm512_maskz_loadu_ps(m, x + at),
+                                   a0, m);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a0, a1), _mm512_add_ps(a2, a3)));
+}
+
 static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
 {
     __m512 a[4], b[4];
@@ -153,6 +185,7 @@ void tsri_kernels_init_avx512(tsri_kernels *k)
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot_q8_0 = dot_q8_0;
     k->dot4_bf16 = dot4_bf16;
     k->tile_bf16 = tile_bf16;
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "kernels_internal.h"
+#include "quant_internal.h"
 #include "tsr_tensor.h"
 
 /* Eight partial sums: the rounding error of a long row stays near that of a SIMD variant. */
@@ -51,10 +52,49 @@ static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t 
         }
 }
 
+/* A block at a time is decoded and multiplied; its sums go on where the last block's ended. */
+static float dot_q8_0(const uint8_t *w, const float *x, size_t n)
+{
+    float s[8] = {0}, v[TSRI_Q8_ELEMS];
+    for (; n > 0; w += TSRI_Q8_BYTES) {
+        size_t take = n < TSRI_Q8_ELEMS ? n : TSRI_Q8_ELEMS;
+        tsri_quant_decode(TSR_Q8_0, w, 0, take, v);
+        for (size_t i = 0; i < take; i++)
+            s[i % 8] += v[i] * x[i];
+        x += take;
+        n -= take;
+    }
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
 static void axpy_f32(float *y, float a, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] += a * x[i];
+}
+
+static void axpy_bf16(float *y, float a, const uint16_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += a * tsr_bf16_to_f32(x[i]);
+}
+
+static void axpy_f16(float *y, float a, const uint16_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += a * tsr_f16_to_f32(x[i]);
+}
+
+static void axpy_q8_0(float *y, float a, const uint8_t *x, size_t n)
+{
+    float v[TSRI_Q8_ELEMS];
+    for (; n > 0; x += TSRI_Q8_BYTES) {
+        size_t take = n < TSRI_Q8_ELEMS ? n : TSRI_Q8_ELEMS;
+        tsri_quant_decode(TSR_Q8_0, x, 0, take, v);
+        axpy_f32(y, a, v, take);
+        y += take;
+        n -= take;
+    }
 }
 
 static void decode_bf16(float *dst, const uint16_t *src, size_t n)
@@ -67,6 +107,11 @@ static void decode_f16(float *dst, const uint16_t *src, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         dst[i] = tsr_f16_to_f32(src[i]);
+}
+
+static void decode_q8_0(float *dst, const uint8_t *src, size_t n)
+{
+    tsri_quant_decode(TSR_Q8_0, src, 0, n, dst);
 }
 
 static double exp_sum(float *x, float top, size_t n)
@@ -94,11 +139,16 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->dot_f32 = dot_f32;
     k->dot_bf16 = dot_bf16;
     k->dot_f16 = dot_f16;
+    k->dot_q8_0 = dot_q8_0;
     k->dot4_bf16 = dot4_bf16;
     k->tile_bf16 = tile_bf16;
     k->axpy_f32 = axpy_f32;
+    k->axpy_bf16 = axpy_bf16;
+    k->axpy_f16 = axpy_f16;
+    k->axpy_q8_0 = axpy_q8_0;
     k->decode_bf16 = decode_bf16;
     k->decode_f16 = decode_f16;
+    k->decode_q8_0 = decode_q8_0;
     k->exp_sum = exp_sum;
     k->gelu_mul = gelu_mul;
 }

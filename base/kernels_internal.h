@@ -11,10 +11,15 @@
 
 #include "tsr_cpu.h"
 
+enum { TSRI_Q8_ELEMS = 32, TSRI_Q8_BYTES = 34 }; /* a block of q8_0 */
+
 typedef struct tsri_kernels {
     float (*dot_f32)(const float *w, const float *x, size_t n);
     float (*dot_bf16)(const uint16_t *w, const float *x, size_t n);
     float (*dot_f16)(const uint16_t *w, const float *x, size_t n);
+    /* n values in blocks of an f16 scale and 32 int8 (34 bytes, of no alignment); all of the last block may be
+     * read, whatever n is. So for all kernels of q8_0. */
+    float (*dot_q8_0)(const uint8_t *w, const float *x, size_t n);
     /* Four rows, `stride` elements apart, at once: for rows so long that x leaves the first cache. */
     void (*dot4_bf16)(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n);
     /* Four rows of w, ldw apart, times n rows of x: y[i * ldy + r] (+)= sum over k of x[i, k] w[r, k], i < n,
@@ -22,8 +27,12 @@ typedef struct tsri_kernels {
     void (*tile_bf16)(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
                       size_t n, size_t k);
     void (*axpy_f32)(float *y, float a, const float *x, size_t n);
+    void (*axpy_bf16)(float *y, float a, const uint16_t *x, size_t n);
+    void (*axpy_f16)(float *y, float a, const uint16_t *x, size_t n);
+    void (*axpy_q8_0)(float *y, float a, const uint8_t *x, size_t n);
     void (*decode_bf16)(float *dst, const uint16_t *src, size_t n); /* exact */
     void (*decode_f16)(float *dst, const uint16_t *src, size_t n);  /* exact */
+    void (*decode_q8_0)(float *dst, const uint8_t *src, size_t n);  /* exact: 11 bits times 8 */
     /* x[i] := exp(x[i] - top), of which every x[i] - top is at most 0 or -INFINITY; gives their sum.
      * Results below the normal range of f32 may be 0. */
     double (*exp_sum)(float *x, float top, size_t n);

@@ -7,6 +7,7 @@
 #ifndef TSR_MATMUL_H
 #define TSR_MATMUL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tsr_pool.h"
@@ -32,8 +33,8 @@ float tsr_dot(const float *a, const float *b, size_t n);
 void tsr_axpy(float *y, float a, const float *x, size_t n); /* y += a * x */
 
 /* One row y = x * w / rms: x·(mean(x²)+eps)^(-1/2), times w where w isn't NULL. y may be x.
- * The mean is summed in f64. */
-void tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps);
+ * The mean is summed in f64, which no squares of f32 overflow: false exactly when a value of x is not finite. */
+bool tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps);
 
 /* x := softmax(x) over n finite values or -INFINITY (at least one finite). */
 void tsr_softmax(float *x, size_t n);

@@ -28,14 +28,17 @@ enum { MAX_N = 600, PATTERN = 0xc5 };
 
 /* ---- kernels as subjects ---------------------------------------------------------------- */
 
-typedef enum kind { DOT_F32, DOT_BF16, DOT_F16, DOT4_BF16, TILE_BF16, AXPY_F32, DECODE_BF16, DECODE_F16, EXP_SUM, GELU_MUL, N_KERNELS } kind;
+typedef enum kind {
+    DOT_F32, DOT_BF16, DOT_F16, DOT_Q8_0, DOT4_BF16, TILE_BF16, AXPY_F32, AXPY_BF16, AXPY_F16, AXPY_Q8_0, DECODE_BF16,
+    DECODE_F16, DECODE_Q8_0, EXP_SUM, GELU_MUL, N_KERNELS
+} kind;
 
 /* In step with tsri_kernels: a kernel added there without a check here does not compile. */
 _Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "every kernel has a check");
 
-static const char *const kernel_names[N_KERNELS] = {"dot_f32",  "dot_bf16",    "dot_f16",    "dot4_bf16",
-                                                    "tile_bf16", "axpy_f32", "decode_bf16", "decode_f16",
-                                                    "exp_sum",  "gelu_mul"};
+static const char *const kernel_names[N_KERNELS] = {
+    "dot_f32",   "dot_bf16", "dot_f16",   "dot_q8_0",    "dot4_bf16",  "tile_bf16",   "axpy_f32", "axpy_bf16",
+    "axpy_f16", "axpy_q8_0", "decode_bf16", "decode_f16", "decode_q8_0", "exp_sum",  "gelu_mul"};
 
 /* Whether kernel k differs between two tables. */
 static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
@@ -44,11 +47,16 @@ static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
     case DOT_F32: return a->dot_f32 != b->dot_f32;
     case DOT_BF16: return a->dot_bf16 != b->dot_bf16;
     case DOT_F16: return a->dot_f16 != b->dot_f16;
+    case DOT_Q8_0: return a->dot_q8_0 != b->dot_q8_0;
     case DOT4_BF16: return a->dot4_bf16 != b->dot4_bf16;
     case TILE_BF16: return a->tile_bf16 != b->tile_bf16;
     case AXPY_F32: return a->axpy_f32 != b->axpy_f32;
+    case AXPY_BF16: return a->axpy_bf16 != b->axpy_bf16;
+    case AXPY_F16: return a->axpy_f16 != b->axpy_f16;
+    case AXPY_Q8_0: return a->axpy_q8_0 != b->axpy_q8_0;
     case DECODE_BF16: return a->decode_bf16 != b->decode_bf16;
     case DECODE_F16: return a->decode_f16 != b->decode_f16;
+    case DECODE_Q8_0: return a->decode_q8_0 != b->decode_q8_0;
     case EXP_SUM: return a->exp_sum != b->exp_sum;
     case GELU_MUL: return a->gelu_mul != b->gelu_mul;
     default: return true;
@@ -134,35 +142,73 @@ static float value(range r, bool is_half)
     }
 }
 
-static bool is_bf16(kind k)
+/* What the kernel reads beside plain f32. */
+static tsr_type type_of(kind k)
 {
-    return k == DOT_BF16 || k == DOT4_BF16 || k == TILE_BF16 || k == DECODE_BF16;
+    switch (k) {
+    case DOT_BF16:
+    case DOT4_BF16:
+    case TILE_BF16:
+    case AXPY_BF16:
+    case DECODE_BF16: return TSR_BF16;
+    case DOT_F16:
+    case AXPY_F16:
+    case DECODE_F16: return TSR_F16;
+    case DOT_Q8_0:
+    case AXPY_Q8_0:
+    case DECODE_Q8_0: return TSR_Q8_0;
+    default: return TSR_F32;
+    }
+}
+
+static bool is_half(kind k)
+{
+    return type_of(k) == TSR_F16 || type_of(k) == TSR_Q8_0;
 }
 
 static float decoded(kind k, const void *w, size_t i)
 {
+    const unsigned char *block = (const unsigned char *)w + i / TSRI_Q8_ELEMS * TSRI_Q8_BYTES;
     uint16_t h;
     float f;
-    if (k == DOT_F32) {
-        memcpy(&f, (const unsigned char *)w + 4 * i, 4);
-        return f;
+    switch (type_of(k)) {
+    case TSR_F32: memcpy(&f, (const unsigned char *)w + 4 * i, 4); return f;
+    case TSR_Q8_0:
+        memcpy(&h, block, 2);
+        return tsr_f16_to_f32(h) * (float)(int8_t)block[2 + i % TSRI_Q8_ELEMS];
+    default:
+        memcpy(&h, (const unsigned char *)w + 2 * i, 2);
+        return type_of(k) == TSR_BF16 ? tsr_bf16_to_f32(h) : tsr_f16_to_f32(h);
     }
-    memcpy(&h, (const unsigned char *)w + 2 * i, 2);
-    return is_bf16(k) ? tsr_bf16_to_f32(h) : tsr_f16_to_f32(h);
 }
 
-static size_t elem_bytes(kind k)
+static size_t row_bytes(kind k, size_t n)
 {
-    return k == DOT_F32 ? 4 : 2;
+    if (type_of(k) == TSR_Q8_0)
+        return (n + TSRI_Q8_ELEMS - 1) / TSRI_Q8_ELEMS * TSRI_Q8_BYTES;
+    return type_of(k) == TSR_F32 ? 4 * n : 2 * n;
 }
 
+/* Of q8_0 the value becomes the block's scale, whose numbers are any. */
 static void put_weight(kind k, void *w, size_t i, float f)
 {
-    uint16_t h = is_bf16(k) ? tsr_f32_to_bf16(f) : tsr_f32_to_f16(f);
-    if (k == DOT_F32)
-        memcpy((unsigned char *)w + 4 * i, &f, 4);
-    else
-        memcpy((unsigned char *)w + 2 * i, &h, 2);
+    unsigned char *block = (unsigned char *)w + i / TSRI_Q8_ELEMS * TSRI_Q8_BYTES;
+    uint16_t h = type_of(k) == TSR_BF16 ? tsr_f32_to_bf16(f) : tsr_f32_to_f16(f);
+    switch (type_of(k)) {
+    case TSR_F32: memcpy((unsigned char *)w + 4 * i, &f, 4); break;
+    case TSR_Q8_0:
+        memcpy(block, &h, 2);
+        for (size_t j = 0; j < TSRI_Q8_ELEMS; j++)
+            block[2 + j] = (unsigned char)next_u32();
+        break;
+    default: memcpy((unsigned char *)w + 2 * i, &h, 2); break;
+    }
+}
+
+static void put_weights(kind k, void *w, size_t n, range r)
+{
+    for (size_t i = 0; i < n; i += type_of(k) == TSR_Q8_0 ? TSRI_Q8_ELEMS : 1)
+        put_weight(k, w, i, value(r, is_half(k)));
 }
 
 /* ---- one call against f64 ---------------------------------------------------------------- */
@@ -215,6 +261,8 @@ static float call_dot(const tsri_kernels *t, kind k, const void *w, size_t row, 
     }
     if (k == DOT_F32)
         return t->dot_f32(w, x, n);
+    if (k == DOT_Q8_0)
+        return t->dot_q8_0(w, x, n);
     return k == DOT_BF16 ? t->dot_bf16(w, x, n) : t->dot_f16(w, x, n);
 }
 
@@ -224,12 +272,11 @@ static float call_dot(const tsri_kernels *t, kind k, const void *w, size_t row, 
 static outcome check_dot(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
 {
     size_t row = k == DOT4_BF16 ? next_u32() % 4 : 0;
-    void *w = guard_place(&page_w, (n + extra_elems(k)) * elem_bytes(k), at_end);
+    void *w = guard_place(&page_w, row_bytes(k, n + extra_elems(k)), at_end);
     float *x = guard_place(&page_x, n * sizeof *x, at_end);
     double want = 0, mag = 0;
     guard_place(&page_y, 0, at_end);
-    for (size_t i = 0; i < n + extra_elems(k); i++)
-        put_weight(k, w, i, value(r, k == DOT_F16));
+    put_weights(k, w, n + extra_elems(k), r);
     for (size_t i = 0; i < n; i++) {
         x[i] = value(r == DENORMAL ? ORDINARY : r, false);
         double p = (double)decoded(k, w, i + row) * (double)x[i];
@@ -246,7 +293,7 @@ static outcome check_dot(const tsri_kernels *t, kind k, size_t n, range r, bool 
 /* One NaN anywhere must come through. */
 static outcome check_dot_nan(const tsri_kernels *t, kind k, size_t n)
 {
-    void *w = guard_place(&page_w, (n + extra_elems(k)) * elem_bytes(k), true);
+    void *w = guard_place(&page_w, row_bytes(k, n + extra_elems(k)), true);
     float *x = guard_place(&page_x, n * sizeof *x, true);
     for (size_t i = 0; i < n + extra_elems(k); i++)
         put_weight(k, w, i, 1.0f);
@@ -297,19 +344,28 @@ static outcome check_tile(const tsri_kernels *t, size_t n, range r, bool at_end)
     return check_pages(n, r);
 }
 
-static outcome check_axpy(const tsri_kernels *t, size_t n, range r, bool at_end)
+static void call_axpy(const tsri_kernels *t, kind k, float *y, float a, const void *x, size_t n)
 {
-    float *x = guard_place(&page_x, n * sizeof *x, at_end);
+    switch (k) {
+    case AXPY_BF16: t->axpy_bf16(y, a, x, n); break;
+    case AXPY_F16: t->axpy_f16(y, a, x, n); break;
+    case AXPY_Q8_0: t->axpy_q8_0(y, a, x, n); break;
+    default: t->axpy_f32(y, a, x, n); break;
+    }
+}
+
+static outcome check_axpy(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
+{
+    void *w = guard_place(&page_w, row_bytes(k, n), at_end);
     float *y = guard_place(&page_y, n * sizeof *y, at_end);
     float before[MAX_N + 1], a = value(r == DENORMAL ? ORDINARY : r, false);
-    guard_place(&page_w, 0, at_end);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = value(r, false);
+    guard_place(&page_x, 0, at_end);
+    put_weights(k, w, n, r);
+    for (size_t i = 0; i < n; i++)
         y[i] = before[i] = value(r, false);
-    }
-    t->axpy_f32(y, a, x, n);
+    call_axpy(t, k, y, a, w, n);
     for (size_t i = 0; i < n; i++) {
-        double p = (double)a * (double)x[i], want = (double)before[i] + p;
+        double p = (double)a * (double)decoded(k, w, i), want = (double)before[i] + p;
         double tol = (double)FLT_EPSILON * (fabs(p) + fabs((double)before[i])) + 0x1p-149;
         if (!(fabs((double)y[i] - want) <= tol))
             return bad("n %zu range %d: [%zu] got %.9g, want %.9g within %.3g", n, r, i, (double)y[i], want, tol);
@@ -317,29 +373,46 @@ static outcome check_axpy(const tsri_kernels *t, size_t n, range r, bool at_end)
     return check_pages(n, r);
 }
 
-static void call_decode(const tsri_kernels *t, kind k, float *dst, const uint16_t *src, size_t n)
+/* A value that is not a number comes through, also with the factor 0. */
+static outcome check_axpy_nan(const tsri_kernels *t, kind k, size_t n)
 {
-    if (k == DECODE_BF16)
-        t->decode_bf16(dst, src, n);
-    else
-        t->decode_f16(dst, src, n);
+    void *w = guard_place(&page_w, row_bytes(k, n), true);
+    float *y = guard_place(&page_y, n * sizeof *y, true);
+    size_t at = next_u32() % n;
+    guard_place(&page_x, 0, true);
+    for (size_t i = 0; i < n; i++)
+        y[i] = 1.0f;
+    put_weights(k, w, n, ORDINARY);
+    put_weight(k, w, at, NAN);
+    call_axpy(t, k, y, 0.0f, w, n);
+    if (!isnan(y[at]))
+        return bad("n %zu: a NaN at %zu is lost", n, at);
+    return good();
+}
+
+static void call_decode(const tsri_kernels *t, kind k, float *dst, const void *src, size_t n)
+{
+    switch (k) {
+    case DECODE_BF16: t->decode_bf16(dst, src, n); break;
+    case DECODE_F16: t->decode_f16(dst, src, n); break;
+    default: t->decode_q8_0(dst, src, n); break;
+    }
 }
 
 /* Bit for bit, but for the payload of half NaNs, which hardware makes quiet. */
 static outcome check_decode(const tsri_kernels *t, kind k, size_t n, range r, bool at_end)
 {
-    uint16_t *w = guard_place(&page_w, n * sizeof *w, at_end);
+    unsigned char *w = guard_place(&page_w, row_bytes(k, n), at_end);
     float *y = guard_place(&page_y, n * sizeof *y, at_end);
     guard_place(&page_x, 0, at_end);
-    for (size_t i = 0; i < n; i++) {
-        w[i] = (uint16_t)next_u32(); /* any bits: NaN, infinity, denormals */
-        if (r != ORDINARY)
-            put_weight(k, w, i, value(r, k == DECODE_F16));
-    }
+    if (r != ORDINARY)
+        put_weights(k, w, n, r);
+    for (size_t i = 0; r == ORDINARY && i < row_bytes(k, n); i++)
+        w[i] = (unsigned char)next_u32(); /* any bits: NaN, infinity, denormals */
     call_decode(t, k, y, w, n);
     for (size_t i = 0; i < n; i++) {
         float want = decoded(k, w, i);
-        if (memcmp(&want, &y[i], sizeof want) != 0 && !(k == DECODE_F16 && isnan(want) && isnan(y[i])))
+        if (memcmp(&want, &y[i], sizeof want) != 0 && !(k != DECODE_BF16 && isnan(want) && isnan(y[i])))
             return bad("n %zu range %d: [%zu] got %a, want %a", n, r, i, (double)y[i], (double)want);
     }
     return check_pages(n, r);
@@ -423,9 +496,13 @@ static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool
 {
     switch (k) {
     case TILE_BF16: return check_tile(t, n, r, at_end);
-    case AXPY_F32: return check_axpy(t, n, r, at_end);
+    case AXPY_F32:
+    case AXPY_BF16:
+    case AXPY_F16:
+    case AXPY_Q8_0: return check_axpy(t, k, n, r, at_end);
     case DECODE_BF16:
-    case DECODE_F16: return check_decode(t, k, n, r, at_end);
+    case DECODE_F16:
+    case DECODE_Q8_0: return check_decode(t, k, n, r, at_end);
     case EXP_SUM: return check_exp_sum(t, n, r, at_end);
     case GELU_MUL: return check_gelu_mul(t, n, r, at_end);
     default: return check_dot(t, k, n, r, at_end);
@@ -445,6 +522,11 @@ static outcome check_kernel(const tsri_kernels *t, kind k, uint64_t seed)
             }
     for (size_t n = 1; n <= MAX_N && k <= DOT4_BF16; n++) {
         outcome o = check_dot_nan(t, k, n);
+        if (!o.ok)
+            return o;
+    }
+    for (size_t n = 1; n <= MAX_N && k >= AXPY_F32 && k <= AXPY_Q8_0; n++) {
+        outcome o = check_axpy_nan(t, k, n);
         if (!o.ok)
             return o;
     }
@@ -483,12 +565,6 @@ static tsri_kernels right; /* the C variants, under the faults */
 
 #define FAULTY_DOTS(type, dot)                                                                               \
     static float dot##_drops_tail(const type *w, const float *x, size_t n) { return right.dot(w, x, n & ~(size_t)7); } \
-    static float dot##_reads_far(const type *w, const float *x, size_t n)                                    \
-    {                                                                                                        \
-        volatile type beyond = w[n];                                                                         \
-        (void)beyond;                                                                                        \
-        return right.dot(w, x, n);                                                                           \
-    }                                                                                                        \
     static float dot##_scales(const type *w, const float *x, size_t n) { return 1.0001f * right.dot(w, x, n); } \
     static float dot##_gives_nan(const type *w, const float *x, size_t n)                                    \
     {                                                                                                        \
@@ -500,9 +576,21 @@ static tsri_kernels right; /* the C variants, under the faults */
         return isnan(f) ? 0.0f : f;                                                                          \
     }
 
+#define DOT_READS_FAR(type, dot)                                                         \
+    static float dot##_reads_far(const type *w, const float *x, size_t n)                \
+    {                                                                                    \
+        volatile type beyond = w[n];                                                     \
+        (void)beyond;                                                                    \
+        return right.dot(w, x, n);                                                       \
+    }
+
 FAULTY_DOTS(float, dot_f32)
 FAULTY_DOTS(uint16_t, dot_bf16)
 FAULTY_DOTS(uint16_t, dot_f16)
+FAULTY_DOTS(uint8_t, dot_q8_0)
+DOT_READS_FAR(float, dot_f32)
+DOT_READS_FAR(uint16_t, dot_bf16)
+DOT_READS_FAR(uint16_t, dot_f16)
 
 static void dot4_bf16_drops_tail(float out[4], const uint16_t *w, size_t stride, const float *x, size_t n)
 {
@@ -577,34 +665,65 @@ static void tile_bf16_fills_gaps(TILE_ARGS)
         y[4] = 0.0f;
 }
 
-static void axpy_drops_tail(float *y, float a, const float *x, size_t n)
+#define FAULTY_AXPYS(type, axpy)                                                                             \
+    static void axpy##_drops_tail(float *y, float a, const type *x, size_t n) { right.axpy(y, a, x, n & ~(size_t)7); } \
+    static void axpy##_writes_far(float *y, float a, const type *x, size_t n)                                \
+    {                                                                                                        \
+        right.axpy(y, a, x, n);                                                                              \
+        y[n] = 0.0f;                                                                                         \
+    }                                                                                                        \
+    static void axpy##_scales(float *y, float a, const type *x, size_t n) { right.axpy(y, 1.0001f * a, x, n); } \
+    static void axpy##_gives_nan(float *y, float a, const type *x, size_t n)                                 \
+    {                                                                                                        \
+        right.axpy(y, a, x, n);                                                                              \
+        if (n == 77)                                                                                         \
+            y[76] = NAN;                                                                                     \
+    }                                                                                                        \
+    static void axpy##_skips_zero(float *y, float a, const type *x, size_t n)                                \
+    {                                                                                                        \
+        if (a != 0.0f)                                                                                       \
+            right.axpy(y, a, x, n);                                                                          \
+    }
+
+#define AXPY_READS_FAR(type, axpy)                                                       \
+    static void axpy##_reads_far(float *y, float a, const type *x, size_t n)             \
+    {                                                                                    \
+        volatile type beyond = x[n];                                                     \
+        (void)beyond;                                                                    \
+        right.axpy(y, a, x, n);                                                          \
+    }
+
+FAULTY_AXPYS(float, axpy_f32)
+FAULTY_AXPYS(uint16_t, axpy_bf16)
+FAULTY_AXPYS(uint16_t, axpy_f16)
+FAULTY_AXPYS(uint8_t, axpy_q8_0)
+AXPY_READS_FAR(float, axpy_f32)
+AXPY_READS_FAR(uint16_t, axpy_bf16)
+AXPY_READS_FAR(uint16_t, axpy_f16)
+
+/* One byte beyond the last whole block. */
+static uint8_t beyond_q8(const uint8_t *w, size_t n)
 {
-    right.axpy_f32(y, a, x, n & ~(size_t)7);
+    volatile uint8_t beyond = w[row_bytes(DOT_Q8_0, n)];
+    return beyond;
 }
 
-static void axpy_reads_far(float *y, float a, const float *x, size_t n)
+static float dot_q8_0_reads_far(const uint8_t *w, const float *x, size_t n)
 {
-    volatile float beyond = x[n];
-    (void)beyond;
-    right.axpy_f32(y, a, x, n);
+    (void)beyond_q8(w, n);
+    return right.dot_q8_0(w, x, n);
 }
 
-static void axpy_writes_far(float *y, float a, const float *x, size_t n)
+static void axpy_q8_0_reads_far(float *y, float a, const uint8_t *x, size_t n)
 {
-    right.axpy_f32(y, a, x, n);
-    y[n] = 0.0f;
+    (void)beyond_q8(x, n);
+    right.axpy_q8_0(y, a, x, n);
 }
 
-static void axpy_scales(float *y, float a, const float *x, size_t n)
+static void decode_q8_0_reads_far(float *d, const uint8_t *s, size_t n)
 {
-    right.axpy_f32(y, 1.0001f * a, x, n);
-}
-
-static void axpy_gives_nan(float *y, float a, const float *x, size_t n)
-{
-    right.axpy_f32(y, a, x, n);
-    if (n == 77)
-        y[76] = NAN;
+    (void)beyond_q8(s, n);
+    right.decode_q8_0(d, s, n);
 }
 
 static double exp_sum_drops_tail(float *x, float top, size_t n)
@@ -664,35 +783,40 @@ static void gelu_forgets_u(float *g, const float *u, size_t n)
     right.gelu_mul(g, NULL, n);
 }
 
-#define FAULTY_DECODES(decode)                                                                                 \
-    static void decode##_drops_tail(float *d, const uint16_t *s, size_t n) { right.decode(d, s, n & ~(size_t)7); } \
-    static void decode##_reads_far(float *d, const uint16_t *s, size_t n)                                      \
-    {                                                                                                          \
-        volatile uint16_t beyond = s[n];                                                                       \
-        (void)beyond;                                                                                          \
-        right.decode(d, s, n);                                                                                 \
-    }                                                                                                          \
-    static void decode##_writes_before(float *d, const uint16_t *s, size_t n)                                  \
+#define FAULTY_DECODES(type, decode)                                                                           \
+    static void decode##_drops_tail(float *d, const type *s, size_t n) { right.decode(d, s, n & ~(size_t)7); } \
+    static void decode##_writes_before(float *d, const type *s, size_t n)                                      \
     {                                                                                                          \
         right.decode(d, s, n);                                                                                 \
         if (n)                                                                                                 \
             d[-1] = 0.0f;                                                                                      \
     }                                                                                                          \
-    static void decode##_scales(float *d, const uint16_t *s, size_t n)                                         \
+    static void decode##_scales(float *d, const type *s, size_t n)                                             \
     {                                                                                                          \
         right.decode(d, s, n);                                                                                 \
         if (n)                                                                                                 \
             d[n - 1] *= 1.0001f;                                                                               \
     }                                                                                                          \
-    static void decode##_gives_nan(float *d, const uint16_t *s, size_t n)                                      \
+    static void decode##_gives_nan(float *d, const type *s, size_t n)                                          \
     {                                                                                                          \
         right.decode(d, s, n);                                                                                 \
         if (n == 77)                                                                                           \
             d[3] = NAN;                                                                                        \
     }
 
-FAULTY_DECODES(decode_bf16)
-FAULTY_DECODES(decode_f16)
+#define DECODE_READS_FAR(decode)                                                         \
+    static void decode##_reads_far(float *d, const uint16_t *s, size_t n)                \
+    {                                                                                    \
+        volatile uint16_t beyond = s[n];                                                 \
+        (void)beyond;                                                                    \
+        right.decode(d, s, n);                                                           \
+    }
+
+FAULTY_DECODES(uint16_t, decode_bf16)
+FAULTY_DECODES(uint16_t, decode_f16)
+FAULTY_DECODES(uint8_t, decode_q8_0)
+DECODE_READS_FAR(decode_bf16)
+DECODE_READS_FAR(decode_f16)
 
 /* In a child, since a read too far ends it. True when the check found the fault, in either way. */
 static bool is_caught(const tsri_kernels *t, kind k)
@@ -734,6 +858,7 @@ static void planted_faults_are_caught(void **state)
     PLANT_DOTS(DOT_F32, dot_f32);
     PLANT_DOTS(DOT_BF16, dot_bf16);
     PLANT_DOTS(DOT_F16, dot_f16);
+    PLANT_DOTS(DOT_Q8_0, dot_q8_0);
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_drops_tail);
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_reads_far);
     PLANT(DOT4_BF16, dot4_bf16, dot4_bf16_scales);
@@ -745,11 +870,17 @@ static void planted_faults_are_caught(void **state)
     PLANT(TILE_BF16, tile_bf16, tile_bf16_gives_nan);
     PLANT(TILE_BF16, tile_bf16, tile_bf16_never_adds);
     PLANT(TILE_BF16, tile_bf16, tile_bf16_fills_gaps);
-    PLANT(AXPY_F32, axpy_f32, axpy_drops_tail);
-    PLANT(AXPY_F32, axpy_f32, axpy_reads_far);
-    PLANT(AXPY_F32, axpy_f32, axpy_writes_far);
-    PLANT(AXPY_F32, axpy_f32, axpy_scales);
-    PLANT(AXPY_F32, axpy_f32, axpy_gives_nan);
+#define PLANT_AXPYS(kernel, axpy)             \
+    PLANT(kernel, axpy, axpy##_drops_tail);   \
+    PLANT(kernel, axpy, axpy##_reads_far);    \
+    PLANT(kernel, axpy, axpy##_writes_far);   \
+    PLANT(kernel, axpy, axpy##_scales);       \
+    PLANT(kernel, axpy, axpy##_gives_nan);    \
+    PLANT(kernel, axpy, axpy##_skips_zero)
+    PLANT_AXPYS(AXPY_F32, axpy_f32);
+    PLANT_AXPYS(AXPY_BF16, axpy_bf16);
+    PLANT_AXPYS(AXPY_F16, axpy_f16);
+    PLANT_AXPYS(AXPY_Q8_0, axpy_q8_0);
     PLANT(EXP_SUM, exp_sum, exp_sum_drops_tail);
     PLANT(EXP_SUM, exp_sum, exp_sum_writes_far);
     PLANT(EXP_SUM, exp_sum, exp_sum_scales);
@@ -767,6 +898,7 @@ static void planted_faults_are_caught(void **state)
     PLANT(kernel, decode, decode##_gives_nan)
     PLANT_DECODES(DECODE_BF16, decode_bf16);
     PLANT_DECODES(DECODE_F16, decode_f16);
+    PLANT_DECODES(DECODE_Q8_0, decode_q8_0);
 }
 
 /* ---- bench ------------------------------------------------------------------------------- */
@@ -789,7 +921,7 @@ static int by_value(const void *a, const void *b)
 /* Go once over `bytes` of weights in rows of n; returns seconds. */
 static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes, float *x, float *y, size_t n)
 {
-    size_t row = k == AXPY_F32 || k >= EXP_SUM ? 4 * n : n * elem_bytes(k), step = k == DOT4_BF16 || k == TILE_BF16 ? 4 : 1;
+    size_t row = row_bytes(k, n), step = k == DOT4_BF16 || k == TILE_BF16 ? 4 : 1;
     size_t rows = bytes / row / step * step;
     volatile float keep;
     double t0 = now_s();
@@ -799,10 +931,10 @@ static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes
             t->dot4_bf16(y, p, n, x, n);
         else if (k == TILE_BF16) /* one row of x six times over */
             t->tile_bf16(y, 4, false, p, n, x, 0, 6, n);
-        else if (k <= DOT_F16)
+        else if (k <= DOT_Q8_0)
             keep = call_dot(t, k, p, 0, x, n);
-        else if (k == AXPY_F32)
-            t->axpy_f32(y, 0.5f, p, n);
+        else if (k >= AXPY_F32 && k <= AXPY_Q8_0)
+            call_axpy(t, k, y, 0.5f, p, n);
         else if (k == EXP_SUM) /* what the pass before left is at most 1 */
             keep = (float)t->exp_sum(y, 1.0f, n);
         else if (k == GELU_MUL)
