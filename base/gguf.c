@@ -65,8 +65,7 @@ static bool all_digits(const char *s, size_t n, uint64_t *out)
     return true;
 }
 
-/* What the name says: part *no (from 1) of *count. */
-static bool name_says_split(const char *path, uint64_t *no, uint64_t *count)
+bool tsr_gguf_split_name(const char *path, uint64_t *no, uint64_t *count)
 {
     size_t len = strlen(path);
     const char *s = path + (len > SUFFIX_BYTES ? len - SUFFIX_BYTES : 0);
@@ -74,12 +73,14 @@ static bool name_says_split(const char *path, uint64_t *no, uint64_t *count)
            all_digits(s + 10, 5, count) && strcmp(s + 15, ".gguf") == 0;
 }
 
-static char *part_path(const char *first, size_t i, size_t count)
+char *tsr_gguf_split_path(const char *path, uint64_t no)
 {
-    size_t len = strlen(first);
-    char *p = tsr_strdup(first);
-    if (p)
-        snprintf(p + len - SUFFIX_BYTES, SUFFIX_BYTES + 1, "-%05u-of-%05u.gguf", (unsigned)i + 1, (unsigned)count);
+    size_t len = strlen(path);
+    char *p = tsr_strdup(path), digits[8];
+    if (!p)
+        return NULL;
+    snprintf(digits, sizeof digits, "%05u", (unsigned)(no % 100000));
+    memcpy(p + len - SUFFIX_BYTES + 1, digits, 5);
     return p;
 }
 
@@ -87,7 +88,7 @@ static char *part_path(const char *first, size_t i, size_t count)
 static tsr_status check_first(const tsri_gguf_part *p, const split *s, tsr_error *err)
 {
     uint64_t no = 0, count = 0;
-    bool named = name_says_split(p->path, &no, &count);
+    bool named = tsr_gguf_split_name(p->path, &no, &count);
     if (s->count == 1 && named && count > 1)
         return tsr_fail(err, TSR_ERR_MODEL, "%s: named as one of %llu parts, but key split.count does not say so",
                         p->path, (unsigned long long)count);
@@ -143,7 +144,7 @@ static tsr_status open_others(tsr_gguf *g, const split *first, tsr_error *err)
     tsr_status st = TSR_OK;
     size_t n_tensors = g->parts[0].n_tensors;
     for (size_t i = 1; i < count && st == TSR_OK; i++) {
-        st = open_part(g, part_path(g->parts[0].path, i, count), err);
+        st = open_part(g, tsr_gguf_split_path(g->parts[0].path, i + 1), err);
         if (st == TSR_OK)
             st = check_other(g, &g->parts[i], i, first, err);
         if (st == TSR_OK && g->parts[i].n_tensors > first->n_tensors - n_tensors) /* before more memory is taken */

@@ -130,6 +130,11 @@ size_t tsr_gguf_n_tensors(const tsr_gguf *g);
 const tsr_gguf_tensor *tsr_gguf_tensor_at(const tsr_gguf *g, size_t i);
 const tsr_gguf_tensor *tsr_gguf_find_tensor(const tsr_gguf *g, const char *name); /* NULL when absent */
 
+/* True when PATH is named as part *no (from 1) of *count: NAME-00001-of-0000N.gguf. */
+bool tsr_gguf_split_name(const char *path, uint64_t *no, uint64_t *count);
+/* The path of part `no` (from 1) beside PATH, which is named so; the caller's (tsr_free), NULL when memory is short. */
+char *tsr_gguf_split_path(const char *path, uint64_t no);
+
 /* The value of general.file_type: one number for the mixture of types in a file, as llama.cpp gives them.
  * NULL for a number that means nothing. */
 const char *tsr_gguf_file_type_name(uint32_t id); /* "Q4_K_M" */

@@ -1,0 +1,84 @@
+/* folder_mmproj.c: which mmproj belongs to which text model. Folders of several models hold several, so the
+ * widths decide: each variant has its own, and a projector ends in that of its text model. */
+#include "folder.h"
+
+#include <string.h>
+
+#include "tsr_alloc.h"
+#include "tsr_gguf.h"
+
+/* Rows of the projection that a mmproj ends in, for pictures or else for sound; 0 when it has none. */
+static size_t projected_width(const tsr_gguf *g)
+{
+    static const char *const names[] = {"mm.input_projection.weight", "mm.a.input_projection.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const tsr_gguf_tensor *t = tsr_gguf_find_tensor(g, names[i]);
+        if (t && t->view.n_dims == 2)
+            return t->view.shape[0];
+    }
+    return 0;
+}
+
+static size_t text_width(const tsr_gguf *g)
+{
+    const tsr_gguf_tensor *t = tsr_gguf_find_tensor(g, "token_embd.weight");
+    return t && t->view.n_dims == 2 ? t->view.shape[1] : 0;
+}
+
+static tsr_status width_of(size_t *out, const char *path, size_t (*width)(const tsr_gguf *g), tsr_error *err)
+{
+    tsr_gguf *g;
+    *out = 0;
+    tsr_status st = tsr_gguf_open(&g, path, err);
+    if (st == TSR_OK)
+        *out = width(g);
+    tsr_gguf_close(g);
+    return st;
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+    size_t n = x ? (size_t)(x - a) : 0;
+    return (x != NULL) == (y != NULL) && (!x || ((size_t)(y - b) == n && memcmp(a, b, n) == 0));
+}
+
+/* Less is better. */
+static unsigned rank(const tsri_gguf_file *f, const char *gguf)
+{
+    static const char *const types[] = {"BF16", "F16", "F32", "Q8_0"};
+    unsigned n = 0;
+    while (n < sizeof types / sizeof *types && strcmp(types[n], f->tag) != 0)
+        n++;
+    return n + (same_folder(f->path, gguf) ? 0 : 100);
+}
+
+tsr_status tsri_folder_mmproj(char **path, const tsri_folder *f, const char *gguf, tsr_error *err)
+{
+    const tsri_gguf_file *best = NULL;
+    tsr_error first_bad = {TSR_OK, ""};
+    size_t want, is;
+    *path = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_ggufs; i++)
+        n += f->ggufs[i].is_mmproj;
+    if (n == 0)
+        return TSR_OK;
+    tsr_status st = width_of(&want, gguf, text_width, NULL);
+    if (st == TSR_ERR_NOMEM)
+        return tsr_fail(err, st, "out of memory: %s", gguf);
+    if (st != TSR_OK || want == 0) /* for the opener to tell */
+        return TSR_OK;
+    for (size_t i = 0; i < f->n_ggufs; i++) {
+        const tsri_gguf_file *c = &f->ggufs[i];
+        if (!c->is_mmproj || (best && rank(c, gguf) >= rank(best, gguf)))
+            continue;
+        if (width_of(&is, c->path, projected_width, &first_bad) == TSR_OK && is == want)
+            best = c;
+    }
+    if (first_bad.status == TSR_ERR_NOMEM || (!best && first_bad.status != TSR_OK))
+        return tsr_fail(err, first_bad.status, "%s", first_bad.text);
+    if (best && !(*path = tsr_strdup(best->path)))
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", best->path);
+    return TSR_OK;
+}
