@@ -20,7 +20,4 @@ tsr_status tsri_gguf_towers_size(const tsr_gguf *g, const char *sense, const cha
 /* Layers of gemma4v and gemma4a. */
 tsr_status tsri_gguf_towers_n_layers(const tsr_gguf *g, tsr_gguf_tower tower, size_t *out, tsr_error *err);
 
-/* True when `name` is `pattern`, with a number at '#' as Python prints it, which *layer receives. */
-bool tsri_gguf_tower_matches(const char *pattern, const char *name, size_t *layer);
-
 #endif

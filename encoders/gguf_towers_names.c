@@ -2,10 +2,8 @@
  *
  * The file's names are those of llama.cpp's converter. Two of them mislead: conv_norm is the norm before the
  * light convolution and norm_conv the one inside it; a.pre_encode.out is the output projection. */
-#include <stdio.h>
-#include <string.h>
-
-#include "gguf_towers_internal.h"
+#include "tsr_gguf_name.h"
+#include "tsr_gguf_towers.h"
 
 #define V TSR_GGUF_GEMMA4V
 #define UV TSR_GGUF_GEMMA4UV
@@ -97,7 +95,7 @@ static const tsr_gguf_tower_tensor TENSORS[] = {
     SAME(A | UA, "mm.a.input_projection.weight", "model.embed_audio.embedding_projection.weight"),
 };
 
-enum { N_TENSORS = sizeof TENSORS / sizeof *TENSORS, MAX_LAYER_DIGITS = 6 };
+enum { N_TENSORS = sizeof TENSORS / sizeof *TENSORS };
 
 const tsr_gguf_tower_tensor *tsr_gguf_tower_tensors(size_t *n)
 {
@@ -116,26 +114,11 @@ const char *tsr_gguf_tower_name(tsr_gguf_tower tower)
     return "gemma4ua";
 }
 
-bool tsri_gguf_tower_matches(const char *pattern, const char *name, size_t *layer)
-{
-    const char *hole = strchr(pattern, '#');
-    *layer = 0;
-    if (!hole)
-        return strcmp(pattern, name) == 0;
-    size_t head = (size_t)(hole - pattern), digits = 0;
-    if (strncmp(pattern, name, head) != 0)
-        return false;
-    name += head;
-    while (digits < MAX_LAYER_DIGITS && name[digits] >= '0' && name[digits] <= '9')
-        *layer = *layer * 10 + (size_t)(name[digits++] - '0');
-    return digits > 0 && (digits == 1 || name[0] != '0') && strcmp(hole + 1, name + digits) == 0;
-}
-
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *layer)
 {
     for (size_t i = 0; i < N_TENSORS; i++) {
         const tsr_gguf_tower_tensor *t = &TENSORS[i];
-        if (tsri_gguf_tower_matches(t->hf, name, layer) || (t->hf_also && tsri_gguf_tower_matches(t->hf_also, name, layer)))
+        if (tsr_gguf_name_match(t->hf, name, layer) || (t->hf_also && tsr_gguf_name_match(t->hf_also, name, layer)))
             return t;
     }
     *layer = 0;
@@ -145,16 +128,8 @@ const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *la
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_gguf(unsigned towers, const char *name, size_t *layer)
 {
     for (size_t i = 0; i < N_TENSORS; i++)
-        if ((TENSORS[i].towers & towers) && tsri_gguf_tower_matches(TENSORS[i].gguf, name, layer))
+        if ((TENSORS[i].towers & towers) && tsr_gguf_name_match(TENSORS[i].gguf, name, layer))
             return &TENSORS[i];
     *layer = 0;
     return NULL;
-}
-
-bool tsr_gguf_tower_print(char *out, size_t cap, const char *pattern, size_t layer)
-{
-    const char *hole = strchr(pattern, '#');
-    int n = hole ? snprintf(out, cap, "%.*s%zu%s", (int)(hole - pattern), pattern, layer, hole + 1)
-                 : snprintf(out, cap, "%s", pattern);
-    return n >= 0 && (size_t)n < cap;
 }

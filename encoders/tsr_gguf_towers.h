@@ -59,7 +59,7 @@ typedef enum tsr_gguf_turn {
     TSR_GGUF_TURN_SCALAR     /* [] here, [1] there */
 } tsr_gguf_turn;
 
-/* One tensor, or one of each layer: then '#' in all names stands for the layer's number. */
+/* One tensor, or one of each layer: then the names are patterns as in tsr_gguf_name.h. */
 typedef struct tsr_gguf_tower_tensor {
     const char *gguf;
     const char *hf;      /* as published */
@@ -77,9 +77,6 @@ const tsr_gguf_tower_tensor *tsr_gguf_tower_tensors(size_t *n);
  * (bits); NULL when there is none. *layer receives the number at '#', 0 without one. */
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *layer);
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_gguf(unsigned towers, const char *name, size_t *layer);
-
-/* `pattern` with layer for '#'. False when it doesn't fit into cap bytes. */
-bool tsr_gguf_tower_print(char *out, size_t cap, const char *pattern, size_t layer);
 
 /* The tensor as the file holds it (to_file) and as the towers take it (from_file), by the row's turn. *out points into
  * `in`'s bytes and *memory is NULL, or into *memory, the caller's (tsr_free). Plain types keep theirs; softplus
