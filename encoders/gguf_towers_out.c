@@ -70,13 +70,19 @@ static const struct {
     {"feature_extractor", "mel_floor", 0.001},
     {"feature_extractor", "frame_length_ms", 20},
     {"feature_extractor", "hop_length_ms", 10},
-    {"feature_extractor", "frame_length", 320},
-    {"feature_extractor", "hop_length", 160},
-    {"feature_extractor", "fft_length", 512},
-    {"feature_extractor", "preemphasis", 0},
-    {"feature_extractor", "input_scale_factor", 1},
-    {"feature_extractor", "dither", 0},
+    {"feature_extractor", "fft_overdrive", 0},
 };
+
+static bool to_number(const tsr_json *v, double *out)
+{
+    bool b = false;
+    if (tsr_json_to_double(v, out))
+        return true;
+    if (!tsr_json_to_bool(v, &b))
+        return false;
+    *out = b;
+    return true;
+}
 
 static tsr_status check_unsaid(const tsr_json *vision, const tsr_json *audio, const tsr_json *extractor,
                                const char *file, tsr_error *err)
@@ -86,8 +92,8 @@ static tsr_status check_unsaid(const tsr_json *vision, const tsr_json *audio, co
         const tsr_json *o = object[0] == 'a' ? audio : object[0] == 'f' ? extractor : vision;
         if (strchr(object, '.'))
             o = tsr_json_get_set(o, strchr(object, '.') + 1);
-        double x = UNSAID[i].taken;
-        if (tsr_json_to_double(tsr_json_get_set(o, UNSAID[i].key), &x) && (float)x != (float)UNSAID[i].taken)
+        double x;
+        if (to_number(tsr_json_get_set(o, UNSAID[i].key), &x) && (float)x != (float)UNSAID[i].taken)
             return tsr_fail(err, TSR_ERR_UNSUPPORTED,
                             "%s: %s.%s is %g, which a GGUF file cannot say: its readers take %g", file, object,
                             UNSAID[i].key, x, UNSAID[i].taken);
