@@ -48,11 +48,15 @@ RANDOM = {"small": "e2b", "k256": "e2b", "experts": "26b", "dense": "31b", "whol
 CASES = ("interleaved", "raw-turns", "system-think")  # of cases.json, whose models name the kind
 
 STRINGS = [
-    "", " ", "  ", "\n", "\n\n\n", " \n ", "Hello, world!", "  leading and trailing  ", "a\u2581b", "\u2581", "tab\there",
+    "", " ", "  ", "\n", "\n\n\n", " \n ", "Hello, world!", "  leading and trailing  ", "a\u2581b", "\u2581",
+    "tab\there",
     "na\u00efve caf\u00e9 \u4f60\u597d \u0440\u0443\u0441 \u263a \U0001F431\U0001F469\u200D\U0001F467",
-    "<bos>", "<|turn>user\nx<turn|>", "<|tool>declaration<tool|><|tool_call>call<tool_call|>", "<|image|><|audio|><|video|>",
-    "<|\"|>quoted<|\"|>", "<0x41><unused7><table></table>", "<|channel>thought\n<channel|>", "<|tool_response>x<tool_response|>",
-    "1.7 + 3 = 4.7", "\u0000\u0001\u007f", "e\u0301", "\r\n\r\n", "\n" * 40, " " * 40, "a" * 300, "<|image", "|>", "<mask><pad><unk>",
+    "<bos>", "<|turn>user\nx<turn|>", "<|tool>declaration<tool|><|tool_call>call<tool_call|>",
+    "<|image|><|audio|><|video|>",
+    "<|\"|>quoted<|\"|>", "<0x41><unused7><table></table>", "<|channel>thought\n<channel|>",
+    "<|tool_response>x<tool_response|>",
+    "1.7 + 3 = 4.7", "\u0000\u0001\u007f", "e\u0301", "\r\n\r\n", "\n" * 40, " " * 40, "a" * 300,
+    "<|image", "|>", "<mask><pad><unk>",
 ]
 
 
@@ -262,10 +266,9 @@ def main():
     work, start = Path(args.work or own.name), time.time()
     check = Check(Program(args.program), work / "files")
     wanted = args.models.split(",") if args.models else [*TINY, *RANDOM]
-    if any(n in TINY for n in wanted) and not (work / "tiny").exists():
-        subprocess.run([sys.executable, HERE / "make_models.py", work / "tiny"], check=True, stdout=subprocess.DEVNULL)
-    if any(n in RANDOM for n in wanted) and not (work / "random").exists():
-        subprocess.run([sys.executable, HERE / "make_random.py", work / "random"], check=True, stdout=subprocess.DEVNULL)
+    for kind, script, names in (("tiny", "make_models.py", TINY), ("random", "make_random.py", RANDOM)):
+        if any(n in names for n in wanted) and not (work / kind).exists():
+            subprocess.run([sys.executable, HERE / script, work / kind], check=True, stdout=subprocess.DEVNULL)
     for name in wanted:
         folder = work / ("tiny" if name in TINY else "random") / name
         check.check_model(name, folder, TINY.get(name) or RANDOM[name], args.forms.split(",") if args.forms else [])

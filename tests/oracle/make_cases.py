@@ -44,7 +44,7 @@ TURNS = "".join(f"<|turn>user\nTell me about number {i}, please.<turn|>\n<|turn>
 TURNS += "<|turn>user\nThank you!<turn|>\n<|turn>model\n"
 
 LARGE = ("31b", "26b", "12b")
-AUDIO = ("e2b", "e4b", "12b")
+AUDIO = ("e2b", "e4b", "12b", "gguf-e")
 
 
 def text(t):
@@ -139,6 +139,8 @@ def all_cases():
                                            text(" well?<turn|>\n<|turn>model\n")], raw=True, budget=70))
     cases.append(case("stop", "e2b", [text("Tell me about number 217.")], max_tokens=12))
     cases += text_cases("text")[:2] + raw_cases("text")[1:]
+    for m in ("gguf-e", "gguf-moe"):  # files of gguf/
+        cases += [dict(c, hidden=False) for c in text_cases(m)[:1]] + mixed_cases(m)[1:] + raw_cases(m)[1:]
     for m in ("e2b-bf16", "26b-bf16"):
         cases += [dict(c, hidden=False) for c in text_cases(m)[:2]]
         cases += image_cases(m, [("wide", 70)])[:1]

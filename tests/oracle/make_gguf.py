@@ -9,7 +9,7 @@ gives no mmproj. Options make the other forms that files in the wild have.
 
 T: f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 mxfp4 as the package rounds; q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs, which
 it can only decode, as random blocks of the tensor's own loudness: such a file is another model than FOLDER, and
-write() tells which. "mixed" takes another type for each tensor. A row that is not whole blocks becomes F16.
+write() tells which. "mixed" takes for each tensor one of those that fit. A row that is not whole blocks becomes F16.
 """
 
 import argparse
@@ -50,6 +50,7 @@ class Options:
     sparse: bool = False          # no key that follows from the rest, no rope_freqs
     output: bool = False          # an output matrix of its own, equal to the embedding
     position_type: str = ""       # type of the position table instead of F32
+    patch_type: str = ""          # of the patch kernel, else F16 where `type` is f16 and F32 elsewhere
     seed: int = 1
     alignment: int = 0
 
@@ -132,7 +133,7 @@ def random_blocks(a, qtype, rng):
     return blocks.reshape(*a.shape[:-1], a.shape[-1] // elems * size)
 
 
-def type_of(name, a, wanted, forced):
+def type_of(name, a, wanted, forced, seed):
     """The rules of the converter for tensors that stay in F32 whatever the file's type is."""
     if a.ndim <= 1 or name.endswith("_norm.weight"):
         return T.F32
@@ -142,7 +143,8 @@ def type_of(name, a, wanted, forced):
         return T.F32
     if wanted != "mixed":
         return TYPES[wanted]
-    return list(TYPES.values())[zlib.crc32(name.encode()) % len(TYPES)]
+    fitting = [t for t in TYPES.values() if t != T.F32 and a.shape[-1] % GGML_QUANT_SIZES[t][0] == 0]
+    return fitting[(zlib.crc32(name.encode()) + seed) % len(fitting)] if fitting else T.F16
 
 
 class Maker:
@@ -157,7 +159,9 @@ class Maker:
 
     def add(self, name, a, forced=None):
         """Returns the values that a reader finds, in the layout of `a`."""
-        data, qtype = quantize(a, type_of(name, a, self.wanted, forced), zlib.crc32(name.encode()) + self.opts.seed)
+        seed = self.opts.seed
+        qtype = type_of(name, a, self.wanted, forced, seed)
+        data, qtype = quantize(a, qtype, zlib.crc32(name.encode()) + seed)
         self.writer.add_tensor(name, data, raw_dtype=qtype)
         return gguf.quants.dequantize(data, qtype).reshape(a.shape)
 
@@ -377,15 +381,18 @@ def add_permuted(m, hf, name, a, shape, forced=None):
     m.note(hf, got[..., np.argsort(order)])
 
 
+def patch_type(m):
+    return TYPES[m.opts.patch_type or ("f16" if m.wanted == "f16" else "f32")]
+
+
 def unified_tensor(m, opts, hf, a):
     part = next(p for p in UNIFIED if "." + p in hf)
     name = UNIFIED[part] + ("" if part == "pos_embedding" else hf.rsplit(".", 1)[1])
-    small = T.F16 if m.wanted == "f16" else T.F32
     if part == "pos_embedding":
         kind = TYPES[opts.position_type or "f32"]
         m.note(hf, m.add(name, a.transpose(1, 0, 2), kind).transpose(1, 0, 2))
     elif part == "patch_ln1." or name == "v.patch_embd.weight":
-        add_permuted(m, hf, name, a, a.shape, small)
+        add_permuted(m, hf, name, a, a.shape, patch_type(m))
     else:
         m.note(hf, m.add(name, a))
 
@@ -405,8 +412,8 @@ def vision_tensor(m, opts, names, hf, a):
     name = hf.replace("model.vision_tower.encoder.", "vision_model.model.").replace(".linear.", ".")
     if hf.endswith("patch_embedder.input_proj.weight"):
         side = round((a.shape[1] / 3) ** 0.5)
-        small = T.F16 if m.wanted == "f16" else T.F32
-        add_permuted(m, hf, names.get_name(name, try_suffixes=SUFFIXES), a, (a.shape[0], 3, side, side), small)
+        shape = (a.shape[0], 3, side, side)
+        add_permuted(m, hf, names.get_name(name, try_suffixes=SUFFIXES), a, shape, patch_type(m))
         return
     table = name.endswith("position_embedding_table")
     name = names.get_name(name + (".weight" if table else ""), try_suffixes=SUFFIXES)

@@ -155,7 +155,8 @@ def main():
     check_film(spec["media"])
     with tempfile.TemporaryDirectory() as tmp:
         if not args.models:
-            subprocess.run([sys.executable, os.path.join(HERE, "make_models.py"), tmp], check=True)
+            for script in ("make_models.py", "make_gguf_fixtures.py"):
+                subprocess.run([sys.executable, os.path.join(HERE, script), tmp], check=True)
         models = Models(dir=args.models or tmp)
         start = time.time()
         for case in spec["cases"]:

@@ -115,11 +115,21 @@ static void media_path(char path[PATH_BYTES], const char *dir, const tsr_json *m
     }
 }
 
+/* Models "gguf-..." are committed files by another writer, the others are made in dir. */
+static bool is_gguf(const char *model)
+{
+    return strncmp(model, "gguf-", 5) == 0;
+}
+
 static void model_path(char path[PATH_BYTES], const char *dir, const char *model)
 {
     char config[PATH_BYTES + 16];
     tsr_error err;
     tsr_error_clear(&err);
+    if (is_gguf(model)) {
+        (void)snprintf(path, PATH_BYTES, "%s/gguf/%s.gguf", TSR_ORACLE_DIR, model);
+        return;
+    }
     (void)snprintf(path, PATH_BYTES, "%s/model-%s", dir, model);
     (void)snprintf(config, sizeof config, "%s/config.json", path);
     if (access(config, F_OK) != 0 && oracle_model_write(path, model, &err) != TSR_OK) {
@@ -149,6 +159,11 @@ static void case_args(args *a, const options *o, const char *dir, const char *du
     arg2(a, o->program, "run");
     model_path(path, dir, string_of(c, "model"));
     arg2(a, "-m", path);
+    if (is_gguf(string_of(c, "model"))) {
+        (void)snprintf(path, sizeof path, "%s/gguf/mmproj-%s.gguf", TSR_ORACLE_DIR, string_of(c, "model"));
+        arg2(a, "--mmproj", path);
+        arg2(a, "--kv", "f32"); /* as the reference, which has the weights decoded */
+    }
     for (size_t i = 0; i < tsr_json_len(parts); i++) {
         part_args(a, dir, media, tsr_json_at(parts, i));
     }
