@@ -58,8 +58,8 @@ static tsr_status unsupported(tsr_error *err, const tsr_tokenizer *t, size_t id,
 {
     char q[TSRI_QUOTE_BYTES + 1];
     const tsri_token *k = t->tokens + id;
-    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "gguf: token %zu, \"%s\": %s", id, tsri_quote(q, t->names + k->at, k->len),
-                    why);
+    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "gguf: token %zu, \"%s\": %s", id,
+                    tsri_quote(q, t->names + k->at, k->len), why);
 }
 
 /* What the types would turn into another tokenizer. */
@@ -158,7 +158,8 @@ tsr_status tsr_tokenizer_export_init(tsr_tokenizer_export *e, const tsr_tokenize
     tsr_status st = check_tokens(t, err);
     *e = (tsr_tokenizer_export){.model = "gemma4", .n_tokens = n_rows ? n_rows : t->n_ids};
     if (st == TSR_OK && e->n_tokens < t->n_ids)
-        st = tsr_fail(err, TSR_ERR_MODEL, "gguf: %zu token ids, but the embedding table has %zu rows", t->n_ids, n_rows);
+        st = tsr_fail(err, TSR_ERR_MODEL, "gguf: %zu token ids, but the embedding table has %zu rows", t->n_ids,
+                      n_rows);
     if (st == TSR_OK && e->n_tokens > TSR_TOKENIZER_MAX_IDS)
         st = tsr_fail(err, TSR_ERR_LIMIT, "gguf: %zu rows of tokens, at most %d", n_rows, TSR_TOKENIZER_MAX_IDS);
     if (st == TSR_OK) st = export_tokens(e, t, err);
@@ -312,10 +313,10 @@ void tsr_tokenizer_export_put(const tsr_tokenizer_export *e, tsr_gguf_writer *w)
     tsr_gguf_put_array(w, "tokenizer.ggml.token_type", TSR_GGUF_I32, e->types, e->n_tokens);
     tsr_gguf_put_strs(w, "tokenizer.ggml.merges", e->merges, e->n_merges);
     for (size_t i = 0; i < e->n_ids; i++) tsr_gguf_put_u32(w, e->ids[i].key, e->ids[i].id);
+    tsr_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", true);
     if (e->chat_template.data)
         tsr_gguf_put_str(w, "tokenizer.chat_template", e->chat_template.data, e->chat_template.len);
     tsr_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
-    tsr_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", true);
     if (e->n_normalized)
         tsr_gguf_put_array(w, TSR_TOKENIZER_NORMALIZED_KEY, TSR_GGUF_I32, e->normalized, e->n_normalized);
 }

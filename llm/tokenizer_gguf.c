@@ -67,11 +67,12 @@ static tsr_status check_kind(const walk *w)
 
 static tsr_status find_array(const walk *w, const char *key, bool strings, const tsr_gguf_value **out)
 {
+    const char *wanted = strings ? "an array of strings expected" : "an array of whole numbers expected";
     int64_t number;
     const tsr_gguf_value *v = *out = tsr_gguf_find(w->g, key);
     if (!v) return bad(w, TSR_ERR_MODEL, key, "is missing");
     if (!v->is_array || (strings ? v->type != TSR_GGUF_STR : v->n && !tsr_gguf_value_i64(v, 0, &number)))
-        return bad(w, TSR_ERR_MODEL, key, strings ? "an array of strings expected" : "an array of whole numbers expected");
+        return bad(w, TSR_ERR_MODEL, key, wanted);
     return TSR_OK;
 }
 
@@ -107,7 +108,7 @@ static tsr_status find_arrays(walk *w)
     if (st == TSR_OK) st = check_length(w, KEY("token_type"), w->types);
     if (st == TSR_OK) st = check_scores(w);
     if (st == TSR_OK && !tsr_gguf_find(w->g, KEY("merges")))
-        return bad(w, TSR_ERR_UNSUPPORTED, KEY("merges"), "is missing, and scores don't tell in which order tokens merge");
+        return bad(w, TSR_ERR_UNSUPPORTED, KEY("merges"), "is missing, and scores don't tell the order of merges");
     if (st == TSR_OK) st = find_array(w, KEY("merges"), true, &w->merges);
     return st;
 }

@@ -151,7 +151,8 @@ static tsr_status read_all_added(loader *l, const tsr_json *list)
     tsr_status st = TSR_OK;
     size_t n = tsr_json_len(list);
     if (n > TSR_TOKENIZER_MAX_ADDED)
-        return tsr_fail(l->err, TSR_ERR_LIMIT, "%s: added_tokens: %zu, at most %d", l->name, n, TSR_TOKENIZER_MAX_ADDED);
+        return tsr_fail(l->err, TSR_ERR_LIMIT, "%s: added_tokens: %zu, at most %d", l->name, n,
+                        TSR_TOKENIZER_MAX_ADDED);
     for (size_t i = 0; i < n && st == TSR_OK; i++) st = read_added(l, i, tsr_json_at(list, i));
     return st;
 }
@@ -262,8 +263,8 @@ static tsr_status check_part(const loader *l, tsri_span s, const char *what, boo
     tsr_status st = parse_span(l, s, what, &v);
     if (st == TSR_OK && (v || needed) && !ok(v)) {
         type = tsr_json_string(tsr_json_get(v, "type"), &len);
-        st = tsr_fail(l->err, TSR_ERR_UNSUPPORTED, "%s: %s of type \"%s\" in a form that isn't supported", l->name, what,
-                      tsri_quote(q, type ? type : "none", type ? len : 4));
+        st = tsr_fail(l->err, TSR_ERR_UNSUPPORTED, "%s: %s of type \"%s\" in a form that isn't supported", l->name,
+                      what, tsri_quote(q, type ? type : "none", type ? len : 4));
     }
     tsr_json_free(v);
     return st;
@@ -285,7 +286,8 @@ static tsr_status read_bool(const loader *l, tsri_span s, const char *what, bool
 {
     tsr_json *v;
     tsr_status st = parse_span(l, s, what, &v);
-    if (v && !tsr_json_to_bool(v, out)) st = tsr_fail(l->err, TSR_ERR_MODEL, "%s: %s: true or false expected", l->name, what);
+    if (v && !tsr_json_to_bool(v, out))
+        st = tsr_fail(l->err, TSR_ERR_MODEL, "%s: %s: true or false expected", l->name, what);
     tsr_json_free(v);
     return st;
 }

@@ -1,16 +1,19 @@
-/* tsr_tokenizer_export.h: a tokenizer as the arrays and ids that a GGUF file keeps under tokenizer.ggml.*,
- * equal to what llama.cpp's converter writes for the published vocabulary.
+/* tsr_tokenizer_export.h: a tokenizer as the arrays and ids that a GGUF file keeps under tokenizer.ggml.*, as
+ * llama.cpp's converter writes them for the published vocabulary. Two things are better here: every control
+ * token has its type, also where that converter doesn't know it (<|video|>), and other added tokens are
+ * USER_DEFINED, so that every reader finds them before it merges.
  *
- * The keys, in the order in which that converter writes them:
+ * The keys, in that converter's order (it may add that no EOS and no separator are added, which readers
+ * take for granted):
  *   tokenizer.ggml.model             str     model
  *   tokenizer.ggml.tokens            [str]   tokens
  *   tokenizer.ggml.scores            [f32]   scores
  *   tokenizer.ggml.token_type        [i32]   types
  *   tokenizer.ggml.merges            [str]   merges
  *   ids[i].key                       u32     ids[i].id, for each i
+ *   tokenizer.ggml.add_bos_token     bool    true
  *   tokenizer.chat_template          str     chat_template, unless its data is NULL
  *   tokenizer.ggml.add_space_prefix  bool    false
- *   tokenizer.ggml.add_bos_token     bool    true
  * and one of our own, only where n_normalized > 0 (the published vocabulary has none):
  *   TSR_TOKENIZER_NORMALIZED_KEY     [i32]   normalized
  * tsr_tokenizer_open_gguf (tsr_tokenizer.h) makes the same tokenizer of them again. */

@@ -1,4 +1,4 @@
-/* fuzz_tokenizer.c: any bytes as a tokenizer.json.
+/* fuzz_tokenizer.c: any bytes as a tokenizer.json, or as a GGUF file when they begin like one.
  *
  * With clang: -fsanitize=fuzzer,address,undefined (target fuzz_tokenizer, present when TSR_FUZZ is on).
  * Without it test_tokenizer feeds broken files to the same code. */
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gguf_internal.h"
 #include "tokenizer_internal.h"
 #include "tsr_alloc.h"
 
@@ -27,12 +28,23 @@ static void use(const tsr_tokenizer *t, const char *text, size_t len)
     }
 }
 
+static tsr_status open_bytes(tsr_tokenizer **t, const uint8_t *data, size_t len, tsr_error *err)
+{
+    tsr_gguf *g;
+    tsr_status st;
+    if (len < 4 || memcmp(data, "GGUF", 4) != 0) return tsr_tokenizer_open_bytes(t, data, len, "fuzz", err);
+    st = tsri_gguf_open_bytes(&g, (tsr_bytes){.data = data, .len = len}, "fuzz", err);
+    if (st == TSR_OK) st = tsr_tokenizer_open_gguf(t, g, err);
+    tsr_gguf_close(g);
+    return st;
+}
+
 tsr_status fuzz_tokenizer(const uint8_t *data, size_t len)
 {
     tsr_error err = {0};
     tsr_tokenizer *t = NULL;
     size_t live = tsr_alloc_live();
-    tsr_status st = tsr_tokenizer_open_bytes(&t, data, len, "fuzz", &err);
+    tsr_status st = open_bytes(&t, data, len, &err);
     if (st == TSR_OK) {
         use(t, "a ab\n\n<eos> \xC3\xA9\xF0\x9F\x98\x80\xFF<|turn>", 27);
         use(t, (const char *)data, len < 512 ? len : 512);
