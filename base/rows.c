@@ -35,6 +35,17 @@ double tsr_row_limit(tsr_type type)
 
 /* ---- writing ---- */
 
+static bool all_finite(const float *x, size_t n)
+{
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        found |= (u & 0x7f800000u) == 0x7f800000u;
+    }
+    return !found;
+}
+
 /* The scale is rounded to f16 first, so that the numbers are the nearest for the scale that is kept. Only
  * where f16 has no normal number left can a value be out of reach of 127 of them. */
 static void write_q8_block(unsigned char *b, const float *x, size_t n, float top)
@@ -62,12 +73,10 @@ static void write_q8(unsigned char *row, const float *x, size_t n)
 {
     for (; n > 0; row += TSRI_Q8_BYTES) {
         size_t take = n < TSRI_Q8_ELEMS ? n : TSRI_Q8_ELEMS;
-        float top = 0.0f, sum = 0.0f;
-        for (size_t i = 0; i < take; i++) {
+        float top = 0.0f;
+        for (size_t i = 0; i < take; i++)
             top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-            sum += x[i] * 0.0f;
-        }
-        if (sum == 0.0f)
+        if (all_finite(x, take))
             write_q8_block(row, x, take, top);
         else
             write_q8_nan(row);
@@ -79,10 +88,7 @@ static void write_q8(unsigned char *row, const float *x, size_t n)
 bool tsr_row_write(tsr_type type, void *row, const float *x, size_t n)
 {
     uint16_t *half = row;
-    float zero = 0.0f; /* stays 0 as long as all values are finite */
     assert(tsr_rows_have_type(type));
-    for (size_t i = 0; i < n; i++)
-        zero += x[i] * 0.0f;
     switch (type) {
     case TSR_F16:
         for (size_t i = 0; i < n; i++)
@@ -95,7 +101,7 @@ bool tsr_row_write(tsr_type type, void *row, const float *x, size_t n)
     case TSR_Q8_0: write_q8(row, x, n); break;
     default: memcpy(row, x, n * sizeof *x); break;
     }
-    return zero == 0.0f;
+    return all_finite(x, n);
 }
 
 /* ---- reading ---- */

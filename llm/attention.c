@@ -1,5 +1,5 @@
 /* attention.c: one layer's attention. Scores are q·k with scale 1; the norms of q and k take the
- * place of 1/sqrt(d). V is normed without a weight.
+ * place of 1/sqrt(d). V is normed without a weight. Products are those of the values that the cache holds.
  *
  * What a row sees is one interval of keys: full layers [0, pos + 1), sliding ones
  * [pos - window + 1, key_end), where key_end passes pos + 1 only inside a vision block. A pool item is
@@ -11,10 +11,14 @@
 #include "decoder_internal.h"
 #include "tsr_matmul.h"
 
-enum { Q_ROWS = 32, KEY_TILE = 256 };
+enum {
+    Q_ROWS = 32,
+    KEY_TILE = 256,     /* keys at a time; of long rows that must be decoded fewer */
+    MIN_DECODED = 32,
+    SCRATCH_FLOATS = TSR_POOL_SCRATCH_BYTES / 4
+};
 
-_Static_assert((size_t)TSR_POOL_SCRATCH_BYTES >=
-                   sizeof(float) * (Q_ROWS * KEY_TILE + 2 * Q_ROWS * TSR_TEXT_MAX_HEAD_DIM),
+_Static_assert(Q_ROWS * KEY_TILE + (2 * Q_ROWS + MIN_DECODED) * TSR_TEXT_MAX_HEAD_DIM <= SCRATCH_FLOATS,
                "one item's tiles fit into a worker's scratch");
 
 /* ---- keys and values ---- */
@@ -40,7 +44,8 @@ static void finish_kv_row(tsr_context *c, const void *arg, size_t r, void *scrat
         tsr_rms_norm(k + h * d, k + h * d, w->k_norm, d, cfg->eps);
         tsri_rope_apply(k + h * d, cos, sin, n_rot, d);
     }
-    tsr_kv_write(c->kv, j->layer, c->pos[r], k, v);
+    /* Here and not only in the sum: a score of -INFINITY would hide the key. */
+    tsri_note_row(c, r, tsr_kv_write(c->kv, j->layer, c->pos[r], k, v));
 }
 
 void tsri_attention_keys(tsr_context *c, size_t l)
@@ -76,16 +81,19 @@ typedef struct attn_job {
     tsr_kv_rows kv;
     size_t n_blocks, dim, width, group; /* width: floats in one row of q; group: query heads per KV head */
     size_t window;                      /* 0: full */
+    size_t tile;                        /* keys at a time, at most KEY_TILE */
 } attn_job;
 
 /* One block of rows at work. */
 typedef struct attn_block {
     const attn_job *j;
     size_t first_row, n_rows;
-    const float *q, *k, *v; /* of this head; k and v at the position kv.first */
-    float *scores;          /* [n_rows, KEY_TILE] */
-    float *acc;             /* [n_rows, dim] */
-    float *part;            /* [n_rows, dim]: one tile's share of acc */
+    const float *q;             /* of this head, as are */
+    const unsigned char *k, *v; /* which begin at the position kv.first */
+    float *scores;              /* [n_rows, KEY_TILE] */
+    float *acc;                 /* [n_rows, dim] */
+    float *part;                /* [n_rows, dim]: one tile's share of acc */
+    float *decoded;             /* [tile, dim] */
     float max[Q_ROWS];
     double sum[Q_ROWS];
 } attn_block;
@@ -130,16 +138,24 @@ static float weigh_row(attn_block *b, size_t i, size_t at, size_t n)
     return factor;
 }
 
+/* n rows as f32: where they lie, or decoded. */
+static const float *as_f32(const attn_block *b, const unsigned char *rows, size_t n)
+{
+    if (b->j->kv.type == TSR_F32)
+        return (const float *)(const void *)rows;
+    tsr_rows_read(b->j->kv.type, rows, n, b->j->dim, b->decoded);
+    return b->decoded;
+}
+
 static void take_tile(attn_block *b, size_t at, size_t n)
 {
     const attn_job *j = b->j;
-    size_t d = j->dim;
-    const float *k = b->k + (at - j->kv.first) * d, *v = b->v + (at - j->kv.first) * d;
+    size_t d = j->dim, from = (at - j->kv.first) * j->kv.row_bytes;
     float factor[Q_ROWS];
-    tsr_gemm_nt(b->n_rows, n, d, b->q, j->width, k, d, b->scores, KEY_TILE);
+    tsr_gemm_nt(b->n_rows, n, d, b->q, j->width, as_f32(b, b->k + from, n), d, b->scores, KEY_TILE);
     for (size_t i = 0; i < b->n_rows; i++)
         factor[i] = weigh_row(b, i, at, n);
-    tsr_gemm_nn(b->n_rows, d, n, b->scores, KEY_TILE, v, d, b->part, d);
+    tsr_gemm_nn(b->n_rows, d, n, b->scores, KEY_TILE, as_f32(b, b->v + from, n), d, b->part, d);
     for (size_t i = 0; i < b->n_rows; i++) {
         float *acc = b->acc + i * d;
         const float *part = b->part + i * d;
@@ -151,15 +167,12 @@ static void take_tile(attn_block *b, size_t at, size_t n)
 /* The same for a single row (decoding), where every key is visible: no product is worth a call. */
 static void take_tile_of_one(attn_block *b, size_t at, size_t n)
 {
-    size_t d = b->j->dim;
-    const float *k = b->k + (at - b->j->kv.first) * d, *v = b->v + (at - b->j->kv.first) * d;
-    for (size_t i = 0; i < n; i++)
-        b->scores[i] = tsr_dot(b->q, k + i * d, d);
+    size_t d = b->j->dim, from = (at - b->j->kv.first) * b->j->kv.row_bytes;
+    tsr_rows_dot(b->j->kv.type, b->k + from, n, d, b->q, b->scores);
     float factor = weigh_row(b, 0, at, n);
     for (size_t e = 0; e < d; e++)
         b->acc[e] *= factor;
-    for (size_t i = 0; i < n; i++)
-        tsr_axpy(b->acc, b->scores[i], v + i * d, d);
+    tsr_rows_mix(b->j->kv.type, b->v + from, n, d, b->scores, b->acc);
 }
 
 static void attend_block(void *ctx, size_t item, unsigned worker, void *scratch)
@@ -176,6 +189,7 @@ static void attend_block(void *ctx, size_t item, unsigned worker, void *scratch)
     b.scores = scratch;
     b.acc = b.scores + Q_ROWS * KEY_TILE;
     b.part = b.acc + Q_ROWS * j->dim;
+    b.decoded = b.part + Q_ROWS * j->dim;
     memset(b.acc, 0, b.n_rows * j->dim * sizeof *b.acc);
     for (size_t i = 0; i < b.n_rows; i++) {
         size_t first = first_key(j, row + i), end = end_key(j, row + i);
@@ -183,8 +197,8 @@ static void attend_block(void *ctx, size_t item, unsigned worker, void *scratch)
         lo = first < lo ? first : lo;
         hi = end > hi ? end : hi;
     }
-    for (size_t at = lo; at < hi; at += KEY_TILE) {
-        size_t n = hi - at < KEY_TILE ? hi - at : KEY_TILE;
+    for (size_t at = lo; at < hi; at += j->tile) {
+        size_t n = hi - at < j->tile ? hi - at : j->tile;
         if (b.n_rows == 1)
             take_tile_of_one(&b, at, n);
         else
@@ -198,6 +212,13 @@ static void attend_block(void *ctx, size_t item, unsigned worker, void *scratch)
     }
 }
 
+/* As many as decoded rows leave room for; a number of the shapes alone. */
+static size_t tile_keys(tsr_type type, size_t dim)
+{
+    size_t room = (SCRATCH_FLOATS - Q_ROWS * KEY_TILE - 2 * Q_ROWS * dim) / dim;
+    return type == TSR_F32 || room > KEY_TILE ? KEY_TILE : room;
+}
+
 void tsri_attention_queries(tsr_context *c, size_t l)
 {
     const tsr_text_config *cfg = &c->d->config;
@@ -208,6 +229,7 @@ void tsri_attention_queries(tsr_context *c, size_t l)
     j.width = cfg->n_heads * lc->head_dim;
     j.group = cfg->n_heads / lc->n_kv_heads;
     j.window = lc->type == TSR_LAYER_SLIDING ? cfg->window : 0;
+    j.tile = tile_keys(j.kv.type, j.dim);
     tsr_matmul(c->pool, &w->q, c->x, cfg->hidden, c->n, c->q, j.width);
     tsri_for_rows(c, c->n, finish_q_row, &l);
     tsr_pool_run(c->pool, cfg->n_heads * j.n_blocks, attend_block, &j);

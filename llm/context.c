@@ -4,206 +4,7 @@
 #include <string.h>
 
 #include "decoder_internal.h"
-#include "tsr_alloc.h"
 #include "tsr_matmul.h"
-
-static const size_t MAX_CTX_TOKENS = (size_t)1 << 30;
-
-/* ---- opening ---- */
-
-tsr_context_opts tsr_context_opts_default(void)
-{
-    return (tsr_context_opts){.ctx_tokens = 4096, .max_chunk = 512, .max_block = 512, .kv_type = TSR_F32};
-}
-
-static tsr_status check_opts(const tsr_context_opts *o, tsr_error *err)
-{
-    if (o->ctx_tokens == 0 || o->ctx_tokens > MAX_CTX_TOKENS)
-        return tsr_fail(err, TSR_ERR_USAGE, "context: %zu positions asked for; expected 1 to %zu", o->ctx_tokens,
-                        MAX_CTX_TOKENS);
-    if (o->max_chunk == 0)
-        return tsr_fail(err, TSR_ERR_USAGE, "context: a chunk of 0 tokens was asked for");
-    return TSR_OK;
-}
-
-static tsr_status open_cache(tsr_context *c, tsr_error *err)
-{
-    const tsr_text_config *cfg = &c->d->config;
-    tsr_kv_layer_spec *specs = tsr_calloc(cfg->n_layers, sizeof *specs);
-    if (!specs)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: key/value cache of %zu layers", cfg->n_layers);
-    for (size_t i = 0; i < cfg->n_layers; i++) {
-        const tsr_layer_config *l = &cfg->layers[i];
-        specs[i].n_kv_heads = l->has_kv ? l->n_kv_heads : 0;
-        specs[i].head_dim = l->head_dim;
-        specs[i].window = l->type == TSR_LAYER_SLIDING ? cfg->window : 0;
-    }
-    tsr_status st =
-        tsr_kv_cache_open(&c->kv, specs, cfg->n_layers, c->opts.ctx_tokens, c->max_rows, c->opts.kv_type, err);
-    tsr_free(specs);
-    return st;
-}
-
-/* The widest layer in each respect. */
-typedef struct widths {
-    size_t q, kv, ffn;
-} widths;
-
-static widths find_widths(const tsr_text_config *cfg)
-{
-    widths w = {0, 0, 0};
-    for (size_t i = 0; i < cfg->n_layers; i++) {
-        const tsr_layer_config *l = &cfg->layers[i];
-        size_t q = cfg->n_heads * l->head_dim, kv = l->has_kv ? l->n_kv_heads * l->head_dim : 0;
-        w.q = q > w.q ? q : w.q;
-        w.kv = kv > w.kv ? kv : w.kv;
-        w.ffn = l->ffn_width > w.ffn ? l->ffn_width : w.ffn;
-    }
-    return w;
-}
-
-/* One scratch array of `rows` x `cols` elements; the first failure sticks. */
-static void plan(tsr_context *c, void *out, size_t rows, size_t cols, size_t size, tsr_status *st, tsr_error *err)
-{
-    size_t n;
-    if (*st != TSR_OK)
-        return;
-    if (!tsr_mul_size(&n, rows, cols) || n > SIZE_MAX / size ||
-        !tsr_add_size(&c->scratch_bytes, c->scratch_bytes, n * size)) {
-        *st = tsr_fail(err, TSR_ERR_LIMIT, "context: scratch of %zu x %zu values does not fit in memory", rows, cols);
-        return;
-    }
-    *st = tsr_alloc_array(out, n, size, "decoder scratch", err);
-}
-
-static tsr_status open_moe_scratch(tsr_context *c, tsr_error *err)
-{
-    const tsr_text_config *cfg = &c->d->config;
-    tsri_moe_scratch *m = &c->moe;
-    size_t n = c->max_rows;
-    tsr_status st = TSR_OK;
-    if (cfg->n_experts == 0)
-        return TSR_OK;
-    plan(c, &m->probs, n, cfg->n_experts, sizeof *m->probs, &st, err);
-    plan(c, &m->chosen, n, cfg->top_k, sizeof *m->chosen, &st, err);
-    plan(c, &m->weight, n, cfg->top_k, sizeof *m->weight, &st, err);
-    plan(c, &m->order, n, cfg->top_k, sizeof *m->order, &st, err);
-    plan(c, &m->start, 1, cfg->n_experts + 1, sizeof *m->start, &st, err);
-    plan(c, &m->in, n, cfg->hidden, sizeof *m->in, &st, err);
-    plan(c, &m->mid, n, 2 * cfg->expert_width, sizeof *m->mid, &st, err);
-    plan(c, &m->out, n, cfg->hidden, sizeof *m->out, &st, err);
-    plan(c, &m->sum, n, cfg->hidden, sizeof *m->sum, &st, err);
-    return st;
-}
-
-static tsr_status open_scratch(tsr_context *c, tsr_error *err)
-{
-    const tsr_text_config *cfg = &c->d->config;
-    widths w = find_widths(cfg);
-    size_t n = c->max_rows, logit_rows = n < TSRI_LOGIT_ROWS ? n : TSRI_LOGIT_ROWS;
-    tsr_status st = TSR_OK;
-    plan(c, &c->pos, n, 1, sizeof *c->pos, &st, err);
-    plan(c, &c->key_end, n, 1, sizeof *c->key_end, &st, err);
-    plan(c, &c->wanted, n, 1, sizeof *c->wanted, &st, err);
-    plan(c, &c->h, n, cfg->hidden, sizeof *c->h, &st, err);
-    plan(c, &c->x, n, cfg->hidden, sizeof *c->x, &st, err);
-    plan(c, &c->y, n, cfg->hidden, sizeof *c->y, &st, err);
-    plan(c, &c->q, n, w.q, sizeof *c->q, &st, err);
-    plan(c, &c->attn, n, w.q, sizeof *c->attn, &st, err);
-    plan(c, &c->k, n, w.kv, sizeof *c->k, &st, err);
-    plan(c, &c->v, n, w.kv, sizeof *c->v, &st, err);
-    plan(c, &c->gate, n, w.ffn, sizeof *c->gate, &st, err);
-    plan(c, &c->up, n, w.ffn, sizeof *c->up, &st, err);
-    plan(c, &c->logits, logit_rows, cfg->vocab, sizeof *c->logits, &st, err);
-    if (cfg->ple_dim) {
-        plan(c, &c->ple, n, cfg->n_layers * cfg->ple_dim, sizeof *c->ple, &st, err);
-        plan(c, &c->ple_mid, n, cfg->ple_dim, sizeof *c->ple_mid, &st, err);
-    }
-    for (size_t t = 0; t < TSR_N_LAYER_TYPES; t++) {
-        plan(c, &c->rope[t].cos, n, cfg->rope[t].n_rotated, sizeof(float), &st, err);
-        plan(c, &c->rope[t].sin, n, cfg->rope[t].n_rotated, sizeof(float), &st, err);
-    }
-    return st == TSR_OK ? open_moe_scratch(c, err) : st;
-}
-
-tsr_status tsr_context_open(tsr_context **out, const tsr_decoder *d, tsr_pool *pool, const tsr_context_opts *opts,
-                            tsr_error *err)
-{
-    tsr_context_opts o = opts ? *opts : tsr_context_opts_default();
-    *out = NULL;
-    tsr_status st = check_opts(&o, err);
-    if (st != TSR_OK)
-        return st;
-    tsr_context *c = tsr_calloc(1, sizeof *c);
-    if (!c)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: context");
-    c->d = d;
-    c->pool = pool;
-    c->opts = o;
-    c->max_rows = d->config.bidirectional_vision && o.max_block > o.max_chunk ? o.max_block : o.max_chunk;
-    if (c->max_rows > o.ctx_tokens)
-        c->max_rows = o.ctx_tokens;
-    if ((st = open_cache(c, err)) != TSR_OK || (st = open_scratch(c, err)) != TSR_OK) {
-        tsr_context_close(c);
-        return st;
-    }
-    *out = c;
-    return TSR_OK;
-}
-
-void tsr_context_close(tsr_context *c)
-{
-    if (!c)
-        return;
-    void *const owned[] = {c->pos,       c->key_end,     c->wanted,      c->h,          c->x,        c->y,
-                           c->q,         c->attn,        c->k,           c->v,          c->gate,     c->up,
-                           c->logits,    c->ple,         c->ple_mid,     c->moe.probs,  c->moe.chosen, c->moe.weight,
-                           c->moe.order, c->moe.start,   c->moe.in,      c->moe.mid,    c->moe.out,  c->moe.sum};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        tsr_free(owned[i]);
-    for (size_t t = 0; t < TSR_N_LAYER_TYPES; t++) {
-        tsr_free(c->rope[t].cos);
-        tsr_free(c->rope[t].sin);
-    }
-    tsr_kv_cache_close(c->kv);
-    tsr_free(c);
-}
-
-size_t tsr_context_tokens(const tsr_context *c)
-{
-    return tsr_kv_tokens(c->kv);
-}
-
-size_t tsr_context_capacity(const tsr_context *c)
-{
-    return c->opts.ctx_tokens;
-}
-
-size_t tsr_context_cache_bytes(const tsr_context *c)
-{
-    return tsr_kv_bytes(c->kv);
-}
-
-size_t tsr_context_scratch_bytes(const tsr_context *c)
-{
-    return c->scratch_bytes;
-}
-
-void tsr_context_reset(tsr_context *c)
-{
-    tsr_kv_reset(c->kv);
-}
-
-tsr_status tsr_context_truncate(tsr_context *c, size_t n, tsr_error *err)
-{
-    size_t held = tsr_kv_tokens(c->kv);
-    if (n > held)
-        return tsr_fail(err, TSR_ERR_USAGE, "context: %zu positions to keep, but only %zu are held", n, held);
-    if (!tsr_kv_truncate(c->kv, n))
-        return tsr_fail(err, TSR_ERR_LIMIT, "context: the window before position %zu is no longer held (%zu positions are)",
-                        n, held);
-    return TSR_OK;
-}
 
 /* ---- checking an input ---- */
 
@@ -374,6 +175,39 @@ static void load_chunk(tsr_context *c, const chunk *ch)
         tsri_ple_prepare(c, ch->in->ids + ch->start, ch->in->kinds ? ch->in->kinds + ch->start : NULL);
 }
 
+/* ---- layers ---- */
+
+/* The earliest place where a row in flight stopped being finite; *row is the first one there. */
+static tsri_place worst_place(const tsr_context *c, size_t *row)
+{
+    tsri_place place = TSRI_NOWHERE;
+    for (size_t r = 0; r < c->n; r++)
+        if (c->bad[r] != TSRI_NOWHERE && (place == TSRI_NOWHERE || c->bad[r] < (uint8_t)place)) {
+            place = (tsri_place)c->bad[r];
+            *row = r;
+        }
+    return place;
+}
+
+/* What the norms of layer l met. At its entry (l may be n_layers: the final norm) it is what came before. */
+static tsr_status check_rows(const tsr_context *c, size_t l, tsr_error *err)
+{
+    static const char *const names[] = {[TSRI_IN_KEYS] = "in the keys and values", [TSRI_IN_ATTENTION] = "after attention",
+                                        [TSRI_IN_FFN] = "after the feed-forward block",
+                                        [TSRI_IN_PLE] = "after the per-layer embedding"};
+    size_t row = 0;
+    tsri_place place = worst_place(c, &row);
+    if (place == TSRI_NOWHERE)
+        return TSR_OK;
+    if (place == TSRI_AT_ENTRY && l == 0)
+        return tsr_fail(err, TSR_ERR_MODEL, "embedding: not a finite number at position %zu", c->pos[row]);
+    if (place == TSRI_AT_ENTRY)
+        return tsr_fail(err, TSR_ERR_MODEL, "layer %zu: not a finite number at its end, at position %zu", l - 1,
+                        c->pos[row]);
+    return tsr_fail(err, TSR_ERR_MODEL, "layer %zu: not a finite number %s, at position %zu", l, names[place],
+                    c->pos[row]);
+}
+
 /* Only the wanted rows stay. */
 static void drop_rows(tsr_context *c)
 {
@@ -396,22 +230,32 @@ static void drop_rows(tsr_context *c)
     tsri_rope_fill(c);
 }
 
-static void run_layer(tsr_context *c, const chunk *ch, size_t l)
+static tsr_status run_layer(tsr_context *c, const chunk *ch, size_t l, tsr_error *err)
 {
     const tsri_layer *w = &c->d->layers[l];
+    memset(c->bad, TSRI_NOWHERE, c->n * sizeof *c->bad);
+    c->place = TSRI_AT_ENTRY;
     tsri_norm_rows(c, c->x, c->h, w->input_norm);
+    c->place = TSRI_IN_KEYS;
     if (c->d->config.layers[l].has_kv)
         tsri_attention_keys(c, l);
-    if (l == c->d->last_kv_layer && ch->drop)
+    if (l == c->d->last_kv_layer && ch->drop) {
+        tsr_status st = check_rows(c, l, err); /* before rows go */
+        if (st != TSR_OK)
+            return st;
         drop_rows(c);
+    }
     if (c->n == 0)
-        return;
+        return TSR_OK;
+    c->place = TSRI_IN_ATTENTION;
     tsri_attention_queries(c, l);
     tsri_add_normed_rows(c, c->h, c->y, w->post_attn_norm);
     tsri_ffn(c, l);
+    c->place = TSRI_IN_PLE;
     if (c->d->config.ple_dim)
         tsri_ple_layer(c, l);
     tsri_scale_rows(c, c->h, w->scalar[0]);
+    return check_rows(c, l, err);
 }
 
 static tsr_status show_hidden(const tsr_context *c, const chunk *ch, size_t stage)
@@ -421,12 +265,13 @@ static tsr_status show_hidden(const tsr_context *c, const chunk *ch, size_t stag
     return ch->sink->on_hidden(ch->sink->user, stage, ch->start, c->n, c->h);
 }
 
-static tsr_status run_layers(tsr_context *c, const chunk *ch)
+static tsr_status run_layers(tsr_context *c, const chunk *ch, tsr_error *err)
 {
     tsr_status st = show_hidden(c, ch, 0);
     for (size_t l = 0; l < c->d->config.n_layers && c->n && st == TSR_OK; l++) {
-        run_layer(c, ch, l);
-        st = show_hidden(c, ch, l + 1);
+        st = run_layer(c, ch, l, err);
+        if (st == TSR_OK)
+            st = show_hidden(c, ch, l + 1);
     }
     return st;
 }
@@ -447,8 +292,8 @@ static void cap_block(void *ctx, size_t item, unsigned worker, void *scratch)
     (void)worker;
     (void)scratch;
     size_t end = (item + 1) * CAP_BLOCK < j->n ? (item + 1) * CAP_BLOCK : j->n;
-    for (size_t i = item * CAP_BLOCK; i < end; i++)
-        j->logits[i] = tanhf(j->logits[i] / j->cap) * j->cap;
+    for (size_t i = item * CAP_BLOCK; i < end; i++) /* an infinite one would become an ordinary value */
+        j->logits[i] = isfinite(j->logits[i]) ? tanhf(j->logits[i] / j->cap) * j->cap : NAN;
 }
 
 /* out [n, vocab]: logits of the first n rows of c->x after the soft-cap. */
@@ -465,7 +310,8 @@ static tsr_status check_logits(const tsr_context *c, const float *logits, size_t
 {
     for (size_t i = 0; i < c->d->config.vocab; i++)
         if (!isfinite(logits[i]))
-            return tsr_fail(err, TSR_ERR_MODEL, "the logits of position %zu are not finite (first at id %zu)", pos, i);
+            return tsr_fail(err, TSR_ERR_MODEL, "output: the logits of position %zu are not finite numbers, first that "
+                            "of token %zu", pos, i);
     return TSR_OK;
 }
 
@@ -495,13 +341,16 @@ static tsr_status run_logits(tsr_context *c, const chunk *ch, tsr_error *err)
     const tsr_text_config *cfg = &c->d->config;
     size_t rows[TSRI_LOGIT_ROWS], n = 0;
     tsr_status st = TSR_OK;
+    c->place = TSRI_AT_ENTRY;
     for (size_t r = 0; r < c->n && st == TSR_OK; r++) {
         if (c->wanted[r]) {
-            tsr_rms_norm(c->x + n * cfg->hidden, c->h + r * cfg->hidden, c->d->norm, cfg->hidden, cfg->eps);
+            tsri_note_row(c, r, tsr_rms_norm(c->x + n * cfg->hidden, c->h + r * cfg->hidden, c->d->norm, cfg->hidden,
+                                             cfg->eps));
             rows[n++] = r;
         }
         if (n && (n == TSRI_LOGIT_ROWS || r + 1 == c->n)) {
-            st = give_logits(c, ch, rows, n, err);
+            if ((st = check_rows(c, cfg->n_layers, err)) == TSR_OK)
+                st = give_logits(c, ch, rows, n, err);
             n = 0;
         }
     }
@@ -514,7 +363,7 @@ static tsr_status run_chunk(tsr_context *c, const chunk *ch, tsr_error *err)
 {
     tsr_kv_reserve(c->kv, ch->n);
     load_chunk(c, ch);
-    tsr_status st = run_layers(c, ch);
+    tsr_status st = run_layers(c, ch, err);
     if (st != TSR_OK)
         return st;
     tsr_kv_commit(c->kv, ch->n);

@@ -24,6 +24,12 @@ void tsri_for_rows(tsr_context *c, size_t n, tsri_row_fn fn, const void *arg)
     tsr_pool_run(c->pool, (n + TSRI_ROWS_PER_ITEM - 1) / TSRI_ROWS_PER_ITEM, run_block, &j);
 }
 
+void tsri_note_row(tsr_context *c, size_t r, bool finite)
+{
+    if (!finite && c->bad[r] == TSRI_NOWHERE)
+        c->bad[r] = (uint8_t)c->place;
+}
+
 /* The operands of one operation; each function below uses some of them. */
 typedef struct operands {
     float *y, *normed;
@@ -37,7 +43,7 @@ static void norm_row(tsr_context *c, const void *arg, size_t r, void *scratch)
     const operands *o = arg;
     size_t hidden = c->d->config.hidden;
     (void)scratch;
-    tsr_rms_norm(o->y + r * hidden, o->x + r * hidden, o->w, hidden, c->d->config.eps);
+    tsri_note_row(c, r, tsr_rms_norm(o->y + r * hidden, o->x + r * hidden, o->w, hidden, c->d->config.eps));
 }
 
 void tsri_norm_rows(tsr_context *c, float *y, const float *x, const float *w)
@@ -53,7 +59,7 @@ static void add_normed_row(tsr_context *c, const void *arg, size_t r, void *scra
     size_t hidden = c->d->config.hidden;
     float *h = o->y + r * hidden, *y = o->normed + r * hidden;
     (void)scratch;
-    tsr_rms_norm(y, y, o->w, hidden, c->d->config.eps);
+    tsri_note_row(c, r, tsr_rms_norm(y, y, o->w, hidden, c->d->config.eps));
     for (size_t i = 0; i < hidden; i++)
         h[i] += y[i];
 }

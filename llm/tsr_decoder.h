@@ -6,7 +6,8 @@
  * pool it was opened with must serve nobody else meanwhile.
  *
  * Activations are f32; weights stay in the file's own type. Results do not depend on the number of
- * threads; how a prompt is cut into chunks changes them only by f32 rounding. */
+ * threads; how a prompt is cut into chunks changes them only by f32 rounding (which now and then turns
+ * one value of a rounded cache into its neighbour). */
 #ifndef TSR_DECODER_H
 #define TSR_DECODER_H
 
@@ -45,23 +46,35 @@ typedef struct tsr_context_opts {
     size_t max_chunk;  /* tokens that go through the layers at once; scratch grows with it */
     size_t max_block;  /* longest run of vision soft tokens where those see each other: such a run is
                           never split, so a larger one than max_chunk makes scratch larger */
-    tsr_type kv_type;  /* TSR_F32 */
+    tsr_type kv_type;  /* of the cache: F32, F16, BF16 or Q8_0; TSR_KV_CHOSEN: tsr_decoder_kv_type's */
     bool keep_all;     /* run every layer for every position, also where nobody wants its logits */
 } tsr_context_opts;
 
-/* 4096 positions, chunks of 512, blocks of 512, f32, keep_all off. */
+/* No type: the context chooses. */
+#define TSR_KV_CHOSEN TSR_N_TYPES
+
+/* 4096 positions, chunks of 512, blocks of 512, a chosen cache, keep_all off. */
 tsr_context_opts tsr_context_opts_default(void);
 
 /* opts NULL: the default. The cache of full layers is reserved for ctx_tokens but its memory is
  * touched only as it fills; sliding layers hold window + 63 + max(max_chunk, max_block) rows. d and pool
- * must outlive the context. TSR_ERR_USAGE for zero sizes, TSR_ERR_UNSUPPORTED for another kv_type.
- * On failure *out is NULL. */
+ * must outlive the context. TSR_ERR_USAGE for zero sizes, TSR_ERR_UNSUPPORTED for another kv_type or one
+ * that a layer's keys may overflow. On failure *out is NULL. */
 tsr_status tsr_context_open(tsr_context **out, const tsr_decoder *d, tsr_pool *pool, const tsr_context_opts *opts,
                             tsr_error *err);
 void tsr_context_close(tsr_context *c); /* NULL is fine */
 
 size_t tsr_context_tokens(const tsr_context *c);   /* positions held so far */
 size_t tsr_context_capacity(const tsr_context *c); /* ctx_tokens */
+
+/* The cache's type where none is asked for: F32 where all matrices that make keys are F32, so that such a
+ * model stays exact, or where keys could be too large for F16 (their norm's weights bound them); else F16. */
+tsr_type tsr_decoder_kv_type(const tsr_decoder *d);
+
+/* Bytes that the cache of a context opened with `opts` (NULL: the default) reserves. Statuses as there. */
+tsr_status tsr_context_plan_cache(size_t *bytes, const tsr_decoder *d, const tsr_context_opts *opts, tsr_error *err);
+
+tsr_type tsr_context_kv_type(const tsr_context *c); /* the cache's: what was asked for or chosen */
 
 /* Bytes reserved for the cache and for scratch. */
 size_t tsr_context_cache_bytes(const tsr_context *c);
@@ -120,7 +133,8 @@ typedef struct tsr_prefill_sink {
  * border of two inputs are two blocks). sink may be NULL.
  * Before anything is computed: TSR_ERR_USAGE for an id outside the vocabulary or spans and kinds that
  * disagree, TSR_ERR_LIMIT when the context or max_block is too small, TSR_ERR_DATA for a soft row
- * that is not finite. TSR_ERR_MODEL for logits that are not finite. After a failure or a stop the
+ * that is not finite. TSR_ERR_MODEL for values that stop being finite on the way, with the layer and what
+ * it was at, or for such logits. After a failure or a stop the
  * context holds the chunks that were completed (tsr_context_tokens). */
 tsr_status tsr_context_prefill(tsr_context *c, const tsr_input *input, const tsr_prefill_sink *sink, tsr_error *err);
 

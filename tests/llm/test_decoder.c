@@ -514,7 +514,7 @@ static void bad_context_options_are_refused(void **state)
     o.max_chunk = 0;
     assert_int_equal(tsr_context_open(&c, m.decoder, m.pool, &o, NULL), TSR_ERR_USAGE);
     o.max_chunk = 10;
-    o.kv_type = TSR_BF16;
+    o.kv_type = TSR_Q4_0;
     assert_int_equal(tsr_context_open(&c, m.decoder, m.pool, &o, NULL), TSR_ERR_UNSUPPORTED);
     assert_null(c);
     assert_int_equal(tsr_context_open(&c, m.decoder, m.pool, NULL, NULL), TSR_OK);

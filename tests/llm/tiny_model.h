@@ -38,7 +38,7 @@ void tiny_write(const char *dir, tiny_kind kind, tsr_type type, const char *name
 /* An opened model in a folder of its own. */
 typedef struct tiny_model {
     tiny_kind kind;
-    tsr_type type;
+    tsr_type type, kv_type;
     char *dir;
     tsr_text_config config;
     tsr_weights *weights;
@@ -50,6 +50,7 @@ typedef struct tiny_model {
 void tiny_parse(tiny_kind kind, tsr_text_config *out);
 void tiny_open(tiny_model *m, tiny_kind kind, tsr_type type, unsigned n_threads);
 void tiny_close(tiny_model *m);
+/* The cache is m->kv_type, F32 after tiny_open. */
 tsr_context *tiny_context(const tiny_model *m, size_t ctx_tokens, size_t max_chunk, bool keep_all);
 
 /* A prompt: text, and with `soft` pictures (some longer than the window) and a sound. Owned; free
