@@ -68,41 +68,50 @@ static void add_linear(enc_model *m, const char *prefix, const char *name, size_
     }
 }
 
+const enc_dims enc_small = {ENC_HIDDEN, ENC_FFN,        ENC_LAYERS,     ENC_HEADS,
+                            ENC_KV,     ENC_HEAD_DIM,   ENC_CHANNELS_1, ENC_SOUND_WIDTH};
+
 enc_model enc_vision_tower(bool clipped)
 {
+    return enc_vision_tower_of(&enc_small, clipped);
+}
+
+enc_model enc_vision_tower_of(const enc_dims *d, bool clipped)
+{
     enc_model m = {.type = TSR_F32};
+    size_t h = d->hidden, dq = d->n_heads * d->head_dim, dk = d->n_kv * d->head_dim;
     const char *root = "model.vision_tower.";
-    add_matrix(&m, root, "patch_embedder.input_proj.weight", ENC_HIDDEN, 768);
-    add(&m, root, "patch_embedder.position_embedding_table", 3, 2, ENC_POSITIONS, ENC_HIDDEN, 1, -1.0f, 1.0f);
-    add_matrix(&m, "model.", "embed_vision.embedding_projection.weight", ENC_TEXT_HIDDEN, ENC_HIDDEN);
+    add_matrix(&m, root, "patch_embedder.input_proj.weight", h, 768);
+    add(&m, root, "patch_embedder.position_embedding_table", 3, 2, ENC_POSITIONS, h, 1, -1.0f, 1.0f);
+    add_matrix(&m, "model.", "embed_vision.embedding_projection.weight", ENC_TEXT_HIDDEN, h);
     if (!clipped) {
-        add(&m, root, "std_bias", 1, ENC_HIDDEN, 1, 1, 1, -5.0f, 5.0f);
-        add_vector(&m, root, "std_scale", ENC_HIDDEN);
+        add(&m, root, "std_bias", 1, h, 1, 1, 1, -5.0f, 5.0f);
+        add_vector(&m, root, "std_scale", h);
     }
-    for (size_t i = 0; i < ENC_LAYERS; i++) {
+    for (size_t i = 0; i < d->n_layers; i++) {
         char p[96];
         snprintf(p, sizeof p, "%sencoder.layers.%zu.", root, i);
-        add_linear(&m, p, "self_attn.q_proj", ENC_HEADS * ENC_HEAD_DIM, ENC_HIDDEN, clipped);
-        add_linear(&m, p, "self_attn.k_proj", ENC_KV * ENC_HEAD_DIM, ENC_HIDDEN, clipped);
-        add_linear(&m, p, "self_attn.v_proj", ENC_KV * ENC_HEAD_DIM, ENC_HIDDEN, clipped);
-        add_linear(&m, p, "self_attn.o_proj", ENC_HIDDEN, ENC_HEADS * ENC_HEAD_DIM, clipped);
-        add_linear(&m, p, "mlp.gate_proj", ENC_FFN, ENC_HIDDEN, clipped);
-        add_linear(&m, p, "mlp.up_proj", ENC_FFN, ENC_HIDDEN, clipped);
-        add_linear(&m, p, "mlp.down_proj", ENC_HIDDEN, ENC_FFN, clipped);
-        add_vector(&m, p, "self_attn.q_norm.weight", ENC_HEAD_DIM);
-        add_vector(&m, p, "self_attn.k_norm.weight", ENC_HEAD_DIM);
-        add_vector(&m, p, "input_layernorm.weight", ENC_HIDDEN);
-        add_vector(&m, p, "post_attention_layernorm.weight", ENC_HIDDEN);
-        add_vector(&m, p, "pre_feedforward_layernorm.weight", ENC_HIDDEN);
-        add_vector(&m, p, "post_feedforward_layernorm.weight", ENC_HIDDEN);
+        add_linear(&m, p, "self_attn.q_proj", dq, h, clipped);
+        add_linear(&m, p, "self_attn.k_proj", dk, h, clipped);
+        add_linear(&m, p, "self_attn.v_proj", dk, h, clipped);
+        add_linear(&m, p, "self_attn.o_proj", h, dq, clipped);
+        add_linear(&m, p, "mlp.gate_proj", d->ffn, h, clipped);
+        add_linear(&m, p, "mlp.up_proj", d->ffn, h, clipped);
+        add_linear(&m, p, "mlp.down_proj", h, d->ffn, clipped);
+        add_vector(&m, p, "self_attn.q_norm.weight", d->head_dim);
+        add_vector(&m, p, "self_attn.k_norm.weight", d->head_dim);
+        add_vector(&m, p, "input_layernorm.weight", h);
+        add_vector(&m, p, "post_attention_layernorm.weight", h);
+        add_vector(&m, p, "pre_feedforward_layernorm.weight", h);
+        add_vector(&m, p, "post_feedforward_layernorm.weight", h);
     }
     snprintf(m.config, sizeof m.config,
-             "{\"hidden_size\": %d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": %d, "
-             "\"num_key_value_heads\": %d, \"head_dim\": %d, \"patch_size\": 16, \"pooling_kernel_size\": 3, "
+             "{\"hidden_size\": %zu, \"intermediate_size\": %zu, \"num_hidden_layers\": %zu, \"num_attention_heads\": %zu, "
+             "\"num_key_value_heads\": %zu, \"head_dim\": %zu, \"patch_size\": 16, \"pooling_kernel_size\": 3, "
              "\"position_embedding_size\": %d, \"rms_norm_eps\": 1e-06, \"hidden_activation\": \"gelu_pytorch_tanh\", "
              "\"rope_parameters\": {\"rope_theta\": 100.0, \"rope_type\": \"axial\"}, \"use_clipped_linears\": %s, "
              "\"standardize\": %s}",
-             ENC_HIDDEN, ENC_FFN, ENC_LAYERS, ENC_HEADS, ENC_KV, ENC_HEAD_DIM, ENC_POSITIONS, clipped ? "true" : "false",
+             h, d->ffn, d->n_layers, d->n_heads, d->n_kv, d->head_dim, ENC_POSITIONS, clipped ? "true" : "false",
              clipped ? "false" : "true");
     return m;
 }
@@ -133,15 +142,20 @@ enc_model enc_vision_unified(bool module_names)
 
 enc_model enc_sound_tower(bool clipped)
 {
+    return enc_sound_tower_of(&enc_small, clipped);
+}
+
+enc_model enc_sound_tower_of(const enc_dims *d, bool clipped)
+{
     enc_model m = {.type = TSR_F32};
-    size_t h = ENC_HIDDEN;
+    size_t h = d->hidden;
     const char *root = "model.audio_tower.", *sub = "model.audio_tower.subsample_conv_projection.";
     add(&m, sub, "layer0.conv.weight", 4, ENC_CHANNELS_0, 1, 3, 3, -0.5f, 0.5f);
-    add(&m, sub, "layer1.conv.weight", 4, ENC_CHANNELS_1, ENC_CHANNELS_0, 3, 3, -0.1f, 0.1f);
+    add(&m, sub, "layer1.conv.weight", 4, d->channels_1, ENC_CHANNELS_0, 3, 3, -0.1f, 0.1f);
     add_vector(&m, sub, "layer0.norm.weight", ENC_CHANNELS_0);
-    add_vector(&m, sub, "layer1.norm.weight", ENC_CHANNELS_1);
-    add_matrix(&m, sub, "input_proj_linear.weight", h, ENC_MELS / 4 * ENC_CHANNELS_1);
-    for (size_t i = 0; i < ENC_LAYERS; i++) {
+    add_vector(&m, sub, "layer1.norm.weight", d->channels_1);
+    add_matrix(&m, sub, "input_proj_linear.weight", h, ENC_MELS / 4 * d->channels_1);
+    for (size_t i = 0; i < d->n_layers; i++) {
         char p[96];
         snprintf(p, sizeof p, "%slayers.%zu.", root, i);
         add_linear(&m, p, "feed_forward1.ffw_layer_1", 4 * h, h, clipped);
@@ -157,7 +171,7 @@ enc_model enc_sound_tower(bool clipped)
         add_linear(&m, p, "self_attn.v_proj", h, h, clipped);
         add_linear(&m, p, "self_attn.post", h, h, clipped);
         add_matrix(&m, p, "self_attn.relative_k_proj.weight", h, h);
-        add(&m, p, "self_attn.per_dim_scale", 1, h / ENC_HEADS, 1, 1, 1, -1.0f, 2.0f);
+        add(&m, p, "self_attn.per_dim_scale", 1, h / d->n_heads, 1, 1, 1, -1.0f, 2.0f);
         add_vector(&m, p, "norm_pre_attn.weight", h);
         add_vector(&m, p, "norm_post_attn.weight", h);
         add_vector(&m, p, "norm_out.weight", h);
@@ -167,18 +181,18 @@ enc_model enc_sound_tower(bool clipped)
         add_vector(&m, p, "lconv1d.pre_layer_norm.weight", h);
         add_vector(&m, p, "lconv1d.conv_norm.weight", h);
     }
-    add_matrix(&m, root, "output_proj.weight", ENC_SOUND_WIDTH, h);
-    add(&m, root, "output_proj.bias", 1, ENC_SOUND_WIDTH, 1, 1, 1, -1.0f, 1.0f);
-    add_matrix(&m, "model.", "embed_audio.embedding_projection.weight", ENC_TEXT_HIDDEN, ENC_SOUND_WIDTH);
+    add_matrix(&m, root, "output_proj.weight", d->sound_width, h);
+    add(&m, root, "output_proj.bias", 1, d->sound_width, 1, 1, 1, -1.0f, 1.0f);
+    add_matrix(&m, "model.", "embed_audio.embedding_projection.weight", ENC_TEXT_HIDDEN, d->sound_width);
     snprintf(m.config, sizeof m.config,
-             "{\"hidden_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": %d, \"hidden_act\": \"silu\", "
-             "\"subsampling_conv_channels\": [%d, %d], \"conv_kernel_size\": %d, \"residual_weight\": 0.5, "
+             "{\"hidden_size\": %zu, \"num_hidden_layers\": %zu, \"num_attention_heads\": %zu, \"hidden_act\": \"silu\", "
+             "\"subsampling_conv_channels\": [%d, %zu], \"conv_kernel_size\": %d, \"residual_weight\": 0.5, "
              "\"attention_chunk_size\": 12, \"attention_context_left\": 13, \"attention_context_right\": 0, "
              "\"attention_logit_cap\": 50.0, \"attention_invalid_logits_value\": -1000000000.0, "
              "\"use_clipped_linears\": %s, \"rms_norm_eps\": 1e-06, \"gradient_clipping\": 1e10, "
-             "\"output_proj_dims\": %d}",
-             ENC_HIDDEN, ENC_LAYERS, ENC_HEADS, ENC_CHANNELS_0, ENC_CHANNELS_1, ENC_CONV, clipped ? "true" : "false",
-             ENC_SOUND_WIDTH);
+             "\"output_proj_dims\": %zu}",
+             h, d->n_layers, d->n_heads, ENC_CHANNELS_0, d->channels_1, ENC_CONV, clipped ? "true" : "false",
+             d->sound_width);
     return m;
 }
 

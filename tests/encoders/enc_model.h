@@ -29,6 +29,15 @@ typedef struct enc_model {
 enum { ENC_TEXT_HIDDEN = 11, ENC_HEADS = 4, ENC_KV = 2, ENC_HEAD_DIM = 8, ENC_HIDDEN = 20, ENC_FFN = 28, ENC_LAYERS = 2 };
 enum { ENC_POSITIONS = 12, ENC_MELS = 128, ENC_CHANNELS_0 = 128, ENC_CHANNELS_1 = 3, ENC_CONV = 5, ENC_SOUND_WIDTH = 14 };
 
+/* Sizes of a tower; enc_small are those of the constants above. */
+typedef struct enc_dims {
+    size_t hidden, ffn, n_layers, n_heads, n_kv, head_dim; /* ffn, n_kv and head_dim: of vision alone */
+    size_t channels_1, sound_width;
+} enc_dims;
+extern const enc_dims enc_small;
+enc_model enc_vision_tower_of(const enc_dims *d, bool clipped);
+enc_model enc_sound_tower_of(const enc_dims *d, bool clipped);
+
 /* A tower with (E2B's kind) or without (31B's kind) clip limits; the latter standardises. */
 enc_model enc_vision_tower(bool clipped);
 /* 12B's kind, under the names of published files or of the reference's modules. */
