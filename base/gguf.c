@@ -292,11 +292,16 @@ const char *tsr_gguf_part_path(const tsr_gguf *g, size_t part)
     return g->parts[part].path;
 }
 
+size_t tsr_gguf_part_bytes(const tsr_gguf *g, size_t part)
+{
+    return g->parts[part].map.bytes.len;
+}
+
 size_t tsr_gguf_mapped_bytes(const tsr_gguf *g)
 {
     size_t n = 0;
     for (size_t i = 0; i < g->n_parts; i++)
-        n += g->parts[i].map.bytes.len;
+        n += tsr_gguf_part_bytes(g, i);
     return n;
 }
 

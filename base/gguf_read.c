@@ -309,6 +309,20 @@ static int by_begin(const void *a, const void *b)
     return x->tensor->at < y->tensor->at ? -1 : x->tensor->at > y->tensor->at;
 }
 
+/* All writers fill up with zeros; anything else, and bytes that belong to no tensor, tell of a count that is wrong. */
+static tsr_status check_padding(const tsri_gguf_part *p, reader *r, size_t used, size_t data, size_t end)
+{
+    size_t len = (size_t)(r->end - r->start);
+    snprintf(r->where, sizeof r->where, "padding");
+    for (r->record = used; r->record < data && r->record < len; r->record++)
+        if (r->start[r->record] != 0)
+            return bad(r, "a byte of value 0x%02x between the last record and the data", r->start[r->record]);
+    r->record = data + end;
+    if (r->record < len && len - r->record >= p->alignment)
+        return bad(r, "%zu bytes follow that belong to no tensor", len - r->record);
+    return TSR_OK;
+}
+
 /* The data begins at the next multiple of the alignment; a file without tensors may end before. */
 static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
 {
@@ -331,7 +345,7 @@ static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
         if (st != TSR_OK)
             return st;
     }
-    return TSR_OK;
+    return check_padding(p, r, used, data, end);
 }
 
 static tsr_status read_header(tsri_gguf_part *p, reader *r, uint64_t *n_tensors, uint64_t *n_pairs)

@@ -38,6 +38,7 @@ uint32_t tsr_gguf_version(const tsr_gguf *g);
 size_t tsr_gguf_alignment(const tsr_gguf *g); /* of tensor data in the first part */
 size_t tsr_gguf_n_parts(const tsr_gguf *g);   /* files; 1 when not split */
 const char *tsr_gguf_part_path(const tsr_gguf *g, size_t part);
+size_t tsr_gguf_part_bytes(const tsr_gguf *g, size_t part); /* of that file */
 size_t tsr_gguf_mapped_bytes(const tsr_gguf *g);
 
 /* Types of metadata values, numbered as in the file. */
