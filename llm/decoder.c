@@ -51,21 +51,37 @@ static void list_attention(spec_table *t, const tsr_text_config *c, const tsr_la
         add_matrix(t, "self_attn.v_proj.weight", &l->v, kv_rows, c->hidden);
 }
 
+/* Files hold an expert's gate and up rows in one tensor or in two. */
+static bool experts_are_split(const tsr_weights *w, const char *layer_prefix)
+{
+    char fused[NAME_BYTES + 32], gate[NAME_BYTES + 32];
+    snprintf(fused, sizeof fused, "%sexperts.gate_up_proj", layer_prefix);
+    snprintf(gate, sizeof gate, "%sexperts.gate_proj", layer_prefix);
+    return !tsr_weights_find(w, fused) && tsr_weights_find(w, gate);
+}
+
+static void list_experts(spec_table *t, const tsr_text_config *c, bool split, tsri_layer *l)
+{
+    add_matrix(t, "router.proj.weight", &l->router, c->n_experts, c->hidden);
+    add_vector(t, "router.scale", &l->router_scale, c->hidden);
+    add_vector(t, "router.per_expert_scale", &l->expert_scale, c->n_experts);
+    if (split) {
+        add_stack(t, "experts.gate_proj", &l->experts_gate, c->n_experts, c->expert_width, c->hidden);
+        add_stack(t, "experts.up_proj", &l->experts_up, c->n_experts, c->expert_width, c->hidden);
+    } else {
+        add_stack(t, "experts.gate_up_proj", &l->experts_in, c->n_experts, 2 * c->expert_width, c->hidden);
+    }
+    add_stack(t, "experts.down_proj", &l->experts_out, c->n_experts, c->hidden, c->expert_width);
+    add_vector(t, "post_feedforward_layernorm_1.weight", &l->post_ffn_norm_1, c->hidden);
+    add_vector(t, "post_feedforward_layernorm_2.weight", &l->post_ffn_norm_2, c->hidden);
+    add_vector(t, "pre_feedforward_layernorm_2.weight", &l->pre_ffn_norm_2, c->hidden);
+}
+
 static void list_ffn(spec_table *t, const tsr_text_config *c, const tsr_layer_config *lc, tsri_layer *l)
 {
     add_matrix(t, "mlp.gate_proj.weight", &l->gate, lc->ffn_width, c->hidden);
     add_matrix(t, "mlp.up_proj.weight", &l->up, lc->ffn_width, c->hidden);
     add_matrix(t, "mlp.down_proj.weight", &l->down, c->hidden, lc->ffn_width);
-    if (c->n_experts == 0)
-        return;
-    add_matrix(t, "router.proj.weight", &l->router, c->n_experts, c->hidden);
-    add_vector(t, "router.scale", &l->router_scale, c->hidden);
-    add_vector(t, "router.per_expert_scale", &l->expert_scale, c->n_experts);
-    add_stack(t, "experts.gate_up_proj", &l->experts_in, c->n_experts, 2 * c->expert_width, c->hidden);
-    add_stack(t, "experts.down_proj", &l->experts_out, c->n_experts, c->hidden, c->expert_width);
-    add_vector(t, "post_feedforward_layernorm_1.weight", &l->post_ffn_norm_1, c->hidden);
-    add_vector(t, "post_feedforward_layernorm_2.weight", &l->post_ffn_norm_2, c->hidden);
-    add_vector(t, "pre_feedforward_layernorm_2.weight", &l->pre_ffn_norm_2, c->hidden);
 }
 
 static void list_layer(spec_table *t, const tsr_text_config *c, const tsr_layer_config *lc, tsri_layer *l)
@@ -104,6 +120,8 @@ static tsr_status take_layers(tsr_decoder *d, tsr_weights *w, const char *prefix
         char layer_prefix[NAME_BYTES];
         snprintf(layer_prefix, sizeof layer_prefix, "%slayers.%zu.", prefix, i);
         list_layer(&t, c, &c->layers[i], &d->layers[i]);
+        if (c->n_experts)
+            list_experts(&t, c, experts_are_split(w, layer_prefix), &d->layers[i]);
         st = tsr_weights_take(w, layer_prefix, t.spec, t.n, err);
         if (st == TSR_OK && !c->layers[i].has_kv)
             ignore_shared(w, layer_prefix);
@@ -139,15 +157,12 @@ static tsr_status take_output(tsr_decoder *d, tsr_weights *w, tsr_error *err)
     return st;
 }
 
-/* The reference keeps the factor in the table's type. */
+/* The published tables are BF16, and the reference rounds the factor to that. Any other type is a
+ * conversion of them, or blocks: such a table stands for its values decoded to F32, and has that factor. */
 static float root_in_type(size_t width, tsr_type type)
 {
     float root = (float)sqrt((double)width);
-    if (type == TSR_BF16)
-        return tsr_bf16_to_f32(tsr_f32_to_bf16(root));
-    if (type == TSR_F16)
-        return tsr_f16_to_f32(tsr_f32_to_f16(root));
-    return root;
+    return type == TSR_BF16 ? tsr_bf16_to_f32(tsr_f32_to_bf16(root)) : root;
 }
 
 static tsr_status make_tables(tsr_decoder *d, tsr_error *err)

@@ -11,7 +11,8 @@ typedef struct tsri_layer {
     tsr_view gate, up, down;       /* dense FFN */
     tsr_view ple_gate, ple_proj;   /* per-layer embeddings */
     tsr_view router;               /* [n_experts, hidden] */
-    tsr_view experts_in;           /* [n_experts, 2 * expert_width, hidden]: gate rows, then up rows */
+    tsr_view experts_in;           /* [n_experts, 2 * expert_width, hidden]: gate rows, then up rows; or */
+    tsr_view experts_gate, experts_up; /* [n_experts, expert_width, hidden] each, and experts_in without data */
     tsr_view experts_out;          /* [n_experts, hidden, expert_width] */
     float *input_norm, *post_attn_norm, *pre_ffn_norm, *post_ffn_norm; /* [hidden] */
     float *q_norm, *k_norm;                                            /* [head_dim] */
@@ -30,7 +31,7 @@ struct tsr_decoder {
     tsr_view ple_proj;  /* [n_layers * ple_dim, hidden] */
     float *norm;        /* [hidden] */
     float *ple_norm;    /* [ple_dim] */
-    float embed_scale, ple_scale; /* square roots of the widths, rounded to the tables' types */
+    float embed_scale, ple_scale; /* square roots of the widths, rounded where the tables are BF16 */
     float *inv_freq[TSR_N_LAYER_TYPES]; /* [rope.n_rotated]; NULL where no layer has the type */
     size_t last_kv_layer; /* after its K and V, rows whose logits nobody wants are dropped */
     tsri_layer *layers;   /* [n_layers] */
@@ -52,17 +53,6 @@ typedef struct tsri_moe_scratch {
     float *sum;       /* [max_rows, hidden] */
 } tsri_moe_scratch;
 
-/* Where values stopped being numbers. A norm meets what was made just before it, so that these are named
- * for what came last; in the order in which a layer passes them. */
-typedef enum tsri_place {
-    TSRI_NOWHERE,
-    TSRI_AT_ENTRY, /* what the layer before left, or the embedding */
-    TSRI_IN_KEYS,
-    TSRI_IN_ATTENTION,
-    TSRI_IN_FFN,
-    TSRI_IN_PLE
-} tsri_place;
-
 struct tsr_context {
     const tsr_decoder *d;
     tsr_pool *pool;
@@ -75,8 +65,6 @@ struct tsr_context {
     size_t *pos;      /* absolute position */
     size_t *key_end;  /* first key that a sliding layer hides from it: pos + 1, or its block's end */
     bool *wanted;     /* its logits are */
-    uint8_t *bad;     /* the tsri_place where the layer at work met values that aren't finite */
-    tsri_place place; /* the one at work */
     float *h;         /* [n, hidden]: the residual stream */
     float *ple;       /* [n, n_layers, ple_dim] */
     tsri_rope_rows rope[TSR_N_LAYER_TYPES];
@@ -100,8 +88,7 @@ enum {
 typedef void (*tsri_row_fn)(tsr_context *c, const void *arg, size_t row, void *scratch);
 void tsri_for_rows(tsr_context *c, size_t n, tsri_row_fn fn, const void *arg);
 
-/* rows.c: on all rows in flight. The norms note rows that are not finite. */
-void tsri_note_row(tsr_context *c, size_t r, bool finite); /* the first place of a row stays */
+/* rows.c: on all rows in flight. */
 void tsri_norm_rows(tsr_context *c, float *y, const float *x, const float *w); /* y = rms(x; w); y may be x */
 void tsri_add_normed_rows(tsr_context *c, float *h, float *y, const float *w); /* h += rms(y; w); y is spent */
 void tsri_add_rows(tsr_context *c, float *y, const float *x);
@@ -120,7 +107,7 @@ void tsri_rope_apply(float *x, const float *cos, const float *sin, size_t n_rota
 void tsri_attention_keys(tsr_context *c, size_t l);    /* K and V of all rows into the cache */
 void tsri_attention_queries(tsr_context *c, size_t l); /* y = W_o attention(x) */
 
-/* ffn.c, moe.c. tsri_ffn leaves c->place at TSRI_IN_FFN. */
+/* ffn.c, moe.c */
 void tsri_ffn(tsr_context *c, size_t l); /* h += FFN block of h */
 void tsri_moe(tsr_context *c, size_t l); /* y += the routed experts' normed branch for h */
 

@@ -95,15 +95,31 @@ static void add_row(tsr_context *c, const void *arg, size_t r, void *scratch)
     tsr_axpy(c->moe.sum + row * hidden, c->moe.weight[pairs[r]], c->moe.out + r * hidden, hidden);
 }
 
+/* The gate and up rows of one expert, from one tensor or from two. */
+static void input_views(const tsri_layer *w, size_t e, size_t width, tsr_view *gate, tsr_view *up)
+{
+    if (w->experts_gate.data) {
+        *gate = tsr_view_slice(&w->experts_gate, e);
+        *up = tsr_view_slice(&w->experts_up, e);
+        return;
+    }
+    tsr_view both = tsr_view_slice(&w->experts_in, e);
+    *gate = tsr_view_take_rows(&both, 0, width);
+    *up = tsr_view_take_rows(&both, width, width);
+}
+
+/* Gate and up are two products also where they lie together: the bits don't depend on the file's form. */
 static void run_expert(tsr_context *c, const tsri_layer *w, size_t e)
 {
     const tsr_text_config *cfg = &c->d->config;
     size_t hidden = cfg->hidden, width = cfg->expert_width;
     const size_t *pairs = c->moe.order + c->moe.start[e];
     size_t n = c->moe.start[e + 1] - c->moe.start[e];
-    tsr_view in = tsr_view_slice(&w->experts_in, e), out = tsr_view_slice(&w->experts_out, e);
+    tsr_view gate, up, out = tsr_view_slice(&w->experts_out, e);
+    input_views(w, e, width, &gate, &up);
     tsri_for_rows(c, n, gather_row, pairs);
-    tsr_matmul(c->pool, &in, c->moe.in, hidden, n, c->moe.mid, 2 * width);
+    tsr_matmul(c->pool, &gate, c->moe.in, hidden, n, c->moe.mid, 2 * width);
+    tsr_matmul(c->pool, &up, c->moe.in, hidden, n, c->moe.mid + width, 2 * width);
     tsri_gelu_rows(c, n, c->moe.mid, 2 * width, c->moe.mid + width, 2 * width, width);
     tsr_matmul(c->pool, &out, c->moe.mid, 2 * width, n, c->moe.out, hidden);
     tsri_for_rows(c, n, add_row, pairs);

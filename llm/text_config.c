@@ -10,15 +10,9 @@
 #include "tsr_alloc.h"
 
 enum {
-    MAX_HIDDEN = 1 << 20,
-    MAX_HEADS = 1 << 14,
-    MAX_FFN = 1 << 24,
-    MAX_EXPERTS = 1 << 16,
     DEFAULT_PATTERN = 6, /* without layer_types every sixth layer is a full one */
     SHOWN_BYTES = 80     /* of a bad value in a message */
 };
-
-static const size_t MAX_POSITIONS = (size_t)1 << 30;
 
 typedef struct reader {
     const tsr_json *text; /* text_config, or the root of a text-only file */
@@ -142,11 +136,11 @@ static tsr_status read_sizes(const reader *r, tsr_text_config *c)
     c->window = r->unified ? 1024 : 512;
     c->max_positions = r->unified ? 262144 : 131072;
     if ((st = get_size(r, "num_hidden_layers", 1, TSR_TEXT_MAX_LAYERS, &c->n_layers)) != TSR_OK ||
-        (st = get_size(r, "hidden_size", 1, MAX_HIDDEN, &c->hidden)) != TSR_OK ||
-        (st = get_size(r, "num_attention_heads", 1, MAX_HEADS, &c->n_heads)) != TSR_OK ||
+        (st = get_size(r, "hidden_size", 1, TSR_TEXT_MAX_HIDDEN, &c->hidden)) != TSR_OK ||
+        (st = get_size(r, "num_attention_heads", 1, TSR_TEXT_MAX_HEADS, &c->n_heads)) != TSR_OK ||
         (st = get_size(r, "vocab_size", 1, INT32_MAX, &c->vocab)) != TSR_OK ||
-        (st = get_size(r, "sliding_window", 1, MAX_POSITIONS, &c->window)) != TSR_OK ||
-        (st = get_size(r, "max_position_embeddings", 1, MAX_POSITIONS, &c->max_positions)) != TSR_OK ||
+        (st = get_size(r, "sliding_window", 1, TSR_TEXT_MAX_POSITIONS, &c->window)) != TSR_OK ||
+        (st = get_size(r, "max_position_embeddings", 1, TSR_TEXT_MAX_POSITIONS, &c->max_positions)) != TSR_OK ||
         (st = get_size(r, "num_kv_shared_layers", 0, c->n_layers - 1, &c->n_shared)) != TSR_OK)
         return st;
     return TSR_OK;
@@ -212,10 +206,10 @@ static tsr_status read_experts(const reader *r, tsr_text_config *c)
     if (!tsr_json_get_set(r->text, width_key) && tsr_json_get_set(r->text, "expert_intermediate_size"))
         width_key = "expert_intermediate_size"; /* the older name */
     const tsr_json *n = tsr_json_get(r->text, "num_experts"), *k = tsr_json_get(r->text, "top_k_experts");
-    if ((st = as_size(r, "num_experts", n, 1, MAX_EXPERTS, &c->n_experts)) != TSR_OK ||
+    if ((st = as_size(r, "num_experts", n, 1, TSR_TEXT_MAX_EXPERTS, &c->n_experts)) != TSR_OK ||
         (st = as_size(r, "top_k_experts", k, 1, c->n_experts, &c->top_k)) != TSR_OK)
         return st;
-    return as_size(r, width_key, tsr_json_get(r->text, width_key), 1, MAX_FFN, &c->expert_width);
+    return as_size(r, width_key, tsr_json_get(r->text, width_key), 1, TSR_TEXT_MAX_FFN, &c->expert_width);
 }
 
 static tsr_status read_unsupported(const reader *r, tsr_text_config *c)
@@ -270,7 +264,7 @@ static tsr_status read_flat_heads(const reader *r, tsr_text_config *c, bool k_eq
     const tsr_json *v = tsr_json_get_set(r->text, "num_global_key_value_heads");
     if ((st = get_size(r, "global_head_dim", 2, TSR_TEXT_MAX_HEAD_DIM, &dim)) != TSR_OK)
         return st;
-    if (v && (st = as_size(r, "num_global_key_value_heads", v, 1, MAX_HEADS, &n_kv)) != TSR_OK)
+    if (v && (st = as_size(r, "num_global_key_value_heads", v, 1, TSR_TEXT_MAX_HEADS, &n_kv)) != TSR_OK)
         return st;
     for (size_t i = 0; i < c->n_layers; i++) {
         if (c->layers[i].type != TSR_LAYER_FULL)
@@ -314,7 +308,7 @@ static tsr_status read_override(const reader *r, tsr_layer_config *l, const char
         if (strcmp(name, "head_dim") == 0)
             st = as_size(r, key, v, 2, TSR_TEXT_MAX_HEAD_DIM, &l->head_dim);
         else if (strcmp(name, "num_key_value_heads") == 0)
-            st = as_size(r, key, v, 1, MAX_HEADS, &l->n_kv_heads);
+            st = as_size(r, key, v, 1, TSR_TEXT_MAX_HEADS, &l->n_kv_heads);
         else
             st = bad(r, TSR_ERR_UNSUPPORTED, key, v, "only head_dim and num_key_value_heads there");
     }
@@ -348,7 +342,7 @@ static tsr_status read_heads(const reader *r, tsr_text_config *c)
     size_t dim = 256, n_kv = 4;
     if ((st = get_bool(r, "attention_k_eq_v", &k_eq_v)) != TSR_OK ||
         (st = get_size(r, "head_dim", 2, TSR_TEXT_MAX_HEAD_DIM, &dim)) != TSR_OK ||
-        (st = get_size(r, "num_key_value_heads", 1, MAX_HEADS, &n_kv)) != TSR_OK)
+        (st = get_size(r, "num_key_value_heads", 1, TSR_TEXT_MAX_HEADS, &n_kv)) != TSR_OK)
         return st;
     for (size_t i = 0; i < c->n_layers; i++) {
         c->layers[i].head_dim = dim;
@@ -411,7 +405,7 @@ static tsr_status read_ffn(const reader *r, tsr_text_config *c)
     bool wide = false;
     size_t width = 9216;
     if ((st = get_bool(r, "use_double_wide_mlp", &wide)) != TSR_OK ||
-        (st = get_size(r, "intermediate_size", 1, MAX_FFN, &width)) != TSR_OK)
+        (st = get_size(r, "intermediate_size", 1, TSR_TEXT_MAX_FFN, &width)) != TSR_OK)
         return st;
     for (size_t i = 0; i < c->n_layers; i++)
         c->layers[i].ffn_width = wide && !c->layers[i].has_kv ? 2 * width : width;

@@ -30,7 +30,16 @@ const char *tsr_variant_name(tsr_variant v);
 
 typedef enum tsr_layer_type { TSR_LAYER_SLIDING, TSR_LAYER_FULL, TSR_N_LAYER_TYPES } tsr_layer_type;
 
-enum { TSR_TEXT_MAX_LAYERS = 4096, TSR_TEXT_MAX_HEAD_DIM = 2048, TSR_TEXT_MAX_PLE_DIM = 16384 };
+enum {
+    TSR_TEXT_MAX_LAYERS = 4096,
+    TSR_TEXT_MAX_HIDDEN = 1 << 20,
+    TSR_TEXT_MAX_HEADS = 1 << 14,
+    TSR_TEXT_MAX_HEAD_DIM = 2048,
+    TSR_TEXT_MAX_FFN = 1 << 24,
+    TSR_TEXT_MAX_EXPERTS = 1 << 16,
+    TSR_TEXT_MAX_PLE_DIM = 16384,
+    TSR_TEXT_MAX_POSITIONS = 1 << 30
+};
 
 typedef struct tsr_layer_config {
     tsr_layer_type type;

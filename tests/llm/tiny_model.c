@@ -265,7 +265,6 @@ void tiny_open(tiny_model *m, tiny_kind kind, tsr_type type, unsigned n_threads)
     m->n_live = tsr_alloc_live();
     m->kind = kind;
     m->type = type;
-    m->kv_type = TSR_F32;
     m->dir = test_tmp_make();
     tiny_write(m->dir, kind, type, NULL, TINY_GOOD);
     tiny_parse(kind, &m->config);
@@ -294,7 +293,6 @@ tsr_context *tiny_context(const tiny_model *m, size_t ctx_tokens, size_t max_chu
     o.max_chunk = max_chunk;
     o.max_block = 32;
     o.keep_all = keep_all;
-    o.kv_type = m->kv_type;
     if (tsr_context_open(&c, m->decoder, m->pool, &o, &err) != TSR_OK)
         fail_msg("%s", err.text);
     return c;
@@ -643,9 +641,7 @@ static void feed_forward(const ref *r, double *h)
 static double root_of(const ref *r, size_t n)
 {
     float f = (float)sqrt((double)n);
-    if (r->type == TSR_BF16)
-        return (double)tsr_bf16_to_f32(tsr_f32_to_bf16(f));
-    return r->type == TSR_F16 ? (double)tsr_f16_to_f32(tsr_f32_to_f16(f)) : (double)f;
+    return (double)(r->type == TSR_BF16 ? tsr_bf16_to_f32(tsr_f32_to_bf16(f)) : f);
 }
 
 /* [n, n_layers, ple_dim] */
