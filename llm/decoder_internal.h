@@ -53,6 +53,17 @@ typedef struct tsri_moe_scratch {
     float *sum;       /* [max_rows, hidden] */
 } tsri_moe_scratch;
 
+/* Where values stopped being numbers. A norm meets what was made just before it, so that these are named
+ * for what came last; in the order in which a layer passes them. */
+typedef enum tsri_place {
+    TSRI_NOWHERE,
+    TSRI_AT_ENTRY, /* what the layer before left, or the embedding */
+    TSRI_IN_KEYS,
+    TSRI_IN_ATTENTION,
+    TSRI_IN_FFN,
+    TSRI_IN_PLE
+} tsri_place;
+
 struct tsr_context {
     const tsr_decoder *d;
     tsr_pool *pool;
@@ -65,6 +76,8 @@ struct tsr_context {
     size_t *pos;      /* absolute position */
     size_t *key_end;  /* first key that a sliding layer hides from it: pos + 1, or its block's end */
     bool *wanted;     /* its logits are */
+    uint8_t *bad;     /* the tsri_place where the layer at work met values that aren't finite */
+    tsri_place place; /* the one at work */
     float *h;         /* [n, hidden]: the residual stream */
     float *ple;       /* [n, n_layers, ple_dim] */
     tsri_rope_rows rope[TSR_N_LAYER_TYPES];
@@ -88,7 +101,8 @@ enum {
 typedef void (*tsri_row_fn)(tsr_context *c, const void *arg, size_t row, void *scratch);
 void tsri_for_rows(tsr_context *c, size_t n, tsri_row_fn fn, const void *arg);
 
-/* rows.c: on all rows in flight. */
+/* rows.c: on all rows in flight. The norms note rows that are not finite. */
+void tsri_note_row(tsr_context *c, size_t r, bool finite); /* the first place of a row stays */
 void tsri_norm_rows(tsr_context *c, float *y, const float *x, const float *w); /* y = rms(x; w); y may be x */
 void tsri_add_normed_rows(tsr_context *c, float *h, float *y, const float *w); /* h += rms(y; w); y is spent */
 void tsri_add_rows(tsr_context *c, float *y, const float *x);
@@ -107,7 +121,7 @@ void tsri_rope_apply(float *x, const float *cos, const float *sin, size_t n_rota
 void tsri_attention_keys(tsr_context *c, size_t l);    /* K and V of all rows into the cache */
 void tsri_attention_queries(tsr_context *c, size_t l); /* y = W_o attention(x) */
 
-/* ffn.c, moe.c */
+/* ffn.c, moe.c. tsri_ffn leaves c->place at TSRI_IN_FFN. */
 void tsri_ffn(tsr_context *c, size_t l); /* h += FFN block of h */
 void tsri_moe(tsr_context *c, size_t l); /* y += the routed experts' normed branch for h */
 

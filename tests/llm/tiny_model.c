@@ -265,6 +265,7 @@ void tiny_open(tiny_model *m, tiny_kind kind, tsr_type type, unsigned n_threads)
     m->n_live = tsr_alloc_live();
     m->kind = kind;
     m->type = type;
+    m->kv_type = TSR_F32;
     m->dir = test_tmp_make();
     tiny_write(m->dir, kind, type, NULL, TINY_GOOD);
     tiny_parse(kind, &m->config);
@@ -293,6 +294,7 @@ tsr_context *tiny_context(const tiny_model *m, size_t ctx_tokens, size_t max_chu
     o.max_chunk = max_chunk;
     o.max_block = 32;
     o.keep_all = keep_all;
+    o.kv_type = m->kv_type;
     if (tsr_context_open(&c, m->decoder, m->pool, &o, &err) != TSR_OK)
         fail_msg("%s", err.text);
     return c;
