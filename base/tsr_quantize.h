@@ -15,8 +15,8 @@ extern "C" {
 
 typedef enum tsr_quantize_result {
     TSR_QUANTIZE_OK,
-    TSR_QUANTIZE_CLAMPED,   /* done, but a value is larger than the type can say (its scale is an f16, say): it
-                             * became about the largest one that can be said, and is finite when decoded */
+    TSR_QUANTIZE_CLAMPED,   /* done, but a value is larger than the type can always say (most scales are f16): it may
+                             * have become the largest one that can be said, which is finite when decoded */
     TSR_QUANTIZE_NOT_FINITE /* a value is NaN or infinite: nothing was written */
 } tsr_quantize_result;
 
