@@ -320,6 +320,46 @@ static void configuration_and_weights_must_agree(void **state)
     }
 }
 
+static void rows_that_are_not_finite_are_an_error_that_names_the_step(void **state)
+{
+    static const struct {
+        bool is_unified;
+        const char *tensor, *step;
+        float value;
+    } cases[] = {
+        {false, "model.audio_tower.subsample_conv_projection.layer0.conv.weight", "\"conv\" 0", NAN},
+        {false, "model.audio_tower.subsample_conv_projection.input_proj_linear.weight", "\"subsampled\" 0", NAN},
+        {false, "model.audio_tower.layers.1.lconv1d.depthwise_conv1d.weight", "\"layer\" 1", NAN},
+        {false, "model.audio_tower.layers.0.self_attn.per_dim_scale", "\"layer\" 0", NAN},
+        {false, "model.audio_tower.output_proj.bias", "\"output\" 0", NAN},
+        {false, "model.embed_audio.embedding_projection.weight", "\"rows\" 0", 3e38f},
+        {true, "model.embed_audio.embedding_projection.weight", "\"rows\" 0", NAN},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum { N_SAMPLES = 1300, MAX_ROWS = 3, MAX_VALUES = 2000 };
+        bench b;
+        tsr_error err = {0};
+        float rows[MAX_ROWS * ENC_TEXT_HIDDEN], features[MAX_VALUES], *x = enc_sound(N_SAMPLES, 1);
+        size_t n = 7;
+        enc_model m = cases[i].is_unified ? enc_sound_unified() : enc_sound_tower(false);
+        enc_find(&m, cases[i].tensor)->lo = enc_find(&m, cases[i].tensor)->hi = cases[i].value;
+        open_all(&b, m, 1);
+        size_t frames = tsr_hearing_frames_for(b.a, N_SAMPLES);
+        assert_in_range(frames * tsr_hearing_describe(b.a).feature_width, 1, MAX_VALUES);
+        tsr_hearing_features(b.a, x, N_SAMPLES, features);
+        assert_int_equal(tsr_hearing_encode(b.a, features, frames, rows, MAX_ROWS, &n, &err), TSR_ERR_MODEL);
+        assert_error(&err, TSR_ERR_MODEL, "hearing: row 0 is not finite", cases[i].step);
+        assert_int_equal(n, 0);
+        features[tsr_hearing_describe(b.a).feature_width] = NAN; /* then the sound is at fault */
+        tsr_error_clear(&err);
+        assert_int_equal(tsr_hearing_encode(b.a, features, frames, rows, MAX_ROWS, &n, &err), TSR_ERR_DATA);
+        assert_error(&err, TSR_ERR_DATA, "frame 1", NULL);
+        free(x);
+        close_all(&b);
+    }
+}
+
 static void buffers_of_older_files_are_ignored_by_name(void **state)
 {
     bench b;
@@ -378,6 +418,7 @@ int main(void)
         cmocka_unit_test(every_missing_tensor_is_named),
         cmocka_unit_test(every_wrong_shape_is_named),
         cmocka_unit_test(configuration_and_weights_must_agree),
+        cmocka_unit_test(rows_that_are_not_finite_are_an_error_that_names_the_step),
         cmocka_unit_test(buffers_of_older_files_are_ignored_by_name),
         cmocka_unit_test(open_and_encode_survive_every_failed_allocation),
     };

@@ -319,6 +319,40 @@ static void a_limit_that_is_no_number_is_refused(void **state)
     assert_refused(m, "layers.1.mlp.up_proj", "limit");
 }
 
+static void rows_that_are_not_finite_are_an_error_that_names_the_step(void **state)
+{
+    static const struct {
+        bool is_unified;
+        const char *tensor, *step;
+        float value;
+    } cases[] = {
+        {false, "model.vision_tower.patch_embedder.input_proj.weight", "\"embed\" 0", NAN},
+        {false, "model.vision_tower.encoder.layers.0.mlp.down_proj.linear.weight", "\"layer\" 0", NAN},
+        {false, "model.vision_tower.encoder.layers.1.self_attn.k_norm.weight", "\"layer\" 1", NAN},
+        {false, "model.vision_tower.std_scale", "\"pooled\" 0", NAN},
+        {false, "model.embed_vision.embedding_projection.weight", "\"rows\" 0", 3e38f},
+        {true, "model.vision_embedder.patch_dense.bias", "\"dense\" 0", NAN},
+        {true, "model.vision_embedder.pos_norm.weight", "\"embed\" 0", NAN},
+    };
+    tsr_image images[2] = {enc_picture(48, 48, 1), enc_picture(96, 48, 2)};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b;
+        tsr_error err = {0};
+        float rows[3 * ENC_TEXT_HIDDEN];
+        size_t n = 7;
+        enc_model m = cases[i].is_unified ? enc_vision_unified(false) : enc_vision_tower(false);
+        enc_find(&m, cases[i].tensor)->lo = enc_find(&m, cases[i].tensor)->hi = cases[i].value;
+        open_all(&b, m, 1);
+        assert_int_equal(tsr_vision_encode(b.v, images, 2, rows, 3, &n, &err), TSR_ERR_MODEL);
+        assert_error(&err, TSR_ERR_MODEL, "vision: row 0 is not finite", cases[i].step);
+        assert_int_equal(n, 0);
+        close_all(&b);
+    }
+    free(images[0].rgb);
+    free(images[1].rgb);
+}
+
 static void a_third_layer_stays_unclaimed(void **state)
 {
     bench b;
@@ -394,6 +428,7 @@ int main(void)
         cmocka_unit_test(every_wrong_shape_is_named),
         cmocka_unit_test(configuration_and_weights_must_agree),
         cmocka_unit_test(a_limit_that_is_no_number_is_refused),
+        cmocka_unit_test(rows_that_are_not_finite_are_an_error_that_names_the_step),
         cmocka_unit_test(a_third_layer_stays_unclaimed),
         cmocka_unit_test(open_and_encode_survive_every_failed_allocation),
         cmocka_unit_test(a_second_picture_of_the_same_size_allocates_nothing),
