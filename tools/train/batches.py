@@ -19,6 +19,7 @@ SCENE_LEVELS = [
     dict(budget=12, n=36, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient")),
     dict(budget=30, n=20, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
     dict(budget=70, n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
+    dict(budgets=(70, 70, 70, 140, 280), n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
 ]
 LINE_LEVELS = [
     dict(budget=4, n=64, letters=(1, 1), alphabet="0123456789"),
@@ -26,6 +27,7 @@ LINE_LEVELS = [
     dict(budget=12, n=36, letters=(1, 4)),
     dict(budget=30, n=20, letters=(3, 12)),
     dict(budget=70, n=10, letters=(4, 24)),
+    dict(budgets=(70, 70, 70, 140, 280), n=10, letters=(4, 24)),
 ]
 SOUND_LEVELS = [dict(n=40, words=(1, 1)), dict(n=24, words=(1, 3)), dict(n=16, words=(1, 6)), dict(n=12, words=(0, 12)),
                 dict(n=6, words=(0, 32))]
@@ -42,6 +44,16 @@ def fonts(split):
     found = [p for p in found if not any(word in p for word in _LEFT_OUT)]
     held = [p for p in found if any(word in p for word in _HELDOUT)]
     return held if split == "heldout" else [p for p in found if p not in held]
+
+
+def settled(rng, level):
+    """A level for one batch: where it names several budgets, one of them, with fewer samples the larger it is; a long film is alone."""
+    if "long" in level and rng.random() < 0.2:
+        return dict(level, n=1, frames=level["long"])
+    if "budgets" not in level:
+        return level
+    budget = rng.choice(level["budgets"])
+    return dict(level, budget=budget, n=max(1, level["n"] * 70 // budget))
 
 
 def random_text(rng, least, most, alphabet=None):
@@ -104,7 +116,8 @@ class Source:
             rows.append((*pictures.patches(picture), *pictures.object_targets(cols, lines, objects),
                          pictures.character_targets(cols, lines, marks)))
         return dict(kind=kind, **padded_pictures(rows), kinds=np.concatenate([r[2] for r in rows]),
-                    boxes=np.concatenate([r[3] for r in rows]), slots=np.concatenate([r[4] for r in rows]))
+                    boxes=np.concatenate([r[3] for r in rows]), slots=np.concatenate([r[4] for r in rows]),
+                    centres=np.concatenate([pictures.centres(r[1]) for r in rows]))
 
     def sound_batch(self, level):
         rows = []
@@ -119,7 +132,7 @@ class Source:
         return dict(kind="sound", features=features, mask=mask, words=words)
 
     def batch(self, kind, at):
-        level = LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)]
+        level = settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
         return self.sound_batch(level) if kind == "sound" else self.picture_batch(kind, level)
 
 
@@ -142,11 +155,11 @@ def padded_sounds(mels):
     return features, mask
 
 
-def produce(queue, seed, cache, levels, weights):
+def produce(queue, seed, cache, names, levels, weights):
     """Process body: fill the queue for ever. levels: shared integers by kind; weights: shared shares by kind."""
     import torch
     torch.set_num_threads(1)
-    source, names = Source(seed, cache), list(LEVELS)
+    source = Source(seed, cache)
     while True:
         shares = [weights[i] for i in range(len(names))]
         k = source.rng.choices(range(len(names)), shares)[0]

@@ -33,11 +33,14 @@ def video(frames):
     return " ".join(f"{int(t // 60):02d}:{int(t % 60):02d} " + image(n, "<|video|>") for t, n in frames)
 
 
-def prompt(turns, system=None, tools=()):
+EMPTY_THOUGHT = "<|channel>thought\n<channel|>"
+
+
+def prompt(turns, system=None, tools=(), thinks=False):
     """turns: [(role, rendered text)], role user or model; ends where the model is to speak."""
     text = "<bos>"
-    if system is not None or tools:
-        text += "<|turn>system\n" + (system or "").strip() + "".join(map(declaration, tools)) + "<turn|>\n"
+    if system is not None or tools or thinks:
+        text += "<|turn>system\n" + ("<|think|>\n" if thinks else "") + (system or "").strip() + "".join(map(declaration, tools)) + "<turn|>\n"
     for role, content in turns:
         text += f"<|turn>{role}\n{content}<turn|>\n"
     return text + "<|turn>model\n"

@@ -22,12 +22,12 @@ from vocabulary import WORDS
 SCENE_LEVELS = [
     dict(budget=12, n=24, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient"), turns=3),
     dict(budget=30, n=16, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=3),
-    dict(budget=70, n=10, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=4),
+    dict(budgets=(70, 70, 70, 70, 70, 70, 140, 280), n=10, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=6),
 ]
-LINE_LEVELS = [dict(budget=12, n=24, letters=(1, 4)), dict(budget=30, n=16, letters=(3, 12)), dict(budget=70, n=10, letters=(4, 24))]
+LINE_LEVELS = [dict(budget=12, n=24, letters=(1, 4)), dict(budget=30, n=16, letters=(3, 12)), dict(budgets=(70, 70, 70, 70, 140, 280), n=10, letters=(2, 24))]
 SOUND_LEVELS = [dict(n=20, words=(1, 3)), dict(n=14, words=(0, 6)), dict(n=8, words=(0, 16)), dict(n=5, words=(0, 36))]
-FILM_LEVELS = [dict(n=4, frames=(2, 4), budget=20), dict(n=3, frames=(2, 6), budget=70), dict(n=2, frames=(2, 14), budget=70)]
-PAGE_LEVELS = [dict(n=5, budget=140), dict(n=3, budget=280)]
+FILM_LEVELS = [dict(n=4, frames=(2, 4), budget=20), dict(n=3, frames=(2, 6), budget=70), dict(n=2, frames=(2, 14), budget=70, long=(15, 60))]
+PAGE_LEVELS = [dict(n=5, budget=140), dict(n=3, budget=280)]  # smaller budgets would lose the print
 TALK_LEVELS = [dict(n=12, budget=20, words=(1, 3)), dict(n=6, budget=70, words=(1, 6))]
 LEVELS = {"scene": SCENE_LEVELS, "line": LINE_LEVELS, "sound": SOUND_LEVELS, "film": FILM_LEVELS, "page": PAGE_LEVELS, "talk": TALK_LEVELS}
 
@@ -61,12 +61,16 @@ class Conversations(batches.Source):
         return (mel, speech.word_targets(n, spans)), n
 
     def chat(self, turns, tools=(), **arrays):
-        """turns: [(user text, answer)]; text of the whole conversation with the answers marked."""
-        text, start = [], chat.prompt([], tasks.system_turn(self.rng), tools)
+        """turns: [(user text, answer)]; text of the whole conversation with the answers marked. With thinking on, which a
+        system turn may ask for, the model thinks nothing and says so; a few prompts hold the empty thought already."""
+        thinks, given = self.rng.random() < 0.04, self.rng.random() < 0.06
+        text, start = [], chat.prompt([], tasks.system_turn(self.rng), tools, thinks)
         start = start[:-len("<|turn>model\n")]
-        for question, answer in turns:
-            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n", False))
-            text.append((answer + "<turn|>", True))
+        for i, (question, answer) in enumerate(turns):
+            last = i == len(turns) - 1  # a history holds no thoughts
+            before = chat.EMPTY_THOUGHT if given and not thinks and last else ""
+            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n{before}", False))
+            text.append(((chat.EMPTY_THOUGHT if thinks and last else "") + answer + "<turn|>", not thinks or last))
             start = "\n"
         return dict(dict(pictures=[], sounds=[]), text=text, **arrays)
 
@@ -152,7 +156,7 @@ class Conversations(batches.Source):
         return getattr(self, kind + "_sample")(level)
 
     def batch(self, kind, at):
-        level = LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)]
+        level = batches.settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
         return dict(collate([self.sample(kind, level) for _ in range(level["n"])], self.tokenizer), kind=kind)
 
 
@@ -176,7 +180,7 @@ def collate(samples, tokenizer):
     seen = [p for s in samples for p in s["pictures"]]
     if seen:
         out.update(batches.padded_pictures(seen), kinds=np.concatenate([p[2] for p in seen]), boxes=np.concatenate([p[3] for p in seen]),
-                   slots=np.concatenate([p[4] for p in seen]))
+                   slots=np.concatenate([p[4] for p in seen]), centres=np.concatenate([pictures.centres(p[1]) for p in seen]))
     heard = [s for sample in samples for s in sample["sounds"]]
     if heard:
         features, mask = batches.padded_sounds([h[0] for h in heard])
@@ -187,11 +191,11 @@ def collate(samples, tokenizer):
     return out
 
 
-def produce(queue, seed, cache, tokenizer_folder, levels, weights):
+def produce(queue, seed, cache, tokenizer_folder, names, levels, weights):
     """Process body, as batches.produce."""
     import torch
     torch.set_num_threads(1)
-    source, names = Conversations(seed, cache, tokenizer_folder), list(LEVELS)
+    source = Conversations(seed, cache, tokenizer_folder)
     while True:
         k = source.rng.choices(range(len(names)), [weights[i] for i in range(len(names))])[0]
         queue.put(source.batch(names[k], levels[k]))

@@ -1,5 +1,7 @@
 """The architecture of tessera-nano, its starting values and the dense heads that are thrown away after training."""
 
+import math
+
 import torch
 import torch.nn as nn
 from transformers import (Gemma4AudioConfig, Gemma4Config, Gemma4ForConditionalGeneration, Gemma4TextConfig,
@@ -9,6 +11,8 @@ from vocabulary import CHARACTERS, CHARACTER_SLOTS, COLOUR_NAMES, SHAPES, SIZES,
 
 VOCABULARY = 1024
 WIDTH = 256
+SMOOTH_ROWS = 256  # of the position table
+EDGE_BINS = 64     # classes of a box's edge, over its place in the picture
 SPECIAL = {name: i for i, name in enumerate(
     '<pad> <eos> <bos> <unk> <mask> <|tool> <tool|> <|tool_call> <tool_call|> <|tool_response> <tool_response|> <|"|> '
     "<|think|> <|channel> <channel|> <|turn> <turn|> <|image> <|audio> <|image|> <|audio|> <image|> <audio|> <|video|>".split())}
@@ -38,15 +42,26 @@ def configuration():
         eoa_token_id=SPECIAL["<audio|>"], vision_soft_tokens_per_image=280, tie_word_embeddings=True)
 
 
+def smooth_positions(table):
+    """Starting values of a position table [2, rows, width]: waves over the first rows, so that neighbours start alike and a
+    place is to be read off from the start; the rows beyond stay zero until a picture reaches them."""
+    places = torch.arange(SMOOTH_ROWS, dtype=torch.float32)[:, None]
+    generator = torch.Generator().manual_seed(7)
+    for axis in table:
+        waves = torch.exp(torch.linspace(math.log(1.5), math.log(600), 24))
+        features = torch.cat([torch.sin(places * 6.2832 / waves), torch.cos(places * 6.2832 / waves), places / 64], -1)
+        axis[:SMOOTH_ROWS] = features @ torch.randn(features.shape[1], axis.shape[1], generator=generator) * 0.06
+
+
 def fresh_model():
-    """A model with starting values for an attention scale of 1.0; rows of the position table start (and untrained ones stay) zero."""
+    """A model with starting values for an attention scale of 1.0; far rows of the position table start (and untrained ones stay) zero."""
     config = configuration()
     config._attn_implementation = {"vision_config": "sdpa", "text_config": "sdpa", "audio_config": "eager"}
     model = Gemma4ForConditionalGeneration(config)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "position_embedding" in name:
-                p.zero_()
+                smooth_positions(p.zero_())
             elif "embed_tokens_per_layer" in name:
                 p.normal_(0, 32 ** -0.5)
             elif "embed_tokens" in name:
@@ -69,6 +84,8 @@ class Heads(nn.Module):
         self.shape = nn.Linear(WIDTH, 1 + len(SHAPES))
         self.size = nn.Linear(WIDTH, 1 + len(SIZES))
         self.box = nn.Linear(WIDTH, 4)
+        self.edges = nn.Linear(WIDTH, 4 * EDGE_BINS)
+        self.place = nn.Linear(WIDTH, 2)  # the token's own centre
         self.characters = nn.Linear(WIDTH, CHARACTER_SLOTS * (1 + len(CHARACTERS)))
         self.word = nn.Linear(WIDTH, 1 + len(WORDS))
 

@@ -165,6 +165,13 @@ def object_targets(cols, rows, objects):
     return kinds.reshape(-1, 3), boxes.reshape(-1, 4)
 
 
+def centres(places):
+    """[tokens, 2] row and column of each soft token's centre in 0..1, from the places of a picture's patches."""
+    cols, rows = (places.max(0) + 1) * PATCH // TOKEN
+    y, x = np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij")
+    return np.stack([y, x], -1).reshape(-1, 2).astype(np.float32)
+
+
 def character_targets(cols, rows, marks):
     """[n, CHARACTER_SLOTS]: the characters whose centres lie in a token, left to right; 0 = none, else 1 + index."""
     slots, used = np.zeros((rows * cols, CHARACTER_SLOTS), np.int64), {}

@@ -12,6 +12,7 @@ import csv
 import functools
 import multiprocessing as mp
 import os
+import random
 import signal
 import time
 
@@ -20,14 +21,30 @@ import torch.nn.functional as F
 
 import batches
 import conversations
+import meeting
 import model as nano
+import optimiser
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
 SHARES = {"scene": 0.5, "line": 0.3, "sound": 0.2, "film": 0.12, "page": 0.08, "talk": 0.16}
+TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
+TOWER_LEARNS_BELOW = 12000  # patches in a batch: a long film teaches the decoder alone, at a third of the time
+JOIN_PROMOTE = {"scene": 0.85, "line": 0.80, "sound": 0.90, "film": 0.85, "page": 0.85, "talk": 0.85}
+PARTS = {"vision": ("scene", "line"), "audio": ("sound",)}
 LATER, LATER_FROM = ("film", "page", "talk"), 0.6  # kinds that wait until this share of a scene's answer tokens is right
 
 
 # --- dense losses ------------------------------------------------------------------------------------------------
+
+def edge_loss(logits, boxes):
+    """Each edge is a class by its place; between two classes both count by nearness. Boxes in 0..1: [n, 4]."""
+    at = boxes.clamp(0, 1).flatten() * (nano.EDGE_BINS - 1)
+    low = at.floor().clamp(max=nano.EDGE_BINS - 2)
+    log_p = F.log_softmax(logits.view(-1, nano.EDGE_BINS), -1)
+    part = (at - low)[:, None]
+    low = low.long()[:, None]
+    return -((1 - part) * log_p.gather(1, low) + part * log_p.gather(1, low + 1)).mean()
+
 
 def picture_losses(rows, batch, heads):
     """Loss and accuracies of the rows under objects and characters. rows: [all tokens, 256]."""
@@ -40,8 +57,13 @@ def picture_losses(rows, batch, heads):
             seen[name] = F.cross_entropy(logits, kinds[on, i])
             seen[name + "_acc"] = (logits.argmax(-1) == kinds[on, i]).float().mean()
             loss = loss + seen[name] * (0.5 if name == "size" else 1.0)
-        seen["box"] = F.l1_loss(heads.box(rows[on]), torch.from_numpy(batch["boxes"])[on])
-        loss = loss + 5 * seen["box"]
+        boxes = torch.from_numpy(batch["boxes"])[on]
+        seen["box"] = F.l1_loss(heads.box(rows[on]), boxes)
+        seen["box_acc"] = ((heads.box(rows[on]) - boxes).abs() < 0.05).all(-1).float().mean()
+        seen["edge"] = edge_loss(heads.edges(rows[on]), boxes)
+        loss = loss + 5 * seen["box"] + seen["edge"]
+    seen["place"] = F.l1_loss(heads.place(rows), torch.from_numpy(batch["centres"]))
+    loss = loss + 5 * seen["place"]
     flat, want = letters.flatten(0, 1), slots.flatten()
     loss = loss + 0.3 * F.cross_entropy(flat, want)
     if (want > 0).any():
@@ -105,7 +127,8 @@ def tower_rows(model, batch):
         sound_rows = model.model.embed_audio(inputs_embeds=out.last_hidden_state)
     if "pixels" in batch:
         pixels = torch.from_numpy(batch["pixels"]).float().mul_(1 / 255)
-        out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.shape[0] * pixels.shape[1] < TOWER_LEARNS_BELOW):
+            out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
         pixels_rows = model.model.embed_vision(inputs_embeds=out.last_hidden_state)
     return pixels_rows, sound_rows
 
@@ -147,8 +170,9 @@ def answer_logits(model, batch, rows):
 class Progress:
     """Running means by name, levels by kind with promotion, and the log file."""
 
-    def __init__(self, path, levels, promote, judged):
-        self.means, self.path, self.levels, self.promote, self.judged = {}, path, levels, promote, judged
+    def __init__(self, path, levels, promote):
+        """promote: for each kind the means, and what they must exceed for the next level."""
+        self.means, self.path, self.levels, self.promote = {}, path, levels, promote
         self.at, self.since = dict.fromkeys(levels, 0), dict.fromkeys(levels, 0)
 
     def see(self, kind, seen):
@@ -157,7 +181,7 @@ class Progress:
         for name, value in seen.items():
             value = float(value.detach())
             self.means[name] = self.means.get(name, value) * 0.97 + 0.03 * value
-        good = min(self.means.get(n, 0.0) for n in self.judged[kind]) > self.promote[kind]
+        good = all(self.means.get(n, 0.0) > least for n, least in self.promote[kind].items())
         if good and self.since[kind] > MIN_STEPS_AT_LEVEL and self.at[kind] + 1 < len(self.levels[kind]):
             self.at[kind], self.since[kind] = self.at[kind] + 1, 0
             return True
@@ -171,15 +195,20 @@ class Progress:
             csv.writer(out).writerow([f"{k}={v}" for k, v in row.items()])
 
 
-def groups(model, heads, tower_factor, with_decoder):
-    """Parameter groups: rate factor and weight decay; tables and vectors do not decay."""
-    named = [(n, p, tower_factor if nano.is_tower(n) else 1.0) for n, p in model.named_parameters() if with_decoder or nano.is_tower(n)]
+def groups(model, heads, tower_factor, wanted):
+    """Parameter groups: rate factor, weight decay, and whether it is a matrix for Muon; tables and vectors do not decay."""
+    named = [(n, p, tower_factor if nano.is_tower(n) else 1.0) for n, p in model.named_parameters() if wanted(n)]
     named += [("head", p, 1.0) for p in heads.parameters()]
     out = {}
     for name, p, factor in named:
+        matrix = p.dim() == 2 and name != "head" and "embed_tokens" not in name and "depthwise" not in name
         decay = 0.01 if p.dim() >= 2 and "position" not in name and "embed_tokens" not in name else 0.0
-        out.setdefault((factor, decay), []).append(p)
-    return [dict(params=ps, factor=f, weight_decay=d) for (f, d), ps in out.items()]
+        out.setdefault((factor, decay, matrix), []).append(p)
+    return [dict(params=ps, factor=f, weight_decay=d, matrix=m) for (f, d, m), ps in out.items()]
+
+
+def checkpoint(stage, part):
+    return f"towers-{part}.pt" if stage == "towers" else stage + ".pt"
 
 
 def in_child(body, *rest):
@@ -191,18 +220,19 @@ def in_child(body, *rest):
 class Trainer:
     """What both stages share: model, optimiser, data process, checkpoints, the loop."""
 
-    def __init__(self, args, rate, tower_factor, with_decoder, levels, promote, judged):
+    def __init__(self, args, rate, tower_factor, wanted, levels, promote):
         torch.manual_seed(0)
-        self.args, self.rate, self.levels = args, rate, levels
+        self.args, self.rate, self.levels = args, args.rate or rate, levels
         self.model, self.heads = nano.fresh_model(), nano.Heads()
         unclipped(self.model)
         quicken(self.model)
         self.model.train()
-        self.optimiser = torch.optim.AdamW(groups(self.model, self.heads, tower_factor, with_decoder), lr=rate, betas=(0.9, 0.98), fused=True)
+        random.seed(args.worker)
+        self.optimiser = optimiser.Both(groups(self.model, self.heads, tower_factor, wanted), rate)
         self.parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
-        self.progress = Progress(os.path.join(args.work, "log.csv"), levels, promote, judged)
+        self.progress = Progress(os.path.join(args.work, f"log-{args.stage}-{args.part if args.stage == 'towers' else args.worker}.csv"), levels, promote)
         self.step, self.minutes, self.stop = 0, 0.0, False
-        self.path = os.path.join(args.work, args.stage + ".pt")
+        self.path = os.path.join(args.work, checkpoint(args.stage, args.part) + (f".{args.worker}" if args.worker else ""))
 
     def on_signal(self, *_):
         self.stop = True
@@ -217,6 +247,12 @@ class Trainer:
             self.progress.at.update(state["levels"])
             torch.set_rng_state(state["random"])
 
+    def load_part(self, path, part):
+        """One tower and its heads from its own checkpoint."""
+        state = torch.load(path, weights_only=False)
+        self.model.load_state_dict({k: v for k, v in state["model"].items() if part in k}, strict=False)
+        self.heads.load_state_dict({k: v for k, v in state["heads"].items() if k.startswith("word") == (part == "audio")}, strict=False)
+
     def save(self):
         torch.save(dict(stage=self.args.stage, model=self.model.state_dict(), heads=self.heads.state_dict(),
                         optimiser=self.optimiser.state_dict(), step=self.step, minutes=self.minutes, levels=self.progress.at,
@@ -229,7 +265,8 @@ class Trainer:
         self.queue = mp.Queue(6)
         self.shares = mp.Array("d", [0.0 if n in LATER else SHARES[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
-        self.process = mp.Process(target=in_child, args=(body, self.queue, f"{self.args.stage} {self.step}", cache, *more, self.shared_levels, self.shares), daemon=True)
+        seed = f"{self.args.stage} {self.step} {self.args.worker}"
+        self.process = mp.Process(target=in_child, args=(body, self.queue, seed, cache, *more, names, self.shared_levels, self.shares), daemon=True)
         self.process.start()
 
     def set_rate(self, spent):
@@ -241,6 +278,9 @@ class Trainer:
             g["lr"] = self.rate * g["factor"] * shape
 
     def run(self, losses):
+        common = None
+        if self.args.share:
+            common = meeting.Meeting(self.args.share, self.parameters, self.args.worker == 0)
         for sig in (signal.SIGTERM, signal.SIGINT):  # not earlier: the data process must not inherit this, or it can't be ended
             signal.signal(sig, self.on_signal)
         started = saved = logged = time.time()
@@ -254,7 +294,9 @@ class Trainer:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimiser.step()
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
+            if common and self.step % meeting.EVERY == 0:
+                common.meet()
             now = time.time()
             self.step, self.minutes = self.step + 1, begun + (now - started) / 60
             if self.progress.means.get("scene_right", 0.0) > LATER_FROM:
@@ -268,6 +310,8 @@ class Trainer:
             if now - saved > SAVE_SECONDS:
                 self.save()
                 saved = now
+        if common:
+            common.meet()
         self.save()
         self.process.kill()
 
@@ -275,8 +319,9 @@ class Trainer:
 # --- stages ------------------------------------------------------------------------------------------------------
 
 def towers(args):
-    trainer = Trainer(args, 1.5e-3, 1.0, False, batches.LEVELS, {"scene": 0.86, "line": 0.75, "sound": 0.88},
-                      {"scene": ("shape_acc", "colour_acc"), "line": ("letter_acc",), "sound": ("word_acc",)})
+    levels = {kind: batches.LEVELS[kind] for kind in PARTS[args.part]}
+    trainer = Trainer(args, 1.5e-3, 1.0, lambda name: args.part in name, levels, {
+        "scene": {"shape_acc": 0.86, "colour_acc": 0.86, "box_acc": 0.4}, "line": {"letter_acc": 0.75}, "sound": {"word_acc": 0.88}})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
     trainer.start_producer(batches.produce)
@@ -284,18 +329,20 @@ def towers(args):
 
 
 def join(args):
-    kinds = list(conversations.LEVELS)
-    trainer = Trainer(args, 1.2e-3, 0.4, True, conversations.LEVELS, {"scene": 0.85, "line": 0.80, "sound": 0.90, "film": 0.85, "page": 0.85, "talk": 0.85},
-                      {k: (k + "_right",) for k in kinds})
+    trainer = Trainer(args, 1.2e-3, 0.4, lambda name: True, conversations.LEVELS, {
+        k: {k + "_right": least} for k, least in JOIN_PROMOTE.items()})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
     else:
-        trainer.load(os.path.join(args.work, "towers.pt"), False)
+        for part in PARTS:
+            trainer.load_part(os.path.join(args.work, checkpoint("towers", part)), part)
     trainer.start_producer(conversations.produce, os.path.join(args.work, "tokenizer"))
 
     def losses(batch):
-        rows = tower_rows(trainer.model, batch)
-        aux, seen = dense(rows, batch, trainer.heads)
+        learns = random.random() < TOWERS_LEARN
+        with torch.set_grad_enabled(learns):
+            rows = tower_rows(trainer.model, batch)
+            aux, seen = dense(rows, batch, trainer.heads) if learns else (0.0, {})
         logits, want = answer_logits(trainer.model, batch, rows)
         lm = F.cross_entropy(logits, want)
         seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, (logits.argmax(-1) == want).float().mean()
@@ -307,10 +354,14 @@ def join(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("stage", choices=["towers", "join"])
+    parser.add_argument("--part", choices=list(PARTS), default="vision", help="which tower (stage towers)")
     parser.add_argument("--work", required=True, help="folder of checkpoints, log, tokenizer and caches; outside the repository")
     parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
+    parser.add_argument("--rate", type=float, help="learning rate, instead of the stage's own")
+    parser.add_argument("--share", metavar="FILE", help="meet other trainers of this stage in FILE (see meeting.py)")
+    parser.add_argument("--worker", type=int, default=0, help="number of this trainer; 0 sets the common values at its start")
     parser.add_argument("--cool", action="store_true", help="let the learning rate fall to the end of these minutes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
