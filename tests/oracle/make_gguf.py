@@ -47,7 +47,7 @@ class Options:
     audio_eps: float = 1e-6
     cut_rows: bool = False        # drop embedding rows beyond those that the converter counts
     extras: bool = False          # keys that other converters add
-    sparse: bool = False          # no key that follows from the rest, no rope_freqs
+    sparse: bool = False          # none of the keys that readers can do without
     output: bool = False          # an output matrix of its own, equal to the embedding
     position_type: str = ""       # type of the position table instead of F32
     patch_type: str = ""          # of the patch kernel, else F16 where `type` is f16 and F32 elsewhere
@@ -213,8 +213,8 @@ def text_keys(w, f, opts):
         w.add_expert_count(t["num_experts"])
         w.add_expert_used_count(t["top_k_experts"])
         w.add_expert_feed_forward_length(t["moe_intermediate_size"])
+    w.add_rope_freq_base(rope["full_attention"]["rope_theta"])
     if not opts.sparse:
-        w.add_rope_freq_base(rope["full_attention"]["rope_theta"])
         w.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
         w.add_rope_dimension_count(d_full)
         w.add_rope_dimension_count_swa(d)
@@ -229,20 +229,25 @@ def tokenizer_keys(w, f, opts):
         tokens.append(text)
         scores.append(score)
         kinds.append(gguf.TokenType.USER_DEFINED if text.decode() in VISIBLE else kind)
+    special = gguf.SpecialVocab(f.path, load_merges=True)
     w.add_tokenizer_model("gemma4")
-    if opts.extras:
-        w.add_tokenizer_pre("gemma4")
-        w.add_chat_template("{{ bos_token }}{# a template #}")
     w.add_token_list(tokens)
-    w.add_token_scores(scores)
+    if not opts.sparse:
+        w.add_token_scores(scores)
     w.add_token_types(kinds)
-    gguf.SpecialVocab(f.path, load_merges=True).add_to_gguf(w, quiet=True)
-    w.add_add_space_prefix(False)
-    w.add_add_bos_token(True)
     generation = f.path / "generation_config.json"
     suppress = json.loads(generation.read_text()).get("suppress_tokens") if generation.exists() else None
     if f.unified and suppress:
         w.add_array("tokenizer.ggml.suppress_tokens", suppress)
+    if opts.sparse:
+        w.add_token_merges(special.merges)
+        return len(tokens)
+    special.add_to_gguf(w, quiet=True)
+    w.add_add_space_prefix(False)
+    w.add_add_bos_token(True)
+    if opts.extras:
+        w.add_tokenizer_pre("gemma4")
+        w.add_chat_template("{{ bos_token }}{# a template #}")
     return len(tokens)
 
 
@@ -261,8 +266,7 @@ def first_rows(f, n_tokens):
 def text_tensors(m, f, opts, n_tokens):
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GEMMA4, f.text["num_hidden_layers"])
     first_shared = f.text["num_hidden_layers"] - f.text.get("num_kv_shared_layers", 0)
-    if not opts.sparse:
-        m.add("rope_freqs.weight", rope_freqs(f))
+    m.add("rope_freqs.weight", rope_freqs(f))
     for hf in f.where:
         if f.vision is None and f.audio is None or "language_model." in hf or hf.startswith("lm_head"):
             text_tensor(m, opts, names, first_shared, hf, n_tokens)
