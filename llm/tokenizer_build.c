@@ -52,7 +52,7 @@ tsr_status tsri_build_begin(tsri_build *b, const char *file, const char *names_a
     return TSR_OK;
 }
 
-tsr_status tsri_build_end(tsri_build *b, tsr_status st, tsr_tokenizer **out)
+tsr_status tsri_build_close(tsri_build *b, tsr_status st, tsr_tokenizer **out)
 {
     *out = st == TSR_OK ? b->t : NULL;
     if (st != TSR_OK) tsr_tokenizer_close(b->t);

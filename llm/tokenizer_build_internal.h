@@ -17,7 +17,7 @@ typedef struct tsri_build {
 
 tsr_status tsri_build_begin(tsri_build *b, const char *file, const char *names_at, const char *merges_at,
                             tsr_error *err);
-tsr_status tsri_build_end(tsri_build *b, tsr_status st, tsr_tokenizer **out); /* st again; *out NULL unless TSR_OK */
+tsr_status tsri_build_close(tsri_build *b, tsr_status st, tsr_tokenizer **out); /* st again; *out NULL unless TSR_OK */
 
 tsr_status tsri_build_names(tsri_build *b, size_t n_bytes); /* room for all names, below 2^32 */
 /* The len bytes that stand at the end of `names` become the name of an id that has none. */

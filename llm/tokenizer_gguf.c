@@ -288,5 +288,5 @@ tsr_status tsr_tokenizer_open_gguf(tsr_tokenizer **out, const tsr_gguf *g, tsr_e
     *out = NULL;
     st = tsri_build_begin(&w.b, tsr_gguf_path(g), KEY("tokens"), KEY("merges"), err);
     if (st == TSR_OK) st = load(&w);
-    return tsri_build_end(&w.b, st, out);
+    return tsri_build_close(&w.b, st, out);
 }

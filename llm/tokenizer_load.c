@@ -361,7 +361,7 @@ tsr_status tsr_tokenizer_open_bytes(tsr_tokenizer **out, const void *json, size_
         return tsr_fail(err, TSR_ERR_LIMIT, "%s: %zu bytes, at most %d", name, len, TSR_TOKENIZER_MAX_BYTES);
     st = tsri_build_begin(&l.b, name, "vocab", "merges", err);
     if (st == TSR_OK) st = load(&l);
-    return tsri_build_end(&l.b, st, out);
+    return tsri_build_close(&l.b, st, out);
 }
 
 tsr_status tsr_tokenizer_open(tsr_tokenizer **out, const char *path, tsr_error *err)
