@@ -217,6 +217,25 @@ static tsr_status finish(tsr_gguf **out, tsr_gguf *g, tsr_status st)
     return st;
 }
 
+/* A safetensors file begins with the length of its header, which begins with a brace. */
+tsr_status tsr_gguf_sniff(bool *is_gguf, const char *path, tsr_error *err)
+{
+    tsr_mapping map;
+    size_t n = strlen(path);
+    *is_gguf = false;
+    if (tsr_file_is_dir(path))
+        return TSR_OK;
+    tsr_status st = tsr_file_map(&map, path, err);
+    if (st != TSR_OK)
+        return st;
+    bool other = map.bytes.len > 8 && map.bytes.data[8] == '{';
+    *is_gguf = map.bytes.len >= 4 && memcmp(map.bytes.data, "GGUF", 4) == 0;
+    if (!*is_gguf && !other)
+        *is_gguf = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    tsr_file_unmap(&map);
+    return TSR_OK;
+}
+
 tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err)
 {
     split first;

@@ -28,6 +28,11 @@ extern "C" {
 
 typedef struct tsr_gguf tsr_gguf;
 
+/* Whether PATH is to be opened as a GGUF file: its first bytes tell, whatever it is called. Where they are
+ * those of no container of weights at all its name does, so that the right reader says what is wrong. A
+ * folder is none. What mapping the file gave is the status. */
+tsr_status tsr_gguf_sniff(bool *is_gguf, const char *path, tsr_error *err);
+
 /* Map and check PATH and, when it is the first part of a split file, all other parts. On failure *out
  * is NULL: TSR_ERR_MODEL for a file that is not right, else what mapping it gave. */
 tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err);

@@ -769,6 +769,33 @@ static void assert_listed(const char *dir, const char *file, const char *listing
     tsr_gguf_close(g);
 }
 
+static void first_bytes_tell_what_a_file_is(void **state)
+{
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        bool is_gguf;
+    } files[] = {
+        {"a.gguf", "GGUF\3\0\0\0", 8, true},          {"a.safetensors", "GGUF", 4, true},
+        {"b.gguf", "\2\0\0\0\0\0\0\0{}", 10, false}, {"c.gguf", "FGUG\3\0\0\0", 8, true},
+        {"c.bin", "FGUG\3\0\0\0", 8, false},           {"d.gguf", "", 0, true},
+        {"d", "", 0, false},
+    };
+    const char *dir = *state;
+    bool is;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = test_path(dir, files[i].name);
+        test_write_file(path, files[i].bytes, files[i].n);
+        is = !files[i].is_gguf;
+        assert_int_equal(tsr_gguf_sniff(&is, path, NULL), TSR_OK);
+        if (is != files[i].is_gguf)
+            fail_msg("%s", files[i].name);
+    }
+    assert_int_equal(tsr_gguf_sniff(&is, dir, NULL), TSR_OK);
+    assert_false(is);
+    assert_int_equal(tsr_gguf_sniff(&is, test_path(dir, "none.gguf"), NULL), TSR_ERR_NOINPUT);
+}
+
 static void files_of_the_gguf_package_are_found_as_it_finds_them(void **state)
 {
     assert_listed(*state, "whole.gguf", "whole.txt");
@@ -843,6 +870,7 @@ int main(void)
         WITH_DIR(parts_that_do_not_belong_together_are_refused),
         WITH_DIR(split_open_survives_every_failed_allocation),
         WITH_DIR(files_that_are_not_there_or_empty_are_refused),
+        WITH_DIR(first_bytes_tell_what_a_file_is),
         WITH_DIR(files_of_the_gguf_package_are_found_as_it_finds_them),
         cmocka_unit_test(corpus_is_survived),
     };
