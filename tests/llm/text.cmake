@@ -4,7 +4,7 @@ tsr_test(test_chat SOURCES test_chat.c LINKS tsr_llm)
 tsr_test(test_sampler SOURCES test_sampler.c LINKS tsr_llm)
 tsr_test(test_output SOURCES test_output.c LINKS tsr_llm)
 # Skips itself without a vocabulary: tools/real_vocab.sh.
-tsr_test(test_real_vocab SOURCES test_real_vocab.c text_recipe.c LINKS tsr_llm LABELS real-vocab)
+tsr_test(test_real_vocab SOURCES test_real_vocab.c text_recipe.c LINKS tsr_llm tsr_test_common LABELS real-vocab)
 set_tests_properties(test_real_vocab PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: TSR_REAL_VOCAB isn't set")
 
 # As tests/base/CMakeLists.txt says, and then: fuzz_tokenizer NEW tests/llm/corpus_tokenizer
