@@ -90,17 +90,25 @@ class Source:
         size = pictures.fitted(*picture.size, budget)
         return picture if size == picture.size else picture.resize(size, pictures.Image.BICUBIC)
 
-    def scene(self, budget, most, sizes, kinds, least=1):
+    def scene_picture(self, budget, most, sizes, kinds, least=1):
+        """A picture of any size, to be fitted into budget, and its objects."""
         aspect = math.exp(self.rng.uniform(-0.6, 0.6)) if budget >= 12 else 1.0
         side = self.rng.randint(140, 520) if budget >= 12 else self.rng.randint(90, 260)
         w, h = max(48, round(side * aspect ** 0.5)), max(48, round(side / aspect ** 0.5))
-        picture, objects = pictures.scene(self.rng, self.np_rng, w, h, most, sizes, kinds, least)
+        return pictures.scene(self.rng, self.np_rng, w, h, most, sizes, kinds, least)
+
+    def scene(self, budget, most, sizes, kinds):
+        picture, objects = self.scene_picture(budget, most, sizes, kinds)
         return self.fit(picture, budget), objects
 
-    def line(self, budget, letters, alphabet=None):
+    def line_picture(self, letters, alphabet=None):
         text = random_text(self.rng, *letters, alphabet)
         kinds = ("plain",) if alphabet else ("plain", "plain", "gradient", "noise")
         picture, marks = pictures.printed_line(self.rng, self.np_rng, text, self.rng.choice(self.fonts), self.rng.randint(18, 56), kinds)
+        return picture, marks, text
+
+    def line(self, budget, letters, alphabet=None):
+        picture, marks, text = self.line_picture(letters, alphabet)
         return self.fit(picture, budget), marks, text
 
     def picture_batch(self, kind, level):

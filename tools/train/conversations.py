@@ -140,7 +140,7 @@ class Conversations(batches.Source):
         if kind < 0.75:
             samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
             heard, m = self.heard(samples, spans)
-            answer = tasks.caption_text(objects) + " The sound says: " + " ".join(WORDS[w] for _, _, w in spans) + "."
+            answer = tasks.both_text(objects, [WORDS[w] for _, _, w in spans])
             question = tasks.ask(self.rng, "both", self.split)
             return dict(self.chat([(chat.image(n) + question + chat.sound(m), answer)], pictures=[one], sounds=[heard]), task=["both"], truth=answer)
         can = tasks.unique(objects, "shape")

@@ -1,33 +1,28 @@
 """Measure the abilities of an exported model on held-out data: other seeds, voices, speeds, fonts; trained and unseen wordings.
 
 Each ability gives n, the share of right answers and its 95 % interval (Wilson); boxes give mean IoU, F1 at 0.5 and the share
-of valid JSON, reading and speech give error rates. The answers come from transformers (the BF16 file as float32, eager
-attention, greedy) and, for the first --program-n samples of each ability, also from the tessera program: the texts must be equal.
+of valid JSON, reading and speech give error rates. The program answers (files, its own decoding and preprocessing, greedy);
+for the first --reference-n cases of each ability transformers does so too (the BF16 file as float32, eager attention), and
+the texts should be equal: those that are not are printed.
 
-usage: evaluate.py --work DIR --model FOLDER [--n N] [--program PATH --program-n K] [--out FILE.json]
+usage: evaluate.py --work DIR --model FOLDER --program PATH [--n N] [--reference-n K] [--out FILE.json]
 """
 
 import argparse
 import json
 import math
-import os
 import subprocess
 import tempfile
-import wave
 
 import numpy as np
 import torch
 from transformers import Gemma4ForConditionalGeneration
 
-import conversations
-import pictures
-import tasks
+import chat
+from cases import ABILITIES, HeldOut
 from model import SPECIAL
 
 ENDS = [SPECIAL["<eos>"], SPECIAL["<turn|>"], SPECIAL["<|tool_response>"]]
-BUDGET = 70
-SCENE = dict(budget=BUDGET, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"))
-ANSWERS = ("count", "count_kind", "colour", "shape", "exists", "where", "relation", "larger")
 
 
 def wilson(right, n, z=1.96):
@@ -124,57 +119,36 @@ class Exact:
         return dict(n=self.n, right=round(self.right / max(1, self.n), 4), interval=wilson(self.right, self.n))
 
 
-SCORES = {"caption": Exact, "answer": Exact, "boxes": Boxes, "read": lambda: Errors(list), "hear": lambda: Errors(str.split),
-          "silence": Exact, "translate": Exact}
+class Fields:
+    """The fields of a JSON object, one by one."""
+
+    def __init__(self):
+        self.n = self.right = self.fields = self.valid = 0
+
+    def see(self, text, answer):
+        want, got = json.loads(answer[7:-3]), {}
+        try:
+            got = json.loads(text.strip().removeprefix("```json").removesuffix("```"))
+        except ValueError:
+            pass
+        got = got if isinstance(got, dict) else {}
+        self.n, self.fields, self.valid = self.n + 1, self.fields + len(want), self.valid + bool(got)
+        self.right += sum(got.get(k) == v for k, v in want.items())
+
+    def result(self):
+        return dict(n=self.n, fields_exact=round(self.right / max(1, self.fields), 4), interval=wilson(self.right, self.fields),
+                    json_valid=round(self.valid / max(1, self.n), 4))
 
 
-# --- samples -----------------------------------------------------------------------------------------------------
-
-class HeldOut(conversations.Conversations):
-    """One question at a time; wordings are trained or unseen as `wording` says."""
-
-    def __init__(self, seed, work, wording):
-        super().__init__(seed, os.path.join(work, "cache"), os.path.join(work, "tokenizer"), "heldout")
-        self.wording = "train" if wording == "trained" else "heldout"
-
-    def make(self, ability):
-        """(question, answer, picture or None, samples or None)"""
-        if ability in ("caption", "answer", "boxes"):
-            while True:
-                picture, objects = self.scene(**SCENE)
-                task, question, answer = tasks.about_scene(self.rng, objects, self.wording)
-                if (ability == task) or (ability == "answer" and task in ANSWERS) or (ability == "boxes" and task == "boxes_of"):
-                    return question, answer, picture, None
-        if ability == "read":
-            picture, _, text = self.line(BUDGET, (4, 24))
-            return tasks.ask(self.rng, "read", self.wording), text, picture, None
-        import speech
-        while True:
-            n = 0 if ability == "silence" else self.rng.randint(1, 32 if ability == "hear" else 16)
-            samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, n)
-            words = [conversations.WORDS[w] for _, _, w in spans]
-            task, question, answer = tasks.about_speech(self.rng, words, self.wording)
-            if task == ("hear" if ability == "silence" else ability):
-                return question, answer, None, samples
+SCORES = {"caption": Exact, "answer": Exact, "boxes": Boxes, "read": lambda: Errors(list), "invoice": Fields, "hear": lambda: Errors(str.split),
+          "silence": Exact, "translate": Exact, "film": Exact, "talk": Exact}
 
 
-def prompt_arrays(source, question, picture, samples):
-    """Keyword arguments of the reference model for one question, its picture or its sound."""
-    if picture is not None:
-        arrays, n = source.seen(picture)
-        text = conversations.chat.prompt([("user", conversations.chat.image(n) + question)])
-        extra = dict(pixel_values=torch.from_numpy(arrays[0])[None], image_position_ids=torch.from_numpy(arrays[1])[None])
-    else:
-        arrays, n = source.heard(samples)
-        text = conversations.chat.prompt([("user", question + conversations.chat.sound(n))])
-        extra = dict(input_features=torch.from_numpy(arrays[0])[None], input_features_mask=torch.ones(1, len(arrays[0]), dtype=torch.bool))
-    ids = torch.tensor([source.tokenizer.encode(text, add_special_tokens=False).ids])
-    kinds = (ids == SPECIAL["<|image|>"]).long() + 3 * (ids == SPECIAL["<|audio|>"]).long()
-    return dict(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=kinds, **extra)
-
+# --- the two ways ------------------------------------------------------------------------------------------------
 
 @torch.no_grad()
-def reference_answer(model, source, arrays, most=400):
+def reference_answer(model, source, case, most=400):
+    arrays = case.arrays(source)
     out = model.generate(**arrays, do_sample=False, max_new_tokens=most, eos_token_id=ENDS, top_k=None, top_p=None)
     ids = out[0, arrays["input_ids"].shape[1]:].tolist()
     while ids and ids[-1] in ENDS:
@@ -182,46 +156,48 @@ def reference_answer(model, source, arrays, most=400):
     return source.tokenizer.decode(ids, skip_special_tokens=False)
 
 
-def program_answer(program, folder, question, picture, samples):
-    """The same question asked of the command line, on a file."""
-    with tempfile.TemporaryDirectory() as tmp:
-        path = os.path.join(tmp, "x.png" if picture is not None else "x.wav")
-        if picture is not None:
-            picture.save(path)
-        else:
-            with wave.open(path, "wb") as out:
-                out.setnchannels(1)
-                out.setsampwidth(2)
-                out.setframerate(16000)
-                out.writeframes(np.rint(samples * 32767).astype("<i2").tobytes())
-        done = subprocess.run([program, "ask", "-m", folder, path, question, "--temperature", "0", "-n", "400", "--budget", str(BUDGET), "--json", "--quiet"],
-                              capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)["text"]
+def program_answer(args, case):
+    """Text, thoughts and calls put together again as the model wrote them."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([args.program, "run", "-m", args.model, *case.command(folder), "--temperature", "0", "-n", "400", "--json",
+                               "--quiet", "-t", str(args.threads)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    out = json.loads(done.stdout)
+    if out.get("tool_calls"):
+        return "".join(chat.tool_call(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in out["tool_calls"])
+    return out["text"]
 
 
-def as_file(samples):
-    """What the samples are once they have been through a 16-bit file."""
-    return np.rint(samples * 32767).astype(np.float32) / 32768
+def plain(text):
+    """Without the channel of an empty thought, which the program takes out of its text."""
+    return text.replace(chat.EMPTY_THOUGHT, "")
 
 
 def evaluate(args):
-    model = Gemma4ForConditionalGeneration.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager")
-    model.eval()
-    report = {}
+    model, report = None, {}
+    if args.reference_n:
+        model = Gemma4ForConditionalGeneration.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager").eval()
     for ability in args.abilities.split(","):
         for wording in ("trained", "unseen"):
-            source, score, agree = HeldOut(f"held out {ability} {wording}", args.work, wording), SCORES[ability](), []
+            source, score, equal, by_task = HeldOut(f"held out {ability} {wording}", args.work, wording), SCORES[ability](), 0, {}
             for i in range(args.n):
-                question, answer, picture, samples = source.make(ability)
-                samples = None if samples is None else as_file(samples)
-                text = reference_answer(model, source, prompt_arrays(source, question, picture, samples))
-                score.see(text, answer)
-                if args.show and i < args.show:
-                    print(repr(question[:60]), "| wanted", repr(answer), "| got", repr(text), flush=True)
-                if args.program and i < args.program_n:
-                    agree.append(program_answer(args.program, args.model, question, picture, samples) == text)
-            report[f"{ability} ({wording} wordings)"] = dict(score.result(), **(dict(program_equal=f"{sum(agree)}/{len(agree)}") if agree else {}))
-            print(ability, wording, report[f"{ability} ({wording} wordings)"], flush=True)
+                case = source.case(ability)
+                text = program_answer(args, case)
+                score.see(text, case.answer)
+                by_task.setdefault(case.task, []).append(text.strip() == case.answer)
+                if i < args.show:
+                    print(repr(case.task), "| wanted", repr(case.answer), "| got", repr(text), flush=True)
+                if i < args.reference_n:
+                    want = plain(reference_answer(model, source, case))
+                    equal += want == text
+                    if want != text:
+                        print("DIFFERS", ability, i, "| reference", repr(want), "| program", repr(text), flush=True)
+            name = f"{ability} ({wording} wordings)"
+            report[name] = dict(score.result(), exact_by_task={k: round(sum(v) / len(v), 3) for k, v in sorted(by_task.items())})
+            if args.reference_n:
+                report[name]["equal_to_reference"] = f"{equal}/{min(args.n, args.reference_n)}"
+            print(name, report[name], flush=True)
     if args.out:
         with open(args.out, "w") as f:
             json.dump(report, f, indent=1)
@@ -232,11 +208,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--abilities", default=",".join(SCORES))
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--abilities", default=",".join(ABILITIES))
     parser.add_argument("--n", type=int, default=500)
-    parser.add_argument("--program")
-    parser.add_argument("--program-n", type=int, default=20)
-    parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--reference-n", type=int, default=0)
+    parser.add_argument("--show", type=int, default=0, help="print the first cases")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out")
     args = parser.parse_args()

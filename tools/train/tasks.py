@@ -212,6 +212,10 @@ def about_two(rng, first, second, split="train"):
                                                    f"the second {article(name(second))}.")
 
 
+def both_text(objects, words):
+    return caption_text(objects) + " The sound says: " + " ".join(words) + "."
+
+
 LIGHT = {"type": "function", "function": {"name": "set_light", "description": "Set the color of the light.", "parameters": {
     "type": "object", "properties": {"color": {"type": "string", "description": "the color"}}, "required": ["color"]}}}
 

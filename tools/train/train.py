@@ -329,8 +329,8 @@ def towers(args):
 
 
 def join(args):
-    trainer = Trainer(args, 1.2e-3, 0.4, lambda name: True, conversations.LEVELS, {
-        k: {k + "_right": least} for k, least in JOIN_PROMOTE.items()})
+    levels = {k: v for k, v in conversations.LEVELS.items() if k in args.kinds.split(",")}
+    trainer = Trainer(args, 1.2e-3, 0.4, lambda name: True, levels, {k: {k + "_right": JOIN_PROMOTE[k]} for k in levels})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
     else:
@@ -359,6 +359,7 @@ def main():
     parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
+    parser.add_argument("--kinds", default=",".join(SHARES), help="kinds of samples (stage join)")
     parser.add_argument("--rate", type=float, help="learning rate, instead of the stage's own")
     parser.add_argument("--share", metavar="FILE", help="meet other trainers of this stage in FILE (see meeting.py)")
     parser.add_argument("--worker", type=int, default=0, help="number of this trainer; 0 sets the common values at its start")
