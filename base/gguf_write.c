@@ -455,6 +455,11 @@ uint64_t tsr_gguf_writer_total_bytes(const tsr_gguf_writer *w)
     return w->total;
 }
 
+const char *tsr_gguf_writer_temporary(const tsr_gguf_writer *w)
+{
+    return w->tmp;
+}
+
 /* ---- data ---- */
 
 static tsr_status pad(tsr_gguf_writer *w, size_t n, tsr_error *err)

@@ -72,9 +72,11 @@ uint64_t tsr_gguf_writer_total_bytes(const tsr_gguf_writer *w); /* of the whole 
 tsr_status tsr_gguf_writer_data(tsr_gguf_writer *w, const void *data, size_t len, tsr_error *err);
 
 /* sync: all data is there and on the disk. finish: syncs what is not, and PATH is the new file. With several
- * files that belong together, sync each before the first is finished. */
+ * files that belong together, sync each before the first is finished. Between the two the complete file stands
+ * under tsr_gguf_writer_temporary, to be looked at (NULL before begin and after finish). */
 tsr_status tsr_gguf_writer_sync(tsr_gguf_writer *w, tsr_error *err);
 tsr_status tsr_gguf_writer_finish(tsr_gguf_writer *w, tsr_error *err);
+const char *tsr_gguf_writer_temporary(const tsr_gguf_writer *w);
 
 #ifdef __cplusplus
 }
