@@ -31,10 +31,9 @@ SAME, DECODED, REFERENCE, NEAR_TIE = 1e-5, 1e-4, 1e-4, 0.004
 
 FORMS = {
     "f32": Options(),
-    "f32-odd": Options(split_experts=True, shared_kv="fill", split_max_tensors=9, extras=True, audio_eps=1e-5,
-                       alignment=128),
+    "f32-odd": Options(split_experts=True, shared_kv="fill", split_max_tensors=9, extras=True, audio_eps=1e-5),
     "f32-bare": Options(shared_kv="drop", sparse=True),
-    "f32-output": Options(output=True),
+    "f32-output": Options(output=True, alignment=128),
     "f16": Options(type="f16"),
     "bf16": Options(type="bf16"),
     "q8_0": Options(type="q8_0", split_experts=True),

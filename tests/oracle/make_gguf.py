@@ -52,7 +52,7 @@ class Options:
     position_type: str = ""       # type of the position table instead of F32
     patch_type: str = ""          # of the patch kernel, else F16 where `type` is f16 and F32 elsewhere
     seed: int = 1
-    alignment: int = 0
+    alignment: int = 0            # other than 32; the package forgets it in all parts but the first
 
 
 # ---------------------------------------------------------------- the folder
