@@ -58,8 +58,9 @@ static tsr_status check_ones(const adding *a, const tsr_gguf_tensor *t, tsr_erro
             tsr_view_decode(&t->view, r, at, n, x);
             for (size_t i = 0; i < n; i++)
                 if (x[i] != 1.0f)
-                    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: tensor %s: a weight of %g, this norm has none but ones",
-                                    tsr_gguf_path(a->g), t->name, (double)x[i]);
+                    return tsr_fail(err, TSR_ERR_UNSUPPORTED,
+                                    "%s: tensor %s: a weight of %g, this norm has none but ones", tsr_gguf_path(a->g),
+                                    t->name, (double)x[i]);
         }
     return TSR_OK;
 }
@@ -72,8 +73,8 @@ static tsr_status check_row(const adding *a, const tsr_gguf_tensor *t, const tsr
     if (row && strchr(row->gguf, '#') && layer >= a->n_layers[index_of(row->towers)])
         return refuse(a, t, "is of a layer beyond block_count", err);
     if (!tsr_type_info(t->view.type)->is_float)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected a float type", tsr_gguf_path(a->g), t->name,
-                        tsr_type_info(t->view.type)->name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected a float type", tsr_gguf_path(a->g),
+                        t->name, tsr_type_info(t->view.type)->name);
     return row ? TSR_OK : check_ones(a, t, err);
 }
 
@@ -117,7 +118,8 @@ static tsr_status add_open_limits(adding *a, tsr_error *err)
     tsr_status st = TSR_OK;
     for (size_t i = 0; st == TSR_OK && i < tsr_gguf_n_tensors(a->g); i++) {
         size_t layer, n;
-        const tsr_gguf_tower_tensor *row = tsr_gguf_tower_find_gguf(a->towers, tsr_gguf_tensor_at(a->g, i)->name, &layer);
+        const char *name = tsr_gguf_tensor_at(a->g, i)->name;
+        const tsr_gguf_tower_tensor *row = tsr_gguf_tower_find_gguf(a->towers, name, &layer);
         const tsr_gguf_tower_tensor *end = tsr_gguf_tower_tensors(&n) + n;
         if (!row || row->turn == TSR_GGUF_TURN_SCALAR || !a->has_limits[index_of(row->towers)])
             continue;

@@ -51,8 +51,9 @@ static tsr_status check_architecture(const tsr_gguf *g, tsr_error *err)
     if (st == TSR_OK)
         st = tsr_gguf_get_str(g, "general.architecture", TSR_GGUF_REQUIRED, &name, err);
     if (st == TSR_OK && !str_is(name, "clip"))
-        st = tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: general.architecture is \"%.*s\", vision and sound parts have \"clip\"",
-                      tsr_gguf_path(g), shown(name), name.data);
+        st = tsr_fail(err, TSR_ERR_UNSUPPORTED,
+                      "%s: general.architecture is \"%.*s\", vision and sound parts have \"clip\"", tsr_gguf_path(g),
+                      shown(name), name.data);
     return st;
 }
 
@@ -128,7 +129,8 @@ tsr_status tsri_gguf_towers_n_layers(const tsr_gguf *g, tsr_gguf_tower tower, si
 }
 
 /* A tensor that the configuration is read from, of n_dims dimensions. */
-static tsr_status find_tensor(const tsr_gguf *g, const char *name, unsigned n_dims, const tsr_view **out, tsr_error *err)
+static tsr_status find_tensor(const tsr_gguf *g, const char *name, unsigned n_dims, const tsr_view **out,
+                              tsr_error *err)
 {
     const tsr_gguf_tensor *t = tsr_gguf_find_tensor(g, name);
     if (!t)

@@ -29,8 +29,8 @@ static tsr_status bad_shape(const turning *t, const char *wanted, tsr_error *err
 }
 
 /* A view of n_bytes of new memory with the shape given. */
-static tsr_status make(tsr_view *out, void **memory, tsr_type type, unsigned n_dims, const size_t *shape, size_t n_bytes,
-                       const turning *t, tsr_error *err)
+static tsr_status make(tsr_view *out, void **memory, tsr_type type, unsigned n_dims, const size_t *shape,
+                       size_t n_bytes, const turning *t, tsr_error *err)
 {
     tsr_status st = tsr_alloc_array(memory, n_bytes, 1, t->name, err);
     if (st == TSR_OK)
@@ -143,7 +143,8 @@ static tsr_status turn_softplus(tsr_view *out, void **memory, const turning *t, 
     if (!t->to_file)
         return same_bytes(out, 1, t->in->shape, t, err);
     if (!tsr_type_info(t->in->type)->is_float)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: type %s, expected a float type", t->name, tsr_type_info(t->in->type)->name);
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: type %s, expected a float type", t->name,
+                        tsr_type_info(t->in->type)->name);
     tsr_status st = make(out, memory, TSR_F32, 1, t->in->shape, n * sizeof(float), t, err);
     if (st == TSR_OK) {
         float *x = *memory;

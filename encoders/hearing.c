@@ -54,7 +54,8 @@ static tsr_status open_unified(tsr_hearing *a, tsr_weights *w, const tsr_json *c
 {
     unified *u = &a->unified;
     size_t saved = 0, rate_hz = 16000;
-    tsr_status st = tsri_enc_config_size(config, "audio_config", "audio_embed_dim", 640, 1, TSRI_ENC_MAX_WIDTH, &u->frame, err);
+    tsr_status st = tsri_enc_config_size(config, "audio_config", "audio_embed_dim", 640, 1, TSRI_ENC_MAX_WIDTH,
+                                         &u->frame, err);
     if (st == TSR_OK)
         st = tsri_enc_config_eps(config, "audio_config", &u->eps, err);
     if (st == TSR_OK)

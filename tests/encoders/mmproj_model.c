@@ -25,7 +25,7 @@ bool mm_names_line(size_t i, char *hf, char *gguf)
     static char *text; /* as long as the program */
     size_t len;
     if (!text)
-        text = (char *)test_read_file(TSR_ENC_DATA "/mmproj_names.txt", &len);
+        text = (char *)test_read_file(TSR_TEST_DIR "/data/mmproj_names.txt", &len);
     const char *at = text;
     for (; at && i > 0; i--)
         at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
@@ -240,15 +240,17 @@ static double config_number(const tsr_json *config, const char *key, double fall
     return fallback;
 }
 
-static void sense_keys(mm_model *m, const char *sense, const char *projector, const tsr_json *config, size_t text_hidden)
+static void sense_keys(mm_model *m, const char *sense, const char *projector, const tsr_json *config,
+                       size_t text_hidden)
 {
     char name[64];
+    double hidden = config_number(config, "hidden_size", config_number(config, "mm_embed_dim", 0));
     const struct {
         const char *key;
         double number;
     } sizes[] = {
-        {"embedding_length", config_number(config, "hidden_size", config_number(config, "mm_embed_dim", 0))},
-        {"feed_forward_length", config_number(config, "intermediate_size", 4 * config_number(config, "hidden_size", 0))},
+        {"embedding_length", hidden},
+        {"feed_forward_length", config_number(config, "intermediate_size", 4 * hidden)},
         {"block_count", config_number(config, "num_hidden_layers", 0)},
         {"attention.head_count", config_number(config, "num_attention_heads", 0)},
         {"projection_dim", (double)text_hidden},
