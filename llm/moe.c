@@ -42,7 +42,11 @@ static void choose_row(tsr_context *c, const void *arg, size_t r, void *scratch)
     float *p = c->moe.probs + r * cfg->n_experts, *weight = c->moe.weight + r * cfg->top_k;
     uint32_t *chosen = c->moe.chosen + r * cfg->top_k;
     float sum = 0.0f;
+    bool finite = true; /* one that is -INFINITY would just never be chosen */
     (void)scratch;
+    for (size_t e = 0; e < cfg->n_experts; e++)
+        finite &= isfinite(p[e]) != 0;
+    tsri_note_row(c, r, finite);
     tsr_softmax(p, cfg->n_experts);
     for (size_t i = 0; i < cfg->top_k; i++) {
         size_t e = best_of(p, cfg->n_experts, chosen, i);

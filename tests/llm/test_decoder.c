@@ -1,6 +1,6 @@
 /* The decoder against a plain f64 computation, and against itself: cached, chunked, threaded,
  * with rows dropped. Each promise holds for every kind of model. */
-#include "tiny_model.h"
+#include "tiny_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,72 +12,9 @@ enum { N = 180 }; /* positions: many windows, and enough for the sliding rows to
 /* f32 against f64 or f32 over seven layers. */
 static const double LIMIT = 1e-5; /* observed: 5e-6 */
 
-typedef struct capture {
-    float *logits; /* [n, vocab] */
-    float *hidden; /* [n_layers, n, hidden] or NULL */
-    size_t n, vocab, width, n_layers, n_calls;
-} capture;
-
-static tsr_status on_logits(void *user, size_t at, const float *logits)
-{
-    capture *c = user;
-    c->n_calls++;
-    memcpy(c->logits + at * c->vocab, logits, c->vocab * sizeof *logits);
-    return TSR_OK;
-}
-
-static tsr_status on_hidden(void *user, size_t stage, size_t at, size_t n, const float *rows)
-{
-    capture *c = user;
-    if (stage >= 1 && stage <= c->n_layers)
-        memcpy(c->hidden + ((stage - 1) * c->n + at) * c->width, rows, n * c->width * sizeof *rows);
-    return TSR_OK;
-}
-
-/* Prefill and keep all logits that come: [n, vocab], zero where none did; the caller's. */
-static float *prefill(tsr_context *ctx, const tiny_model *m, const tsr_input *in, float *hidden)
-{
-    tsr_error err = {0};
-    capture c = {.n = in->n, .vocab = m->config.vocab, .width = m->config.hidden, .n_layers = m->config.n_layers};
-    c.logits = calloc(in->n * c.vocab, sizeof *c.logits);
-    c.hidden = hidden;
-    tsr_prefill_sink sink = {.user = &c, .on_logits = on_logits, .on_hidden = hidden ? on_hidden : NULL};
-    if (tsr_context_prefill(ctx, in, &sink, &err) != TSR_OK)
-        fail_msg("%s", err.text);
-    size_t n_wanted = 0;
-    for (size_t i = 0; i < in->n; i++)
-        n_wanted += in->wanted ? in->wanted[i] != 0 : i + 1 == in->n;
-    assert_int_equal(c.n_calls, n_wanted);
-    return c.logits;
-}
-
-/* The largest difference over the largest magnitude. NaN fails by being large. */
-static double distance(const float *got, const double *want, size_t n)
-{
-    double diff = 0.0, top = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)got[i] - want[i]);
-        if (!(d <= 1e300))
-            return HUGE_VAL;
-        diff = d > diff ? d : diff;
-        top = fabs(want[i]) > top ? fabs(want[i]) : top;
-    }
-    return diff / top;
-}
-
-static double between(const float *got, const float *want, size_t n)
-{
-    double *w = malloc(n * sizeof *w);
-    for (size_t i = 0; i < n; i++)
-        w[i] = (double)want[i];
-    double d = distance(got, w, n);
-    free(w);
-    return d;
-}
-
 static void assert_near(const float *got, const float *want, size_t n)
 {
-    double d = between(got, want, n);
+    double d = tiny_between(got, want, n);
     if (!(d <= LIMIT))
         fail_msg("distance %g", d);
 }
@@ -91,10 +28,10 @@ static void check_against_f64(tiny_kind kind, tsr_type type, size_t n, size_t ch
     size_t n_logits = n * m.config.vocab, n_hidden = m.config.n_layers * n * m.config.hidden;
     double *want = malloc(n_logits * sizeof *want), *want_h = malloc(n_hidden * sizeof *want_h);
     float *got_h = malloc(n_hidden * sizeof *got_h);
-    tiny_reference(kind, type, &p.in, want, want_h);
+    tiny_reference(kind, type, TSR_F32, &p.in, want, want_h);
     tsr_context *c = tiny_context(&m, n, chunk, false);
-    float *got = prefill(c, &m, &p.in, got_h);
-    double d = distance(got, want, n_logits), dh = distance(got_h, want_h, n_hidden);
+    float *got = tiny_prefill(c, &m, &p.in, got_h);
+    double d = tiny_distance(got, want, n_logits), dh = tiny_distance(got_h, want_h, n_hidden);
     if (!(d <= LIMIT) || !(dh <= LIMIT))
         fail_msg("kind %d, type %d, chunk %zu: logits %g, hidden %g", (int)kind, (int)type, chunk, d, dh);
     free(want);
@@ -135,10 +72,10 @@ static void chunk_size_changes_nothing_but_rounding(void **state)
         tiny_open(&m, (tiny_kind)kind, TSR_F32, 1);
         tiny_prompt_make(&p, &m.config, N, true, 5);
         tsr_context *whole = tiny_context(&m, N, N, true);
-        float *want = prefill(whole, &m, &p.in, NULL);
+        float *want = tiny_prefill(whole, &m, &p.in, NULL);
         for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
             tsr_context *c = tiny_context(&m, N + 11, chunks[i], true);
-            float *got = prefill(c, &m, &p.in, NULL);
+            float *got = tiny_prefill(c, &m, &p.in, NULL);
             assert_near(got, want, N * m.config.vocab);
             assert_int_equal(tsr_context_tokens(c), N);
             free(got);
@@ -162,7 +99,7 @@ static void one_token_at_a_time_equals_one_prefill(void **state)
         size_t vocab = m.config.vocab;
         tiny_prompt_make(&p, &m.config, N, false, 8);
         tsr_context *whole = tiny_context(&m, N, N, true), *c = tiny_context(&m, N, 4, false);
-        float *want = prefill(whole, &m, &p.in, NULL), *got = malloc(N * vocab * sizeof *got);
+        float *want = tiny_prefill(whole, &m, &p.in, NULL), *got = malloc(N * vocab * sizeof *got);
         for (size_t i = 0; i < N; i++)
             assert_int_equal(tsr_context_step(c, p.ids[i], got + i * vocab, &err), TSR_OK);
         assert_near(got, want, N * vocab);
@@ -186,11 +123,11 @@ static void rows_that_nobody_wants_do_not_change_the_wanted_ones(void **state)
         size_t vocab = m.config.vocab;
         tiny_prompt_make(&p, &m.config, N, true, 9);
         tsr_context *all = tiny_context(&m, N + 8, 20, true), *some = tiny_context(&m, N + 8, 20, false);
-        float *want = prefill(all, &m, &p.in, NULL);
+        float *want = tiny_prefill(all, &m, &p.in, NULL);
         for (size_t i = 0; i < N; i++)
             p.wanted[i] = i == 0 || i % 17 == 3 || i + 1 == N; /* in some chunks none */
         memset(p.wanted + 40, 0, 30);
-        float *got = prefill(some, &m, &p.in, NULL);
+        float *got = tiny_prefill(some, &m, &p.in, NULL);
         for (size_t i = 0; i < N; i++)
             if (p.wanted[i])
                 assert_near(got + i * vocab, want + i * vocab, vocab);
@@ -217,10 +154,10 @@ static void no_wanted_list_means_the_last_position(void **state)
     tiny_open(&m, TINY_E, TSR_F32, 1);
     tiny_prompt_make(&p, &m.config, N, true, 9);
     tsr_context *c = tiny_context(&m, N, 20, false);
-    float *want = prefill(c, &m, &p.in, NULL);
+    float *want = tiny_prefill(c, &m, &p.in, NULL);
     tsr_context_reset(c);
     p.in.wanted = NULL;
-    float *got = prefill(c, &m, &p.in, NULL);
+    float *got = tiny_prefill(c, &m, &p.in, NULL);
     assert_near(got + (N - 1) * m.config.vocab, want + (N - 1) * m.config.vocab, m.config.vocab);
     free(want);
     free(got);
@@ -246,7 +183,7 @@ static void one_and_many_threads_give_the_same_bits(void **state)
         m.pool = pool;
         tsr_context *five = tiny_context(&m, N + 2, 40, false);
         m.pool = first;
-        float *want = prefill(one, &m, &p.in, NULL), *got = prefill(five, &m, &p.in, NULL);
+        float *want = tiny_prefill(one, &m, &p.in, NULL), *got = tiny_prefill(five, &m, &p.in, NULL);
         assert_memory_equal(got, want, N * vocab * sizeof *got);
         for (int32_t id = 4; id < 6; id++) {
             assert_int_equal(tsr_context_step(one, id, want, &err), TSR_OK);
@@ -296,11 +233,11 @@ static void reset_forgets_and_two_conversations_do_not_mix(void **state)
     tiny_prompt_make(&a, &m.config, N, true, 1);
     tiny_prompt_make(&b, &m.config, N, true, 2);
     tsr_context *one = tiny_context(&m, N, 24, false), *two = tiny_context(&m, N, 24, false);
-    float *first = prefill(one, &m, &a.in, NULL), *other = prefill(two, &m, &b.in, NULL);
+    float *first = tiny_prefill(one, &m, &a.in, NULL), *other = tiny_prefill(two, &m, &b.in, NULL);
     assert_memory_not_equal(first, other, bytes);
     tsr_context_reset(one);
     assert_int_equal(tsr_context_tokens(one), 0);
-    float *again = prefill(one, &m, &b.in, NULL);
+    float *again = tiny_prefill(one, &m, &b.in, NULL);
     assert_memory_equal(again, other, bytes);
     free(first);
     free(other);
@@ -358,7 +295,7 @@ static void a_second_prefill_goes_on_where_the_first_ended(void **state)
     size_t vocab = m.config.vocab;
     tiny_prompt_make(&p, &m.config, N, true, 6);
     tsr_context *c = tiny_context(&m, N, 64, false);
-    float *want = prefill(c, &m, &p.in, NULL);
+    float *want = tiny_prefill(c, &m, &p.in, NULL);
     tsr_context_reset(c);
     tsr_input head = p.in, tail = p.in;
     head.n = 33; /* a border outside of every picture */
@@ -371,7 +308,7 @@ static void a_second_prefill_goes_on_where_the_first_ended(void **state)
     tail.n_soft -= 3;
     for (size_t i = 3; i < p.in.n_soft; i++)
         p.spans[i].at -= 33;
-    float *a = prefill(c, &m, &head, NULL), *b = prefill(c, &m, &tail, NULL);
+    float *a = tiny_prefill(c, &m, &head, NULL), *b = tiny_prefill(c, &m, &tail, NULL);
     assert_near(a, want, 33 * vocab);
     assert_near(b, want + 33 * vocab, (N - 33) * vocab);
     free(a);
@@ -411,9 +348,9 @@ static void a_stopped_prefill_holds_whole_chunks_and_can_go_on(void **state)
     assert_int_equal(err.status, TSR_ERR_CANCELLED);
     assert_int_equal(s.progress, 32);
     assert_int_equal(tsr_context_tokens(c), 32);
-    float *want = prefill(d, &m, &p.in, NULL);
+    float *want = tiny_prefill(d, &m, &p.in, NULL);
     tsr_input rest = {.n = N - 32, .ids = p.ids + 32};
-    float *got = prefill(c, &m, &rest, NULL);
+    float *got = tiny_prefill(c, &m, &rest, NULL);
     size_t vocab = m.config.vocab;
     assert_near(got + (N - 33) * vocab, want + (N - 1) * vocab, vocab);
     free(got);
@@ -533,13 +470,13 @@ static void pictures_see_ahead_only_where_the_variant_says_so(void **state)
         tiny_open(&m, kinds[i], TSR_F32, 1);
         tiny_prompt_make(&p, &m.config, N, true, 21);
         tsr_context *c = tiny_context(&m, N, 64, false);
-        float *a = prefill(c, &m, &p.in, NULL);
+        float *a = tiny_prefill(c, &m, &p.in, NULL);
         for (size_t k = 0; k < m.config.hidden; k++)
             p.rows[3 * m.config.hidden + k] += 1.0f; /* the last row of the first picture, position 5 */
         tsr_context_reset(c);
-        float *b = prefill(c, &m, &p.in, NULL);
+        float *b = tiny_prefill(c, &m, &p.in, NULL);
         assert_near(a + m.config.vocab, b + m.config.vocab, m.config.vocab); /* the text before it */
-        bool moved = between(a + 2 * m.config.vocab, b + 2 * m.config.vocab, m.config.vocab) > 1e-3;
+        bool moved = tiny_between(a + 2 * m.config.vocab, b + 2 * m.config.vocab, m.config.vocab) > 1e-3;
         assert_int_equal(moved, kinds[i] != TINY_E);
         assert_int_equal(moved, m.config.bidirectional_vision);
         free(a);

@@ -8,6 +8,7 @@
 #include "st_writer.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
+#include "tsr_rows.h"
 
 #define ROPE                                                                                                 \
     "\"rope_parameters\":{\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":10000.0},"         \
@@ -199,6 +200,8 @@ static void write_tensor(st_writer *w, const tiny_tensor *t, const float *values
     memcpy(v, values, t->n_elems * sizeof *v);
     if (fault == TINY_NAN)
         v[n / 2] = NAN;
+    if (fault == TINY_INF)
+        v[n / 2] = -INFINITY;
     if (fault == TINY_WRONG_TYPE)
         st_add(w, t->name, TSR_I32, t->n_dims, shape, v);
     else
@@ -353,7 +356,7 @@ void tiny_prompt_free(tiny_prompt *p)
 
 typedef struct ref {
     tiny_kind kind;
-    tsr_type type;
+    tsr_type type, kv_type;
     tsr_text_config c;
     tiny_tensor *t;
     size_t n_t, layer;
@@ -451,6 +454,22 @@ static bool sees(const ref *r, tsr_layer_type type, size_t q, size_t k)
     return (k <= q || both) && (long)k > (long)q - (long)r->c.window;
 }
 
+/* As a cache holds it. */
+static void round_row(const ref *r, double *x, size_t d)
+{
+    _Alignas(16) unsigned char row[2048];
+    float f[256];
+    assert_true(d <= 256);
+    if (r->kv_type == TSR_F32)
+        return;
+    for (size_t i = 0; i < d; i++)
+        f[i] = (float)x[i];
+    tsr_row_write(r->kv_type, row, f, d);
+    tsr_rows_read(r->kv_type, row, 1, d, f);
+    for (size_t i = 0; i < d; i++)
+        x[i] = (double)f[i];
+}
+
 static void make_kv(ref *r, const double *x)
 {
     const tsr_layer_config *lc = &r->c.layers[r->layer];
@@ -467,6 +486,8 @@ static void make_kv(ref *r, const double *x)
             norm(v + p * w + h * d, v + p * w + h * d, NULL, d);
             norm(k + p * w + h * d, k + p * w + h * d, nk, d);
             rotate(r, k + p * w + h * d, p, lc->type, d);
+            round_row(r, k + p * w + h * d, d);
+            round_row(r, v + p * w + h * d, d);
         }
     }
     r->k[r->layer] = k;
@@ -723,9 +744,10 @@ static void to_logits(const ref *r, const double *h, double *logits)
     free(out);
 }
 
-void tiny_reference(tiny_kind kind, tsr_type type, const tsr_input *in, double *logits, double *hidden)
+void tiny_reference(tiny_kind kind, tsr_type type, tsr_type kv_type, const tsr_input *in, double *logits,
+                    double *hidden)
 {
-    ref r = {.kind = kind, .type = type, .in = in, .n = in->n};
+    ref r = {.kind = kind, .type = type, .kv_type = kv_type, .in = in, .n = in->n};
     tiny_parse(kind, &r.c);
     r.t = tiny_tensors(kind, &r.c, &r.n_t);
     size_t hid = r.c.hidden;

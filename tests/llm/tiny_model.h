@@ -30,7 +30,7 @@ typedef struct tiny_tensor {
 tiny_tensor *tiny_tensors(tiny_kind kind, const tsr_text_config *c, size_t *n);
 
 /* A fault to plant into the file: what the tensor `name` becomes. */
-typedef enum tiny_fault { TINY_GOOD, TINY_MISSING, TINY_WRONG_SHAPE, TINY_WRONG_TYPE, TINY_NAN } tiny_fault;
+typedef enum tiny_fault { TINY_GOOD, TINY_MISSING, TINY_WRONG_SHAPE, TINY_WRONG_TYPE, TINY_NAN, TINY_INF } tiny_fault;
 
 /* Write model.safetensors into dir; `name` may be NULL. */
 void tiny_write(const char *dir, tiny_kind kind, tsr_type type, const char *name, tiny_fault fault);
@@ -66,7 +66,9 @@ typedef struct tiny_prompt {
 void tiny_prompt_make(tiny_prompt *p, const tsr_text_config *c, size_t n, bool soft, uint64_t seed);
 void tiny_prompt_free(tiny_prompt *p);
 
-/* Logits [n, vocab] and, where hidden isn't NULL, the stream after each layer [n_layers, n, hidden]. */
-void tiny_reference(tiny_kind kind, tsr_type type, const tsr_input *in, double *logits, double *hidden);
+/* Logits [n, vocab] and, where hidden isn't NULL, the stream after each layer [n_layers, n, hidden]. Keys and
+ * values are rounded to kv_type; F32 leaves them in f64. */
+void tiny_reference(tiny_kind kind, tsr_type type, tsr_type kv_type, const tsr_input *in, double *logits,
+                    double *hidden);
 
 #endif
