@@ -277,14 +277,40 @@ static int generate(job *j)
     return rc == 0 && terminal_interrupted ? 130 : rc;
 }
 
+/* Exit code 78 when --check has found something. */
+static int info_file(job *j, const char *path)
+{
+    tessera_error err = {0};
+    tessera_file_opts fo = {
+        .as_json = j->o.json, .full = j->o.full, .check = j->o.check, .color = terminal_has_color()};
+    size_t n_problems;
+    char *text;
+    if (tessera_file_info(path, &fo, &text, &n_problems, &err) != TESSERA_OK)
+        return fail(j, &err);
+    int rc = print_owned(j, text);
+    return rc ? rc : n_problems ? tessera_exit_code(TESSERA_ERR_MODEL) : 0;
+}
+
 static int info(job *j)
 {
     tessera_error err = {0};
     char *text;
+    if (j->o.n_words || j->o.check || j->o.full)
+        return info_file(j, j->o.n_words ? j->o.words[0] : j->o.model);
     int rc = open_model(j);
     if (rc)
         return rc;
     if (tessera_model_info(j->model, j->o.json, &text, &err) != TESSERA_OK)
+        return fail(j, &err);
+    return print_owned(j, text);
+}
+
+static int models(job *j)
+{
+    tessera_error err = {0};
+    size_t n;
+    char *text;
+    if (tessera_models_list(j->o.words, j->o.n_words, j->o.json, terminal_has_color(), &text, &n, &err) != TESSERA_OK)
         return fail(j, &err);
     return print_owned(j, text);
 }
@@ -324,6 +350,8 @@ int main(int argc, char **argv)
     terminal_catch_signals();
     if (j.o.cmd == CMD_INFO)
         rc = info(&j);
+    else if (j.o.cmd == CMD_MODELS)
+        rc = models(&j);
     else if (j.o.cmd == CMD_TOKENIZE)
         rc = tokenize(&j);
     else

@@ -14,7 +14,8 @@ enum {
     MEDIA = CMD_CAPTION | CMD_ASK | CMD_DETECT | CMD_RUN,
     SOUND = CMD_TRANSCRIBE | CMD_RUN,
     GENERATE = MEDIA | SOUND,
-    ALL = GENERATE | CMD_INFO | CMD_TOKENIZE
+    WITH_MODEL = GENERATE | CMD_INFO | CMD_TOKENIZE,
+    ALL = WITH_MODEL | CMD_MODELS
 };
 
 typedef enum opt_id {
@@ -23,7 +24,8 @@ typedef enum opt_id {
     OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_EXACT, OPT_THREADS,
     OPT_CPU, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
-    OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_HELP, OPT_VERSION
+    OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
+    OPT_FULL, OPT_HELP, OPT_VERSION
 } opt_id;
 
 typedef struct opt {
@@ -36,7 +38,7 @@ typedef struct opt {
 } opt;
 
 static const opt table[] = {
-    {"model", 'm', "MODEL", OPT_MODEL, ALL, "model folder as Hugging Face publishes it"},
+    {"model", 'm', "MODEL", OPT_MODEL, WITH_MODEL, "model folder as Hugging Face publishes it"},
     {"text", 0, "T", OPT_TEXT, CMD_RUN, "a text part ('-' reads standard input)"},
     {"image", 0, "F", OPT_IMAGE, CMD_RUN, "a picture part"},
     {"audio", 0, "F", OPT_AUDIO, CMD_RUN, "a sound part"},
@@ -72,8 +74,10 @@ static const opt table[] = {
     {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024)"},
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
     {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
-    {"threads", 't', "N", OPT_THREADS, ALL, "threads (all processors that may be used)"},
-    {"cpu", 0, "LEVEL", OPT_CPU, ALL, "cap of the CPU level: c, avx2, avx512"},
+    {"threads", 't', "N", OPT_THREADS, WITH_MODEL, "threads (all processors that may be used)"},
+    {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avx512"},
+    {"check", 0, NULL, OPT_CHECK, CMD_INFO, "read every weight of FILE: are all finite, does it open?"},
+    {"full", 0, NULL, OPT_FULL, CMD_INFO, "shorten nothing of FILE: all elements of long arrays"},
     {"json", 'j', NULL, OPT_JSON, ALL, "one JSON object on stdout"},
     {"quiet", 'q', NULL, OPT_QUIET, ALL, "nothing on stderr but errors"},
     {"verbose", 'v', NULL, OPT_VERBOSE, ALL, "say more on stderr"},
@@ -107,7 +111,9 @@ static const verb verbs[] = {
     {"detect", CMD_DETECT, "-m MODEL FILE [--labels a,b]", "boxes as JSON, coordinates y1 x1 y2 x2 in thousandths"},
     {"run", CMD_RUN, "-m MODEL (--text T | --image F | --audio F | --video F | --pdf F | --system T)...",
      "a prompt of parts, kept in the order given"},
-    {"info", CMD_INFO, "-m MODEL", "variant, sizes, modalities, budgets, memory"},
+    {"info", CMD_INFO, "-m MODEL | FILE [--check]",
+     "of a model: variant, sizes, modalities, budgets, memory; of a FILE of weights: all that it holds"},
+    {"models", CMD_MODELS, "[FOLDER...]", "the model files there are on this machine, or in the folders"},
     {"tokenize", CMD_TOKENIZE, "-m MODEL [--raw] TEXT", "token ids of a text ('-': from stdin)"},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
@@ -335,6 +341,8 @@ static int apply_general(options *o, int id, const char *v)
         o->threads = (unsigned)n;
         break;
     case OPT_CPU: o->cpu = v; break;
+    case OPT_CHECK: o->check = true; break;
+    case OPT_FULL: o->full = true; break;
     case OPT_JSON: o->json = true; break;
     case OPT_QUIET: o->quiet = true; break;
     case OPT_VERBOSE: o->verbose = true; break;
@@ -416,12 +424,13 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
 
 static int check(const options *o, const verb *v)
 {
-    if (!o->model)
+    bool is_file = o->cmd == CMD_INFO && o->n_words == 1 && !o->model;
+    if (!o->model && !is_file && (o->cmd & WITH_MODEL))
         return usage_error(v->name, "-m MODEL is missing", NULL);
     if (o->cmd == CMD_RUN && o->n_words)
         return usage_error(v->name, "run takes its parts as options, not as words", o->words[0]);
-    if (o->cmd == CMD_INFO && o->n_words)
-        return usage_error(v->name, "info takes no further words", o->words[0]);
+    if (o->cmd == CMD_INFO && o->n_words && !is_file)
+        return usage_error(v->name, "info takes -m MODEL or one FILE", o->words[0]);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)
         return usage_error(v->name, "--end must lie after --start", NULL);
     if (o->rq.frames && o->rq.fps > 0)

@@ -15,7 +15,8 @@ typedef enum command {
     CMD_DETECT = 1 << 3,
     CMD_RUN = 1 << 4,
     CMD_INFO = 1 << 5,
-    CMD_TOKENIZE = 1 << 6
+    CMD_TOKENIZE = 1 << 6,
+    CMD_MODELS = 1 << 7
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;
@@ -26,6 +27,7 @@ typedef struct options {
     const char *cpu;
     unsigned threads;
     bool json, quiet, verbose;
+    bool check, full; /* info */
     progress_mode progress;
     const char *labels;   /* detect */
     const char *language; /* transcribe */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,6 +67,12 @@ int terminal_finish(terminal *t)
         return 0;
     fprintf(stderr, "tessera: standard output: %s\n", strerror(t->write_errno));
     return 74;
+}
+
+bool terminal_has_color(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return !(no && *no) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
 }
 
 /* A JSON string on stderr; stage names and notes are UTF-8 of ours. */

@@ -260,8 +260,11 @@ static tsr_status see_entry(tsri_folder *f, const char *path, unsigned depth, bo
         return see_gguf(f, path, root, err);
     if (depth > 0)
         return TSR_OK;
+    struct stat sb;
     f->has_config |= strcmp(path + root, "config.json") == 0;
     f->has_safetensors |= ends_with(path, ".safetensors") || ends_with(path, ".safetensors.index.json");
+    if (ends_with(path, ".safetensors") && stat(path, &sb) == 0)
+        f->safetensors_bytes += (uint64_t)sb.st_size;
     return TSR_OK;
 }
 

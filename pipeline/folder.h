@@ -46,6 +46,7 @@ typedef struct tsri_folder {
     size_t n_ggufs;
     bool has_config;      /* config.json, or a link to nothing of that name */
     bool has_safetensors; /* any, in this folder itself */
+    uint64_t safetensors_bytes;
     tsri_names missing;   /* files that the safetensors model of this folder needs and that are not there */
     tsri_names folders;   /* paths of the folders in it, when they were not scanned too */
 } tsri_folder;

@@ -109,6 +109,32 @@ TESSERA_API tessera_status tessera_tokenize(const tessera_model *m, const char *
 TESSERA_API tessera_status tessera_tokenize_text(const tessera_model *m, const char *text, size_t len,
                                                  int parse_control, int as_json, char **out, tessera_error *err);
 
+/* ---- files of weights ---- */
+
+/* The models on this machine, told from names and headers: in the Hugging Face cache, in those of llama.cpp and LM
+ * Studio, in tessera's own folders and those of TESSERA_MODELS (docs/formats.md says which paths); or, where folders
+ * are given (or single files), in these alone, six levels deep. For each: the name to open it by, variant, type, size,
+ * whether it sees and hears, and what is wrong with it. As one JSON object, or as a table (color: with ANSI
+ * sequences), which says where it looked when there is nothing. *out is the caller's (tessera_free). A folder given
+ * that isn't there is TESSERA_ERR_NOINPUT. */
+TESSERA_API tessera_status tessera_models_list(const char *const *folders, size_t n_folders, int as_json, int color,
+                                               char **out, size_t *n_models, tessera_error *err);
+
+typedef struct tessera_file_opts {
+    int as_json;
+    int full;  /* nothing is shortened; else of long arrays the first elements and how many, of long strings (in
+                * the text for people) the beginning */
+    int check; /* read every weight, and try whether the file opens */
+    int color; /* ANSI sequences in the text for people */
+} tessera_file_opts;
+
+/* What a GGUF file of any architecture, a .safetensors or a model folder (or hf:ORG/REPO...) holds: header, metadata, tensors with
+ * type, shape, bytes and offset, sums for each type. opts may be NULL. *out is the caller's (tessera_free).
+ * *n_problems counts what `check` found: tensors with values that are not finite, and a file that doesn't open as a
+ * model (or a mmproj that doesn't open). A file that is broken is an error: TESSERA_ERR_MODEL, NOINPUT, PERM, NOMEM. */
+TESSERA_API tessera_status tessera_file_info(const char *path, const tessera_file_opts *opts, char **out,
+                                             size_t *n_problems, tessera_error *err);
+
 /* ---- requests ---- */
 
 typedef enum tessera_part_kind {
