@@ -475,8 +475,8 @@ def write(folder, out, name, opts):
     return text, mmproj, changed
 
 
-def write_decoded(folder, out, changed):
-    """FOLDER again, in F32, with the values that a reader of the GGUF files finds."""
+def write_decoded(folder, out, changed, bf16=()):
+    """FOLDER again, in F32, with the values that a reader of the GGUF files finds; tensors named in `bf16` in that."""
     f, out = Folder(folder), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     for file in f.path.glob("*.json"):
@@ -484,15 +484,16 @@ def write_decoded(folder, out, changed):
             (out / file.name).write_text(file.read_text().replace('"bfloat16"', '"float32"'))
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for name, (_, _, shape, _, _) in f.where.items():
-        n = 4 * int(np.prod(shape))
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + n]}
+        n = (2 if name in bf16 else 4) * int(np.prod(shape))
+        header[name] = {"dtype": "BF16" if name in bf16 else "F32", "shape": shape, "data_offsets": [at, at + n]}
         at += n
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(out / "model.safetensors", "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in f.where:
-            file.write(np.ascontiguousarray(changed.get(name, f.array(name)), "<f4").tobytes())
+            data = np.ascontiguousarray(changed.get(name, f.array(name)), "<f4").tobytes()
+            file.write(np.frombuffer(data, "<u2")[1::2].tobytes() if name in bf16 else data)
 
 
 def main():
