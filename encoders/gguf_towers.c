@@ -26,11 +26,8 @@ static size_t index_of(unsigned towers)
 /* For messages about `name` of ours, as tsr_weights_set_alias wants it. */
 static bool name_in_file(const char *name, char *buf, size_t cap)
 {
-    size_t n, layer;
-    const tsr_gguf_tower_tensor *rows = tsr_gguf_tower_tensors(&n), *row = tsr_gguf_tower_find_hf(name, &layer);
-    for (size_t i = 0; !row && i < n; i++)
-        if (tsr_gguf_name_match(rows[i].hf_read, name, &layer))
-            row = &rows[i];
+    size_t layer;
+    const tsr_gguf_tower_tensor *row = tsr_gguf_tower_find_hf(name, &layer);
     if (row)
         tsr_gguf_name_print(buf, cap, row->gguf, layer);
     return row != NULL;
@@ -90,7 +87,7 @@ static tsr_status add_one(adding *a, const tsr_gguf_tensor *t, tsr_error *err)
         return st;
     if (row->turn == TSR_GGUF_TURN_SCALAR)
         a->has_limits[index_of(row->towers)] = true;
-    tsr_gguf_name_print(name, sizeof name, row->hf_read, layer);
+    tsr_gguf_name_print(name, sizeof name, row->hf, layer);
     snprintf(label, sizeof label, "%s: tensor %s", tsr_gguf_path(a->g), t->name);
     st = tsr_gguf_tower_from_file(&view, &memory, row, &t->view, label, err);
     if (st != TSR_OK)
@@ -104,7 +101,7 @@ static tsr_status add_open_limit(adding *a, const tsr_gguf_tower_tensor *row, si
     static const float open[2] = {-INFINITY, INFINITY};
     char name[NAME_BYTES];
     tsr_view view;
-    tsr_gguf_name_print(name, sizeof name, row->hf_read, layer);
+    tsr_gguf_name_print(name, sizeof name, row->hf, layer);
     if (tsr_weights_find(a->w, name))
         return TSR_OK;
     bool is_max = strcmp(name + strlen(name) - 4, "_max") == 0;

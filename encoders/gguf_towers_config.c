@@ -256,6 +256,15 @@ static tsr_status put_patches(builder *b, const tsr_gguf *g, tsr_error *err)
     return st;
 }
 
+/* The towers refuse this too, but can't name file and key. */
+static tsr_status check_heads(const tsr_gguf *g, const char *sense, size_t whole, size_t parts, tsr_error *err)
+{
+    if (whole % parts == 0)
+        return TSR_OK;
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: key clip.%s.attention.head_count: %zu is no multiple of %zu",
+                    tsr_gguf_path(g), sense, whole, parts);
+}
+
 /* A head is as wide as its norm; key heads are as many as fill the rows of attn_k. */
 static tsr_status put_heads(builder *b, const tsr_gguf *g, tsr_error *err)
 {
@@ -269,8 +278,14 @@ static tsr_status put_heads(builder *b, const tsr_gguf *g, tsr_error *err)
     if (st != TSR_OK)
         return st;
     size_t head_dim = norm->n_elems, found = key->shape[0] / head_dim;
+    if (head_dim % 4 != 0)
+        return tsr_fail(err, TSR_ERR_MODEL,
+                        "%s: tensor v.blk.0.attn_q_norm.weight: %zu values, two axes need a multiple of 4",
+                        tsr_gguf_path(g), head_dim);
     n_kv = found > 0 ? found : 1; /* where it doesn't divide, the tower names the tensor */
     st = get_size(g, "vision", "attention.head_count_kv", TSR_GGUF_OPTIONAL, 1, TSRI_ENC_MAX_WIDTH, &n_kv, err);
+    if (st == TSR_OK)
+        st = check_heads(g, "vision", n_heads, n_kv, err);
     put_size(b, "num_attention_heads", n_heads);
     put_size(b, "num_key_value_heads", n_kv);
     put_size(b, "head_dim", head_dim);
@@ -340,6 +355,8 @@ static tsr_status put_sound_tower(builder *b, const tsr_gguf *g, tsr_error *err)
         st = tsri_gguf_towers_n_layers(g, TSR_GGUF_GEMMA4A, &n_layers, err);
     if (st == TSR_OK)
         st = tsri_gguf_towers_size(g, "audio", "attention.head_count", 1, hidden, &n_heads, err);
+    if (st == TSR_OK)
+        st = check_heads(g, "audio", hidden, n_heads, err);
     if (st == TSR_OK)
         st = put_convolutions(b, g, err);
     put_size(b, "hidden_size", hidden);

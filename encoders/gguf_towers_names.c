@@ -11,10 +11,10 @@
 #define UA TSR_GGUF_GEMMA4UA
 
 /* A tensor that is the same on both sides. */
-#define SAME(towers, gguf, hf) {gguf, hf, hf, NULL, towers, TSR_GGUF_AS_IS, false}
-#define OPTIONAL(towers, gguf, hf) {gguf, hf, hf, NULL, towers, TSR_GGUF_AS_IS, true}
-#define TURNED(towers, turn, gguf, hf) {gguf, hf, hf, NULL, towers, turn, false}
-#define LIMIT(towers, gguf, hf) {gguf, hf, hf, NULL, towers, TSR_GGUF_TURN_SCALAR, true}
+#define SAME(towers, gguf, hf) {gguf, hf, NULL, towers, TSR_GGUF_AS_IS, false}
+#define OPTIONAL(towers, gguf, hf) {gguf, hf, NULL, towers, TSR_GGUF_AS_IS, true}
+#define TURNED(towers, turn, gguf, hf) {gguf, hf, NULL, towers, turn, false}
+#define LIMIT(towers, gguf, hf) {gguf, hf, NULL, towers, TSR_GGUF_TURN_SCALAR, true}
 /* A linear layer and, next to it, its clip limits. */
 #define LINEAR(towers, gguf, hf)                                                                            \
     SAME(towers, gguf ".weight", hf ".linear.weight"), LIMIT(towers, gguf ".input_min", hf ".input_min"),    \
@@ -28,7 +28,7 @@
 #define SUBSAMPLE SOUND "subsample_conv_projection."
 /* The encoder-free kind has two names. */
 #define UNIFIED(turn, gguf, name) \
-    {gguf, "model.vision_embedder." name, "model.vision_embedder." name, "model.embed_vision." name, UV, turn, false}
+    {gguf, "model.vision_embedder." name, "model.embed_vision." name, UV, turn, false}
 
 static const tsr_gguf_tower_tensor TENSORS[] = {
     TURNED(V, TSR_GGUF_TURN_PATCH, "v.patch_embd.weight", VISION "patch_embedder.input_proj.weight"),
@@ -59,7 +59,6 @@ static const tsr_gguf_tower_tensor TENSORS[] = {
     UNIFIED(TSR_GGUF_AS_IS, "v.patch_norm.3.weight", "pos_norm.weight"),
     UNIFIED(TSR_GGUF_AS_IS, "v.patch_norm.3.bias", "pos_norm.bias"),
     {"mm.input_projection.weight", "model.embed_vision.embedding_projection.weight",
-     "model.embed_vision.embedding_projection.weight",
      "model.embed_vision.multimodal_embedder.embedding_projection.weight", V | UV, TSR_GGUF_AS_IS, false},
 
     SAME(A, "a.conv1d.0.weight", SUBSAMPLE "layer0.conv.weight"),
@@ -76,8 +75,8 @@ static const tsr_gguf_tower_tensor TENSORS[] = {
     LINEAR(A, "a.blk.#.attn_k", SOUND_LAYER "self_attn.k_proj"),
     LINEAR(A, "a.blk.#.attn_v", SOUND_LAYER "self_attn.v_proj"),
     SAME(A, "a.blk.#.attn_k_rel.weight", SOUND_LAYER "self_attn.relative_k_proj.weight"),
-    {"a.blk.#.per_dim_scale.weight", SOUND_LAYER "self_attn.per_dim_scale", SOUND_LAYER "self_attn.per_dim_softplus",
-     NULL, A, TSR_GGUF_TURN_SOFTPLUS, false},
+    SAME(A, "a.blk.#.per_dim_scale.weight", SOUND_LAYER "self_attn.per_dim_softplus"), /* first, so that it is read */
+    TURNED(A, TSR_GGUF_TURN_SOFTPLUS, "a.blk.#.per_dim_scale.weight", SOUND_LAYER "self_attn.per_dim_scale"),
     LINEAR(A, "a.blk.#.attn_out", SOUND_LAYER "self_attn.post"),
     SAME(A, "a.blk.#.attn_post_norm.weight", SOUND_LAYER "norm_post_attn.weight"),
     SAME(A, "a.blk.#.conv_norm.weight", SOUND_LAYER "lconv1d.pre_layer_norm.weight"),

@@ -54,7 +54,7 @@ typedef enum tsr_gguf_turn {
     TSR_GGUF_TURN_PATCH,     /* [.., patch²·3] here, pixel after pixel; [.., 3, patch, patch] there, channel after
                                 channel: of gemma4v with these dimensions, of gemma4uv flat */
     TSR_GGUF_TURN_POSITIONS, /* [n, 2, h] here, [2, n, h] there */
-    TSR_GGUF_TURN_SOFTPLUS,  /* raw here, softplus of it there; read under hf_read, never undone */
+    TSR_GGUF_TURN_SOFTPLUS,  /* raw here, softplus of it there; never undone: what is read has a row of its own */
     TSR_GGUF_TURN_DEPTHWISE, /* [h, 1, k] here, [h, k] there */
     TSR_GGUF_TURN_SCALAR     /* [] here, [1] there */
 } tsr_gguf_turn;
@@ -62,8 +62,7 @@ typedef enum tsr_gguf_turn {
 /* One tensor, or one of each layer: then the names are patterns as in tsr_gguf_name.h. */
 typedef struct tsr_gguf_tower_tensor {
     const char *gguf;
-    const char *hf;      /* as published */
-    const char *hf_read; /* under which it is added when read */
+    const char *hf;      /* as published, or ours where what is read is another thing */
     const char *hf_also; /* another name of files by the reference's own modules, or NULL */
     unsigned towers;     /* bits of tsr_gguf_tower: whose it is */
     tsr_gguf_turn turn;
@@ -73,8 +72,8 @@ typedef struct tsr_gguf_tower_tensor {
 /* All rows, n of them. Behind the row of a linear layer stand its clip limits, the only scalars. */
 const tsr_gguf_tower_tensor *tsr_gguf_tower_tensors(size_t *n);
 
-/* The row of a tensor by one of its Hugging Face names (hf, hf_also), or by its name in a file that holds these towers
- * (bits); NULL when there is none. *layer receives the number at '#', 0 without one. */
+/* The row of a tensor by one of our names (hf, hf_also), or by its name in a file that holds these towers (bits); NULL
+ * when there is none. *layer receives the number at '#', 0 without one. */
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_hf(const char *name, size_t *layer);
 const tsr_gguf_tower_tensor *tsr_gguf_tower_find_gguf(unsigned towers, const char *name, size_t *layer);
 

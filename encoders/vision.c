@@ -1,6 +1,8 @@
 /* vision.c: the one door to both vision kinds: choosing one, planning sizes, encoding batches. */
 #include "tsr_vision.h"
 
+#include <stdio.h>
+
 #include "tsr_alloc.h"
 #include "vision_internal.h"
 
@@ -102,8 +104,10 @@ static tsr_status encode_with(tsr_vision *v, const tsr_image *img, float *rows, 
 }
 
 /* Rows that aren't finite would poison every token after them: a second run finds where they come from. */
-static tsr_status encode_one(tsr_vision *v, const tsr_image *img, float *rows, size_t n_rows, tsr_error *err)
+static tsr_status encode_one(tsr_vision *v, const tsr_image *img, size_t index, float *rows, size_t n_rows,
+                             tsr_error *err)
 {
+    char what[64];
     tsr_status st = encode_with(v, img, rows, &v->tap, err);
     size_t bad = st == TSR_OK ? tsri_enc_first_bad_row(rows, n_rows, v->info.text_hidden) : n_rows;
     if (bad == n_rows)
@@ -111,7 +115,8 @@ static tsr_status encode_one(tsr_vision *v, const tsr_image *img, float *rows, s
     tsri_enc_fault fault;
     tsri_enc_tap tap = tsri_enc_fault_tap(&fault);
     st = encode_with(v, img, rows, &tap, err);
-    return st == TSR_OK ? tsri_enc_fault_fail(&fault, "vision", bad, err) : st;
+    snprintf(what, sizeof what, "vision: picture %zu", index);
+    return st == TSR_OK ? tsri_enc_fault_fail(&fault, what, bad, err) : st;
 }
 
 tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_images, float *rows, size_t cap,
@@ -126,7 +131,7 @@ tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_im
         return tsr_fail(err, TSR_ERR_LIMIT, "vision: %zu rows are needed, there is room for %zu", need, cap);
     for (size_t i = 0; i < n_images && st == TSR_OK; i++) {
         size_t n = (images[i].width / cell) * (images[i].height / cell);
-        st = encode_one(v, &images[i], rows, n, err);
+        st = encode_one(v, &images[i], i, rows, n, err);
         rows += n * v->info.text_hidden;
     }
     if (st != TSR_OK)

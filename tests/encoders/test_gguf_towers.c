@@ -28,10 +28,12 @@ static void the_table_is_that_of_the_reference_package(void **state)
         const tsr_gguf_tower_tensor *row = tsr_gguf_tower_find_hf(hf, &layer);
         assert_non_null(row);
         assert_int_equal(layer, hole ? 7 : 0);
-        assert_ptr_equal(tsr_gguf_tower_find_gguf(row->towers, gguf, &layer), row);
+        const tsr_gguf_tower_tensor *read = tsr_gguf_tower_find_gguf(row->towers, gguf, &layer);
+        assert_true(read == row || (read && row->turn == TSR_GGUF_TURN_SOFTPLUS));
+        assert_string_equal(read->gguf, row->gguf);
         assert_int_equal(layer, hole ? 7 : 0);
     }
-    assert_int_equal(n_lines, n_rows);
+    assert_int_equal(n_lines + 1, n_rows); /* the finished softplus is read under a name of ours */
     assert_null(tsr_gguf_tower_find_hf("model.vision_tower.encoder.layers.x.input_layernorm.weight", &layer));
     assert_null(tsr_gguf_tower_find_gguf(TSR_GGUF_GEMMA4A, "v.blk.0.ln1.weight", &layer));
 }

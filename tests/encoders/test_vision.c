@@ -345,7 +345,7 @@ static void rows_that_are_not_finite_are_an_error_that_names_the_step(void **sta
         enc_find(&m, cases[i].tensor)->lo = enc_find(&m, cases[i].tensor)->hi = cases[i].value;
         open_all(&b, m, 1);
         assert_int_equal(tsr_vision_encode(b.v, images, 2, rows, 3, &n, &err), TSR_ERR_MODEL);
-        assert_error(&err, TSR_ERR_MODEL, "vision: row 0 is not finite", cases[i].step);
+        assert_error(&err, TSR_ERR_MODEL, "vision: picture 0: row 0 is not finite", cases[i].step);
         assert_int_equal(n, 0);
         close_all(&b);
     }
