@@ -1,5 +1,6 @@
-/* generation.c: generation_config.json. Absent keys take transformers' defaults (GenerationConfig):
- * greedy, temperature 1, top_k 50, top_p 1. */
+/* generation.c: how a model wants to be sampled, from generation_config.json or from the keys of a GGUF file. Keys
+ * that generation_config.json leaves out take transformers' defaults (GenerationConfig): greedy, temperature 1,
+ * top_k 50, top_p 1. */
 #include "generation.h"
 
 #include <math.h>
@@ -84,10 +85,13 @@ static tsr_status read_all(tsri_generation *g, const reader *r)
     return st;
 }
 
+static const tsri_generation published = {
+    .do_sample = true, .temperature = 1, .top_k = 64, .top_p = 0.95, .repetition_penalty = 1};
+
 tsr_status tsri_generation_read(tsri_generation *out, const char *dir, size_t vocab, tsr_error *err)
 {
     tsr_json *doc = NULL;
-    *out = (tsri_generation){.do_sample = true, .temperature = 1, .top_k = 64, .top_p = 0.95, .repetition_penalty = 1};
+    *out = published;
     char *path = tsr_path_join(dir, "generation_config.json");
     if (!path)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", dir);
@@ -104,6 +108,94 @@ tsr_status tsri_generation_read(tsri_generation *out, const char *dir, size_t vo
 done:
     tsr_json_free(doc);
     tsr_free(path);
+    return st;
+}
+
+/* ---- GGUF ---- */
+
+static tsr_status get_real(const tsr_gguf *g, const char *key, float least, float most, double *out, tsr_error *err)
+{
+    float x = 0;
+    tsr_status st = tsr_gguf_get_f32(g, key, TSR_GGUF_OPTIONAL, &x, err);
+    if (st != TSR_OK || !tsr_gguf_find(g, key))
+        return st;
+    if (x < least || x > most)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: key %s: is %g; expected a number between %g and %g", tsr_gguf_path(g),
+                        key, (double)x, (double)least, (double)most);
+    *out = (double)x;
+    return TSR_OK;
+}
+
+static tsr_status get_sampling(tsri_generation *o, const tsr_gguf *g, tsr_error *err)
+{
+    double top_k = (double)o->top_k;
+    tsr_status st = get_real(g, "general.sampling.temp", 0, 100, &o->temperature, err);
+    if (st == TSR_OK)
+        st = get_real(g, "general.sampling.top_k", 0, 1e9f, &top_k, err);
+    if (st == TSR_OK)
+        st = get_real(g, "general.sampling.top_p", 0, 1, &o->top_p, err);
+    if (st == TSR_OK)
+        st = get_real(g, "general.sampling.min_p", 0, 1, &o->min_p, err);
+    if (st == TSR_OK)
+        st = get_real(g, "general.sampling.penalty_repeat", 1e-3f, 100, &o->repetition_penalty, err);
+    o->top_k = (long)top_k;
+    o->do_sample = o->temperature > 0;
+    return st;
+}
+
+static tsr_status check_gguf_id(const tsr_gguf *g, const char *key, uint64_t id, size_t vocab, tsr_error *err)
+{
+    if (id < vocab)
+        return TSR_OK;
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: key %s: %llu is no id below %zu", tsr_gguf_path(g), key,
+                    (unsigned long long)id, vocab);
+}
+
+static tsr_status get_ends(tsri_generation *o, const tsr_gguf *g, size_t vocab, tsr_error *err)
+{
+    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
+    enum { N = sizeof keys / sizeof *keys };
+    tsr_status st = tsr_alloc_array(&o->eos, N, sizeof *o->eos, "ids that end an answer", err);
+    for (size_t i = 0; i < N && st == TSR_OK; i++) {
+        uint32_t id = 0;
+        st = tsr_gguf_get_u32(g, keys[i], TSR_GGUF_OPTIONAL, &id, err);
+        if (st != TSR_OK || !tsr_gguf_find(g, keys[i]))
+            continue;
+        st = check_gguf_id(g, keys[i], id, vocab, err);
+        o->eos[o->n_eos++] = (int32_t)id;
+    }
+    return st;
+}
+
+static tsr_status get_suppressed(tsri_generation *o, const tsr_gguf *g, size_t vocab, tsr_error *err)
+{
+    const char *key = "tokenizer.ggml.suppress_tokens";
+    const tsr_gguf_value *v = tsr_gguf_find(g, key);
+    if (!v)
+        return TSR_OK;
+    if (v->n > TSRI_MAX_LISTED_IDS)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: key %s: lists more than %d ids", tsr_gguf_path(g), key,
+                        TSRI_MAX_LISTED_IDS);
+    tsr_status st = tsr_alloc_array(&o->suppress, v->n, sizeof *o->suppress, key, err);
+    if (st == TSR_OK)
+        st = tsr_gguf_get_i32s(g, key, TSR_GGUF_REQUIRED, o->suppress, v->n, err);
+    for (size_t i = 0; i < v->n && st == TSR_OK; i++)
+        st = check_gguf_id(g, key, (uint64_t)(int64_t)o->suppress[i], vocab, err);
+    o->n_suppress = st == TSR_OK ? v->n : 0;
+    return st;
+}
+
+tsr_status tsri_generation_read_gguf(tsri_generation *out, const tsr_gguf *g, size_t vocab, tsr_error *err)
+{
+    *out = published;
+    tsr_status st = get_sampling(out, g, err);
+    if (st == TSR_OK)
+        st = get_ends(out, g, vocab, err);
+    if (st == TSR_OK)
+        st = get_suppressed(out, g, vocab, err);
+    if (st != TSR_OK)
+        tsri_generation_deinit(out);
     return st;
 }
 

@@ -7,6 +7,7 @@
 #include "model_internal.h"
 #include "tsr_alloc.h"
 #include "tsr_cpu.h"
+#include "tsr_kv_cache.h"
 #include "tsr_matmul.h"
 
 static const size_t budgets[] = {70, 140, 280, 560, 1120};
@@ -89,6 +90,51 @@ static tsr_json *weight_facts(const tessera_model *m)
     return tsri_build_end(&o);
 }
 
+/* The files of a GGUF model, part by part; otherwise the folder or file. */
+static tsr_json *file_facts(const tessera_model *m)
+{
+    const tsr_gguf *const both[] = {m->files.text, m->files.mmproj};
+    tsri_build list = tsri_build_list();
+    if (!m->files.text)
+        tsri_add_text(&list, m->files.path);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t part = 0; both[i] && part < tsr_gguf_n_parts(both[i]); part++)
+            tsri_add_text(&list, tsr_gguf_part_path(both[i], part));
+    return tsri_build_end(&list);
+}
+
+/* The cache of a run that asks for no type, with one chunk of `positions` at most. */
+static size_t cache_bytes(const tessera_model *m, size_t positions)
+{
+    size_t bytes;
+    tsr_context_opts o = tsr_context_opts_default();
+    o.ctx_tokens = positions;
+    return tsr_context_plan_cache(&bytes, m->decoder, &o, NULL) == TSR_OK ? bytes : 0;
+}
+
+enum { SOME_POSITIONS = 4096 };
+
+static size_t most_positions(const tessera_model *m)
+{
+    size_t most = tsri_model_config(m)->max_positions;
+    return most ? most : SOME_POSITIONS;
+}
+
+static tsr_json *cache_facts(const tessera_model *m)
+{
+    const size_t at[] = {SOME_POSITIONS, most_positions(m)};
+    tsri_build o = tsri_build_object(), sizes = tsri_build_list();
+    for (size_t i = 0; i < 2; i++) {
+        tsri_build s = tsri_build_object();
+        tsri_put_size(&s, "positions", at[i]);
+        tsri_put_size(&s, "bytes", cache_bytes(m, at[i]));
+        tsri_add(&sizes, tsri_build_end(&s));
+    }
+    tsri_put_text(&o, "type", tsr_kv_type_name(tsr_decoder_kv_type(m->decoder)));
+    tsri_put(&o, "sizes", tsri_build_end(&sizes));
+    return tsri_build_end(&o);
+}
+
 static tsr_json *facts(const tessera_model *m)
 {
     const tsr_text_config *c = tsri_model_config(m);
@@ -101,13 +147,16 @@ static tsr_json *facts(const tessera_model *m)
     if (m->hearing)
         tsri_add_text(&takes, "audio");
     tsri_put_text(&o, "model", m->path);
-    tsri_put_text(&o, "variant", tsr_variant_name(c->variant));
+    tsri_put_text(&o, "format", m->files.text ? "GGUF" : "safetensors");
+    tsri_put(&o, "files", file_facts(m));
+    tsri_put_text(&o, "variant", tsri_model_variant(m));
     tsri_put(&o, "modalities", tsri_build_end(&takes));
     tsri_put(&o, "text", text_facts(c));
     tsri_put(&o, "vision", vision_facts(m));
     tsri_put(&o, "audio", sound_facts(m));
     tsri_put(&o, "weights", weight_facts(m));
-    tsri_put_size(&o, "mapped_bytes", tsr_weights_mapped_bytes(m->weights));
+    tsri_put(&o, "kv_cache", cache_facts(m));
+    tsri_put_size(&o, "mapped_bytes", tsri_model_files_mapped_bytes(&m->files, m->weights));
     tsri_put_size(&o, "resident_bytes", tsr_alloc_live_bytes());
     tsri_put_size(&o, "threads", tsr_pool_threads(m->pool));
     tsri_put_text(&o, "cpu", tsr_cpu_level_name(tsr_cpu_get()));
@@ -134,12 +183,38 @@ static double mib(size_t n)
     return (double)n / (1024.0 * 1024.0);
 }
 
+/* "Q4_K 3103.1 MiB, F32 0.9 MiB": what the tensors take. */
+static void type_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
+{
+    const char *before = "types       ";
+    for (int t = 0; t < TSR_N_TYPES; t++) {
+        size_t n = 0;
+        for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
+            n += tsr_weights_view(m->weights, i)->type == (tsr_type)t ? tsr_weights_view(m->weights, i)->n_bytes : 0;
+        if (n)
+            put_line(out, st, err, "%s%s %.1f MiB", before, tsr_type_info((tsr_type)t)->name, mib(n));
+        before = n ? ", " : before;
+    }
+    put_line(out, st, err, "\n");
+}
+
+static void file_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
+{
+    if (!m->files.text)
+        return;
+    put_line(out, st, err, "text        %s", m->files.path);
+    if (tsr_gguf_n_parts(m->files.text) > 1)
+        put_line(out, st, err, " and %zu more parts", tsr_gguf_n_parts(m->files.text) - 1);
+    put_line(out, st, err, "\nmmproj      %s\n", m->files.mmproj ? tsr_gguf_path(m->files.mmproj) : "none");
+}
+
 static tsr_status facts_text(const tessera_model *m, tsr_text *out, tsr_error *err)
 {
     const tsr_text_config *c = tsri_model_config(m);
     tsr_status st = TSR_OK;
     put_line(out, &st, err, "model       %s\n", m->path);
-    put_line(out, &st, err, "variant     Gemma 4 %s\n", tsr_variant_name(c->variant));
+    file_lines(m, out, &st, err);
+    put_line(out, &st, err, "variant     Gemma 4 %s\n", tsri_model_variant(m));
     put_line(out, &st, err, "takes       text%s%s\n", m->vision ? ", pictures, films, pages" : "",
              m->hearing ? ", sound" : "");
     put_line(out, &st, err, "decoder     %zu layers (%zu share keys and values), width %zu, %zu heads, window %zu, "
@@ -163,7 +238,12 @@ static tsr_status facts_text(const tessera_model *m, tsr_text *out, tsr_error *e
                      "most\n", s.n_layers, s.hidden);
     }
     put_line(out, &st, err, "weights     %zu tensors, %.3f M parameters, %.1f MiB mapped from files\n",
-             tsr_weights_count(m->weights), (double)n_parameters(m) / 1e6, mib(tsr_weights_mapped_bytes(m->weights)));
+             tsr_weights_count(m->weights), (double)n_parameters(m) / 1e6,
+             mib(tsri_model_files_mapped_bytes(&m->files, m->weights)));
+    type_lines(m, out, &st, err);
+    put_line(out, &st, err, "cache       %s unless asked otherwise: %.1f MiB for %d positions, %.1f MiB for %zu\n",
+             tsr_kv_type_name(tsr_decoder_kv_type(m->decoder)), mib(cache_bytes(m, SOME_POSITIONS)), SOME_POSITIONS,
+             mib(cache_bytes(m, most_positions(m))), most_positions(m));
     put_line(out, &st, err, "resident    %.1f MiB of our own\n", mib(tsr_alloc_live_bytes()));
     put_line(out, &st, err, "products    exact; kernels %s, %s, %u threads\n", tsr_cpu_level_name(tsr_cpu_get()),
              tsr_matmul_backend(), tsr_pool_threads(m->pool));

@@ -101,7 +101,7 @@ static tsr_status need_vision(const tsri_media_list *l, size_t part, tsr_error *
     if (l->model->vision)
         return TSR_OK;
     return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot see: it has no vision weights",
-                    l->inputs[part].name, tsr_variant_name(tsri_model_config(l->model)->variant));
+                    l->inputs[part].name, tsri_model_variant(l->model));
 }
 
 static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error *err)
@@ -109,7 +109,7 @@ static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error 
     if (l->model->hearing)
         return TSR_OK;
     return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot hear: it has no audio weights",
-                    l->inputs[part].name, tsr_variant_name(tsri_model_config(l->model)->variant));
+                    l->inputs[part].name, tsri_model_variant(l->model));
 }
 
 /* ---- pictures ---- */

@@ -1,4 +1,4 @@
-/* model.c: a folder of files becomes an open model; what it is, told to people and programs. */
+/* model.c: files become an open model, its parts all checked against each other. */
 #include "model_internal.h"
 
 #include <stdio.h>
@@ -9,8 +9,6 @@
 #include "tsr_file.h"
 #include "tsr_json.h"
 #include "tsr_matmul.h"
-
-enum { MAX_CONFIG_BYTES = 64 << 20 };
 
 const tsr_text_config *tsri_model_config(const tessera_model *m)
 {
@@ -31,68 +29,31 @@ static void forward_log(void *user, tsr_log_level level, const char *text)
     b->fn(b->user, (tessera_log_level)level, text);
 }
 
-static tsr_status find_dir(tessera_model *m, const char *path, tsr_error *err)
+const char *tsri_model_variant(const tessera_model *m)
 {
-    m->path = tsr_strdup(path);
-    if (m->path && tsr_file_is_dir(path)) {
-        m->dir = tsr_strdup(path);
-    } else if (m->path) {
-        const char *slash = strrchr(path, '/');
-        m->dir = slash ? tsr_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : tsr_strdup(".");
-    }
-    if (!m->path || !m->dir)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
-    if (!tsr_file_exists(path))
-        return tsr_fail(err, TSR_ERR_NOINPUT, "%s: no such model folder or file", path);
-    return TSR_OK;
+    tsr_variant v = tsri_model_config(m)->variant;
+    return v == TSR_VARIANT_31B && m->files.text && !m->files.mmproj ? "12B or 31B" : tsr_variant_name(v);
 }
 
-/* Read DIR/name; *out is NULL when an optional file is absent. */
-static tsr_status read_json(tsr_json **out, const tessera_model *m, const char *name, bool required, char **path_out,
-                            tsr_error *err)
+static tsr_status open_sound(tessera_model *m, tsr_error *err)
 {
-    *out = NULL;
-    char *path = tsr_path_join(m->dir, name);
-    if (!path)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", name);
-    tsr_status st = TSR_OK;
-    if (required || tsr_file_exists(path))
-        st = tsr_json_parse_file(out, path, MAX_CONFIG_BYTES, err);
-    if (path_out && st == TSR_OK)
-        *path_out = path;
-    else
-        tsr_free(path);
-    return st;
-}
-
-/* The feature extractor's object stands in processor_config.json, or is preprocessor_config.json. */
-static tsr_status open_sound(tessera_model *m, const tsr_json *config, tsr_error *err)
-{
-    tsr_json *processor = NULL, *pre = NULL;
+    const tsr_json *extractor;
     if (!tsr_hearing_present(m->weights))
         return TSR_OK;
-    tsr_status st = read_json(&processor, m, "processor_config.json", false, NULL, err);
-    const tsr_json *extractor = tsr_json_get_set(processor, "feature_extractor");
-    if (st == TSR_OK && !extractor) {
-        st = read_json(&pre, m, "preprocessor_config.json", false, NULL, err);
-        if (tsr_json_get_set(pre, "feature_extractor_type"))
-            extractor = pre;
-    }
-    if (st == TSR_OK)
-        st = tsr_hearing_open(&m->hearing, m->weights, tsr_json_get_set(config, "audio_config"), extractor,
-                            tsri_model_config(m)->hidden, m->pool, err);
-    tsr_json_free(processor);
-    tsr_json_free(pre);
-    return st;
+    tsr_status st = tsri_model_files_extractor(&extractor, &m->files, err);
+    return st == TSR_OK ? tsr_hearing_open(&m->hearing, m->weights, tsr_json_get_set(m->files.config, "audio_config"),
+                                           extractor, tsri_model_config(m)->hidden, m->pool, err)
+                        : st;
 }
 
-static tsr_status open_parts(tessera_model *m, const tsr_json *config, const char *config_path, tsr_error *err)
+static tsr_status open_parts(tessera_model *m, tsr_error *err)
 {
     tsr_text_config text = {0};
-    tsr_status st = tsr_text_config_parse(&text, config, config_path, err);
+    const tsr_json *config = m->files.config;
+    tsr_status st = tsr_text_config_parse(&text, config, m->files.config_name, err);
     if (st != TSR_OK)
         return st;
-    st = tsr_weights_open(&m->weights, m->path, err);
+    st = tsri_model_files_weights(&m->weights, &m->files, err);
     if (st == TSR_OK)
         st = tsr_decoder_open(&m->decoder, m->weights, &text, err);
     tsr_text_config_deinit(&text);
@@ -100,32 +61,57 @@ static tsr_status open_parts(tessera_model *m, const tsr_json *config, const cha
         st = tsr_vision_open(&m->vision, m->weights, tsr_json_get_set(config, "vision_config"),
                              tsri_model_config(m)->hidden, m->pool, err);
     if (st == TSR_OK)
-        st = open_sound(m, config, err);
+        st = open_sound(m, err);
     if (st == TSR_OK)
         st = tsr_weights_check_unclaimed(m->weights, err);
     return st;
 }
 
+/* The file that the tokenizer was read from, for messages: "DIR/tokenizer.json" or the GGUF. */
+static tsr_status lacks_token(const tessera_model *m, const char *text, tsr_error *err)
+{
+    return tsr_fail(err, TSR_ERR_MODEL, "%s%s: the token %s is missing", m->files.text ? m->files.path : m->files.dir,
+                    m->files.text ? "" : "/tokenizer.json", text);
+}
+
 static tsr_status find_id(const tessera_model *m, const char *text, bool required, int32_t *out, tsr_error *err)
 {
     *out = tsr_tokenizer_id_of(m->tokenizer, text);
-    if (*out < 0 && required)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s/tokenizer.json: the token %s is missing", m->dir, text);
-    return TSR_OK;
+    return *out < 0 && required ? lacks_token(m, text, err) : TSR_OK;
 }
 
 /* config.json may name the id as well; then both must agree. */
-static tsr_status cross_check(const tessera_model *m, const tsr_json *config, const char *key, int32_t id,
-                              tsr_error *err)
+static tsr_status cross_check(const tessera_model *m, const char *key, int32_t id, tsr_error *err)
 {
     int64_t told;
-    if (id >= 0 && tsr_json_to_i64(tsr_json_get_set(config, key), &told) && told != id)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s/config.json: %s is %lld, the tokenizer's id is %ld", m->dir, key,
+    if (id >= 0 && tsr_json_to_i64(tsr_json_get_set(m->files.config, key), &told) && told != id)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: %s is %lld, the tokenizer's id is %ld", m->files.config_name, key,
                         (long long)told, (long)id);
     return TSR_OK;
 }
 
-static tsr_status find_ids(tessera_model *m, const tsr_json *config, tsr_error *err)
+/* A GGUF file names some by role: BOS must be ours, and what ends an answer a control token. */
+static tsr_status cross_check_gguf(const tessera_model *m, tsr_error *err)
+{
+    static const char *const roles[] = {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id",
+                                        "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    tsr_status st = TSR_OK;
+    for (size_t i = 0; i < sizeof roles / sizeof *roles && st == TSR_OK; i++) {
+        int32_t id = m->ids.bos;
+        if (!tsr_gguf_find(m->files.text, roles[i]))
+            continue;
+        st = tsr_gguf_get_i32(m->files.text, roles[i], TSR_GGUF_REQUIRED, &id, err);
+        if (st == TSR_OK && i == 0 && id != m->ids.bos)
+            st = tsr_fail(err, TSR_ERR_MODEL, "%s: key %s: is %ld; the tokenizer's <bos> is %ld", m->files.path,
+                          roles[i], (long)id, (long)m->ids.bos);
+        else if (st == TSR_OK && !tsr_tokenizer_is_control(m->tokenizer, id))
+            st = tsr_fail(err, TSR_ERR_MODEL, "%s: key %s: is %ld, which is no control token", m->files.path, roles[i],
+                          (long)id);
+    }
+    return st;
+}
+
+static tsr_status find_ids(tessera_model *m, tsr_error *err)
 {
     const struct {
         const char *text;
@@ -145,53 +131,63 @@ static tsr_status find_ids(tessera_model *m, const tsr_json *config, tsr_error *
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tsr_status st = find_id(m, rows[i].text, rows[i].required, rows[i].id, err);
         if (st == TSR_OK && rows[i].key)
-            st = cross_check(m, config, rows[i].key, *rows[i].id, err);
+            st = cross_check(m, rows[i].key, *rows[i].id, err);
         if (st != TSR_OK)
             return st;
     }
     /* Some tokenizers do not name the film placeholder; the configuration then does. */
-    if (m->ids.video < 0 && tsr_json_to_i64(tsr_json_get_set(config, "video_token_id"), &video) && video >= 0 &&
+    if (m->ids.video < 0 && tsr_json_to_i64(tsr_json_get_set(m->files.config, "video_token_id"), &video) && video >= 0 &&
         (uint64_t)video < tsri_model_config(m)->vocab)
         m->ids.video = (int32_t)video;
+    return m->files.text ? cross_check_gguf(m, err) : TSR_OK;
+}
+
+static tsr_status check_rows(const tessera_model *m, const char *file, tsr_error *err)
+{
+    size_t n = tsr_tokenizer_count(m->tokenizer), rows = tsri_model_config(m)->vocab;
+    if (n > rows)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: %zu entries, the model has only %zu embedding rows", file, n, rows);
     return TSR_OK;
 }
 
-static tsr_status open_tokenizer(tessera_model *m, const tsr_json *config, tsr_error *err)
+static tsr_status open_tokenizer(tessera_model *m, tsr_error *err)
 {
-    char *path = tsr_path_join(m->dir, "tokenizer.json");
+    char *path = m->files.text ? tsr_strdup(m->files.path) : tsr_path_join(m->files.dir, "tokenizer.json");
     if (!path)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", m->dir);
-    tsr_status st = tsr_tokenizer_open(&m->tokenizer, path, err);
-    if (st == TSR_OK && tsr_tokenizer_count(m->tokenizer) > tsri_model_config(m)->vocab)
-        st = tsr_fail(err, TSR_ERR_MODEL, "%s: %zu entries, the model has only %zu embedding rows", path,
-                      tsr_tokenizer_count(m->tokenizer), tsri_model_config(m)->vocab);
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", m->files.dir);
+    tsr_status st = m->files.text ? tsr_tokenizer_open_gguf(&m->tokenizer, m->files.text, err)
+                                  : tsr_tokenizer_open(&m->tokenizer, path, err);
+    if (st == TSR_OK)
+        st = check_rows(m, path, err);
     tsr_free(path);
-    return st == TSR_OK ? find_ids(m, config, err) : st;
+    return st == TSR_OK ? find_ids(m, err) : st;
+}
+
+static tsr_status open_generation(tessera_model *m, tsr_error *err)
+{
+    size_t vocab = tsri_model_config(m)->vocab;
+    return m->files.text ? tsri_generation_read_gguf(&m->generation, m->files.text, vocab, err)
+                         : tsri_generation_read(&m->generation, m->files.dir, vocab, err);
 }
 
 static tsr_status open_all(tessera_model *m, const char *path, const tessera_model_opts *o, tsr_error *err)
 {
-    tsr_json *config = NULL;
-    char *config_path = NULL;
     tsr_cpu_level level = tsr_cpu_detect();
     tsr_status st = o->cpu ? tsr_cpu_parse(&level, o->cpu, err) : TSR_OK;
     if (st != TSR_OK)
         return st;
     tsr_cpu_set(level);
-    st = find_dir(m, path, err);
+    m->path = tsr_strdup(path);
+    st = m->path ? tsri_model_files_open(&m->files, path, o->mmproj, err)
+                 : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
+    m->dir = m->files.dir;
     if (st == TSR_OK)
         st = tsr_pool_open(&m->pool, o->threads, err);
     if (st == TSR_OK)
-        st = read_json(&config, m, "config.json", true, &config_path, err);
+        st = open_parts(m, err);
     if (st == TSR_OK)
-        st = open_parts(m, config, config_path, err);
-    if (st == TSR_OK)
-        st = open_tokenizer(m, config, err);
-    if (st == TSR_OK)
-        st = tsri_generation_read(&m->generation, m->dir, tsri_model_config(m)->vocab, err);
-    tsr_json_free(config);
-    tsr_free(config_path);
-    return st;
+        st = open_tokenizer(m, err);
+    return st == TSR_OK ? open_generation(m, err) : st;
 }
 
 tessera_status tessera_model_open(tessera_model **out, const char *path, const tessera_model_opts *opts,
@@ -218,7 +214,7 @@ tessera_status tessera_model_open(tessera_model **out, const char *path, const t
         return tsri_public(perr, st, &err);
     }
     tsr_log_write(&m->log, TSR_LOG_INFO, "%s: %s, %u threads, kernels %s, %s", path,
-                  tsr_variant_name(tsri_model_config(m)->variant), tsr_pool_threads(m->pool),
+                  tsri_model_variant(m), tsr_pool_threads(m->pool),
                   tsr_cpu_level_name(tsr_cpu_get()), tsr_matmul_backend());
     *out = m;
     return TESSERA_OK;
@@ -235,8 +231,8 @@ void tessera_model_close(tessera_model *m)
     tsr_decoder_close(m->decoder);
     tsr_weights_close(m->weights);
     tsr_pool_close(m->pool);
+    tsri_model_files_close(&m->files);
     tsr_free(m->log.user);
-    tsr_free(m->dir);
     tsr_free(m->path);
     tsr_free(m);
 }

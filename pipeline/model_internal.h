@@ -3,6 +3,7 @@
 #define TSR_MODEL_INTERNAL_H
 
 #include "generation.h"
+#include "model_files.h"
 #include "tessera.h"
 #include "tsr_decoder.h"
 #include "tsr_log.h"
@@ -19,7 +20,8 @@ typedef struct tsri_ids {
 
 struct tessera_model {
     char *path;      /* as given */
-    char *dir;       /* the folder that holds the files beside the weights */
+    tsri_model_files files;
+    const char *dir; /* files.dir */
     tsr_log log;
     tsr_pool *pool;
     tsr_weights *weights;
@@ -32,6 +34,9 @@ struct tessera_model {
 };
 
 const tsr_text_config *tsri_model_config(const tessera_model *m);
+
+/* "E2B/E4B" and so on; "12B or 31B" of a GGUF text model alone, which doesn't tell: only their towers differ. */
+const char *tsri_model_variant(const tessera_model *m);
 
 /* Turn an error of the inner parts into the public one; returns the public status. */
 tessera_status tsri_public(tessera_error *out, tsr_status st, const tsr_error *err);

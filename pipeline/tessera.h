@@ -80,9 +80,12 @@ typedef struct tessera_model_opts {
                        * Process-wide: the last model opened decides. */
     void (*log)(void *user, tessera_log_level level, const char *line); /* NULL: silent */
     void *log_user;
+    const char *mmproj; /* vision and sound of a GGUF model; NULL: the file beside it that belongs to it, if any */
 } tessera_model_opts;
 
-/* Open a model folder as Hugging Face publishes it (config.json, tokenizer.json, safetensors).
+/* Open a model: a folder as Hugging Face publishes it (config.json, tokenizer.json, safetensors) or its
+ * .safetensors; a GGUF text model (of a split one the first part), or a folder that holds one; or
+ * "hf:ORG/REPO[@REVISION][:QUANT]" for what is in the Hugging Face cache on disk: nothing is downloaded.
  * Weights stay mapped from the files, which must not change while the model is open. opts may be
  * NULL. On failure *out is NULL. TESSERA_ERR_MODEL, NOINPUT, PERM, NOMEM, USAGE, UNSUPPORTED. */
 TESSERA_API tessera_status tessera_model_open(tessera_model **out, const char *path, const tessera_model_opts *opts,
