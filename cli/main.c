@@ -235,7 +235,7 @@ static int open_model(job *j)
 {
     tessera_error err = {0};
     tessera_model_opts mo = {
-        .threads = j->o.threads, .cpu = j->o.cpu, .log = terminal_log, .log_user = &j->term};
+        .threads = j->o.threads, .cpu = j->o.cpu, .mmproj = j->o.mmproj, .log = terminal_log, .log_user = &j->term};
     if (tessera_model_open(&j->model, j->o.model, &mo, &err) != TESSERA_OK)
         return fail(j, &err);
     return 0;

@@ -23,7 +23,7 @@ typedef enum opt_id {
     OPT_TOOLS, OPT_MESSAGES, OPT_BUDGET, OPT_VIDEO_BUDGET, OPT_FPS, OPT_FRAMES, OPT_START, OPT_END, OPT_SAMPLER,
     OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_EXACT, OPT_THREADS,
-    OPT_CPU, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
+    OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
     OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
     OPT_FULL, OPT_HELP, OPT_VERSION
 } opt_id;
@@ -38,7 +38,8 @@ typedef struct opt {
 } opt;
 
 static const opt table[] = {
-    {"model", 'm', "MODEL", OPT_MODEL, WITH_MODEL, "model folder as Hugging Face publishes it"},
+    {"model", 'm', "MODEL", OPT_MODEL, WITH_MODEL, "folder as Hugging Face publishes it, .gguf file, or hf:ORG/REPO[:QUANT]"},
+    {"mmproj", 0, "F", OPT_MMPROJ, WITH_MODEL, "vision and sound of a GGUF model (the file beside it)"},
     {"text", 0, "T", OPT_TEXT, CMD_RUN, "a text part ('-' reads standard input)"},
     {"image", 0, "F", OPT_IMAGE, CMD_RUN, "a picture part"},
     {"audio", 0, "F", OPT_AUDIO, CMD_RUN, "a sound part"},
@@ -341,6 +342,7 @@ static int apply_general(options *o, int id, const char *v)
         o->threads = (unsigned)n;
         break;
     case OPT_CPU: o->cpu = v; break;
+    case OPT_MMPROJ: o->mmproj = v; break;
     case OPT_CHECK: o->check = true; break;
     case OPT_FULL: o->full = true; break;
     case OPT_JSON: o->json = true; break;

@@ -24,6 +24,7 @@ typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progr
 typedef struct options {
     command cmd;
     const char *model;
+    const char *mmproj;
     const char *cpu;
     unsigned threads;
     bool json, quiet, verbose;
