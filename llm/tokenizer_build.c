@@ -40,10 +40,10 @@ static size_t power_of_two_above(size_t n)
 
 /* ---- Begin and end ---- */
 
-tsr_status tsri_build_begin(tsri_build *b, const char *file, const char *names_at, const char *merges_at,
+tsr_status tsri_vocab_begin(tsri_vocab *b, const char *file, const char *names_at, const char *merges_at,
                             tsr_error *err)
 {
-    *b = (tsri_build){.file = file, .names_at = names_at, .merges_at = merges_at, .err = err};
+    *b = (tsri_vocab){.file = file, .names_at = names_at, .merges_at = merges_at, .err = err};
     b->t = tsr_calloc(1, sizeof *b->t);
     if (!b->t) return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", file);
     memset(b->t->raw.root, 0xFF, sizeof b->t->raw.root);
@@ -52,7 +52,7 @@ tsr_status tsri_build_begin(tsri_build *b, const char *file, const char *names_a
     return TSR_OK;
 }
 
-tsr_status tsri_build_close(tsri_build *b, tsr_status st, tsr_tokenizer **out)
+tsr_status tsri_vocab_end(tsri_vocab *b, tsr_status st, tsr_tokenizer **out)
 {
     *out = st == TSR_OK ? b->t : NULL;
     if (st != TSR_OK) tsr_tokenizer_close(b->t);
@@ -89,7 +89,7 @@ uint64_t tsri_hash_end(uint64_t h)
     return h ^ h >> 29;
 }
 
-tsr_status tsri_build_names(tsri_build *b, size_t n_bytes)
+tsr_status tsri_vocab_names(tsri_vocab *b, size_t n_bytes)
 {
     b->t->names = tsr_alloc(n_bytes);
     if (!b->t->names) return tsr_fail(b->err, TSR_ERR_NOMEM, "out of memory: %s needs %zu bytes", b->file, n_bytes);
@@ -97,7 +97,7 @@ tsr_status tsri_build_names(tsri_build *b, size_t n_bytes)
     return TSR_OK;
 }
 
-static bool grow_tokens(tsri_build *b, size_t n)
+static bool grow_tokens(tsri_vocab *b, size_t n)
 {
     size_t cap = b->tokens_cap ? b->tokens_cap : 1024, bytes;
     tsri_token *grown;
@@ -122,7 +122,7 @@ static int hex_of(char c)
     return -1;
 }
 
-tsr_status tsri_build_name(tsri_build *b, size_t id, size_t len, const char **why)
+tsr_status tsri_vocab_name(tsri_vocab *b, size_t id, size_t len, const char **why)
 {
     tsr_tokenizer *t = b->t;
     const char *s = t->names + t->names_len;
@@ -147,7 +147,7 @@ tsr_status tsri_build_name(tsri_build *b, size_t id, size_t len, const char **wh
     return TSR_OK;
 }
 
-tsr_status tsri_build_index_name(tsri_build *b, size_t id)
+tsr_status tsri_vocab_index_name(tsri_vocab *b, size_t id)
 {
     tsr_tokenizer *t = b->t;
     const tsri_token *k = t->tokens + id;
@@ -170,7 +170,7 @@ tsr_status tsri_build_index_name(tsri_build *b, size_t id)
                     tsri_quote(q, t->names + k->at, k->len));
 }
 
-tsr_status tsri_build_index(tsri_build *b, size_t n_more)
+tsr_status tsri_vocab_index(tsri_vocab *b, size_t n_more)
 {
     tsr_tokenizer *t = b->t;
     tsr_status st = TSR_OK;
@@ -178,7 +178,7 @@ tsr_status tsri_build_index(tsri_build *b, size_t n_more)
     t->by_name = tsr_calloc(t->n_name_slots, sizeof *t->by_name);
     if (!t->by_name) return tsr_fail(b->err, TSR_ERR_NOMEM, "out of memory: %s: names", b->file);
     for (size_t id = 0; id < t->n_ids && st == TSR_OK; id++)
-        if (t->tokens[id].flags) st = tsri_build_index_name(b, id);
+        if (t->tokens[id].flags) st = tsri_vocab_index_name(b, id);
     return st;
 }
 
@@ -247,7 +247,7 @@ static tsr_status trie_add_normalized(tsri_trie *tr, const char *s, size_t len, 
     return st;
 }
 
-tsr_status tsri_build_added(tsri_build *b, size_t id, bool special, bool normalized)
+tsr_status tsri_vocab_added(tsri_vocab *b, size_t id, bool special, bool normalized)
 {
     tsr_tokenizer *t = b->t;
     tsri_token *k = t->tokens + id;
@@ -262,7 +262,7 @@ tsr_status tsri_build_added(tsri_build *b, size_t id, bool special, bool normali
 
 /* ---- Merges ---- */
 
-tsr_status tsri_build_merges(tsri_build *b, size_t n)
+tsr_status tsri_vocab_merges(tsri_vocab *b, size_t n)
 {
     size_t bytes;
     tsri_merge *grown = tsr_mul_size(&bytes, n, sizeof *grown) ? tsr_realloc(b->t->merges, bytes) : NULL;
@@ -272,7 +272,7 @@ tsr_status tsri_build_merges(tsri_build *b, size_t n)
     return TSR_OK;
 }
 
-tsr_status tsri_build_merge(tsri_build *b, const char *l, size_t l_len, const char *r, size_t r_len, const char **why)
+tsr_status tsri_vocab_merge(tsri_vocab *b, const char *l, size_t l_len, const char *r, size_t r_len, const char **why)
 {
     tsr_tokenizer *t = b->t;
     tsri_merge m;
@@ -285,7 +285,7 @@ tsr_status tsri_build_merge(tsri_build *b, const char *l, size_t l_len, const ch
     if (m.left < 0 || m.right < 0) *why = "a merge of what is no entry";
     else if (m.whole < 0) *why = "a merge whose result is no entry";
     if (*why) return TSR_ERR_MODEL;
-    if (t->n_merges == b->merges_cap) st = tsri_build_merges(b, b->merges_cap ? b->merges_cap * 2 : 4096);
+    if (t->n_merges == b->merges_cap) st = tsri_vocab_merges(b, b->merges_cap ? b->merges_cap * 2 : 4096);
     if (st == TSR_OK) t->merges[t->n_merges++] = m;
     return st;
 }
@@ -296,7 +296,7 @@ static size_t pair_slot(const tsr_tokenizer *t, int32_t left, int32_t right)
     return tsri_hash_end(key * 0xD6E8FEB86659FD93u) & (t->n_pair_slots - 1);
 }
 
-static tsr_status insert_pair(tsri_build *b, size_t rank)
+static tsr_status insert_pair(tsri_vocab *b, size_t rank)
 {
     tsr_tokenizer *t = b->t;
     const tsri_merge *m = t->merges + rank;
@@ -315,7 +315,7 @@ static tsr_status insert_pair(tsri_build *b, size_t rank)
     return tsr_fail(b->err, TSR_ERR_LIMIT, "%s: too many merges collide, at %s[%zu]", b->file, b->merges_at, rank);
 }
 
-static tsr_status index_merges(tsri_build *b)
+static tsr_status index_merges(tsri_vocab *b)
 {
     tsr_tokenizer *t = b->t;
     tsr_status st = TSR_OK;
@@ -361,7 +361,7 @@ uint32_t tsri_pair_bit(uint32_t a, uint32_t b)
     return (uint32_t)(h >> (64 - TSRI_PAIR_BITS));
 }
 
-static tsr_status mark_pairs(tsri_build *b)
+static tsr_status mark_pairs(tsri_vocab *b)
 {
     tsr_tokenizer *t = b->t;
     t->pairs = tsr_calloc((size_t)1 << (TSRI_PAIR_BITS - 3), 1);
@@ -389,7 +389,7 @@ static void trim_names(tsr_tokenizer *t)
     t->names_cap = t->names_len;
 }
 
-tsr_status tsri_build_finish(tsri_build *b)
+tsr_status tsri_vocab_finish(tsri_vocab *b)
 {
     tsr_status st = index_merges(b);
     if (st == TSR_OK) st = mark_pairs(b);

@@ -8,31 +8,31 @@
 
 #include "tokenizer_internal.h"
 
-typedef struct tsri_build {
+typedef struct tsri_vocab {
     tsr_tokenizer *t;
     const char *file, *names_at, *merges_at; /* of the source, and its places, in messages */
     size_t n_names, tokens_cap, merges_cap;
     tsr_error *err;
-} tsri_build;
+} tsri_vocab;
 
-tsr_status tsri_build_begin(tsri_build *b, const char *file, const char *names_at, const char *merges_at,
+tsr_status tsri_vocab_begin(tsri_vocab *b, const char *file, const char *names_at, const char *merges_at,
                             tsr_error *err);
-tsr_status tsri_build_close(tsri_build *b, tsr_status st, tsr_tokenizer **out); /* st again; *out NULL unless TSR_OK */
+tsr_status tsri_vocab_end(tsri_vocab *b, tsr_status st, tsr_tokenizer **out); /* st again; *out NULL unless TSR_OK */
 
-tsr_status tsri_build_names(tsri_build *b, size_t n_bytes); /* room for all names, below 2^32 */
+tsr_status tsri_vocab_names(tsri_vocab *b, size_t n_bytes); /* room for all names, below 2^32 */
 /* The len bytes that stand at the end of `names` become the name of an id that has none. */
-tsr_status tsri_build_name(tsri_build *b, size_t id, size_t len, const char **why);
+tsr_status tsri_vocab_name(tsri_vocab *b, size_t id, size_t len, const char **why);
 /* Make them findable, and find names that stand twice. n_more: that will come one by one. */
-tsr_status tsri_build_index(tsri_build *b, size_t n_more);
-tsr_status tsri_build_index_name(tsri_build *b, size_t id);
+tsr_status tsri_vocab_index(tsri_vocab *b, size_t n_more);
+tsr_status tsri_vocab_index_name(tsri_vocab *b, size_t id);
 
 /* The named id is matched before text is merged; before the normalizer unless `normalized`. */
-tsr_status tsri_build_added(tsri_build *b, size_t id, bool special, bool normalized);
+tsr_status tsri_vocab_added(tsri_vocab *b, size_t id, bool special, bool normalized);
 
-tsr_status tsri_build_merges(tsri_build *b, size_t n); /* room for n; not needed */
-tsr_status tsri_build_merge(tsri_build *b, const char *l, size_t l_len, const char *r, size_t r_len, const char **why);
+tsr_status tsri_vocab_merges(tsri_vocab *b, size_t n); /* room for n; not needed */
+tsr_status tsri_vocab_merge(tsri_vocab *b, const char *l, size_t l_len, const char *r, size_t r_len, const char **why);
 
-tsr_status tsri_build_finish(tsri_build *b); /* needs unk, byte_fallback and fuse_unk of t */
+tsr_status tsri_vocab_finish(tsri_vocab *b); /* needs unk, byte_fallback and fuse_unk of t */
 
 /* The model's own control tokens (MODEL.md): control even where a file forgets to mark them. NULL ends. */
 extern const char *const tsri_control_names[];

@@ -101,7 +101,7 @@ static tsr_status export_tokens(tsr_tokenizer_export *e, const tsr_tokenizer *t,
     for (size_t id = 0; id < n && st == TSR_OK; id++) {
         const tsri_token *k = token_at(t, id);
         e->scores[id] = SCORE;
-        e->types[id] = type_of(t, k);
+        e->types[id] = (int32_t)type_of(t, k);
         if (k) e->tokens[id] = (tsr_gguf_str){t->names + k->at, k->len};
         else st = name_filler(t, id, e->filler_text + FILLER_BYTES * n_fillers++, e->tokens + id, err);
     }

@@ -14,7 +14,7 @@
 enum { STR_HEAD_BYTES = 8 }; /* the length before each string of the file */
 
 typedef struct walk {
-    tsri_build b;
+    tsri_vocab b;
     const tsr_gguf *g;
     const tsr_gguf_value *tokens, *types, *merges;
     size_t n_added;
@@ -144,7 +144,7 @@ static tsr_status name_token(walk *w, size_t id, tsr_gguf_str s)
     }
     if (is_filler(w, id, s)) return TSR_OK;
     memcpy(t->names + t->names_len, s.data, s.len);
-    st = tsri_build_name(&w->b, id, s.len, &why);
+    st = tsri_vocab_name(&w->b, id, s.len, &why);
     if (st == TSR_OK && type_of(w, id) == TSR_TOKEN_BYTE && !(t->tokens[id].flags & TSRI_TOKEN_BYTE))
         why = "of type BYTE, but not of the form <0xHH>";
     return why ? bad_element(w, KEY("tokens"), id, why, s.data, s.len) : st;
@@ -154,9 +154,9 @@ static tsr_status read_tokens(walk *w)
 {
     tsr_gguf_strs it = tsr_gguf_strs_begin(w->tokens);
     tsr_gguf_str s;
-    tsr_status st = tsri_build_names(&w->b, w->tokens->n_bytes - STR_HEAD_BYTES * w->tokens->n);
+    tsr_status st = tsri_vocab_names(&w->b, w->tokens->n_bytes - STR_HEAD_BYTES * w->tokens->n);
     for (size_t id = 0; st == TSR_OK && tsr_gguf_strs_next(&it, &s); id++) st = name_token(w, id, s);
-    return st == TSR_OK ? tsri_build_index(&w->b, 0) : st;
+    return st == TSR_OK ? tsri_vocab_index(&w->b, 0) : st;
 }
 
 /* ---- Added tokens ---- */
@@ -169,7 +169,7 @@ static tsr_status add(walk *w, size_t id, bool special, bool normalized)
     if (k->len > TSR_TOKENIZER_MAX_ADDED_BYTES) why = "an added token may have 512 bytes";
     else if (w->n_added > TSR_TOKENIZER_MAX_ADDED) why = "more than 131072 added tokens";
     if (why) return bad_element(w, KEY("tokens"), id, why, w->b.t->names + k->at, k->len);
-    return tsri_build_added(&w->b, id, special, normalized);
+    return tsri_vocab_added(&w->b, id, special, normalized);
 }
 
 static bool is_special(const walk *w, size_t id)
@@ -219,7 +219,7 @@ static tsr_status read_merge(walk *w, size_t i, tsr_gguf_str s)
     tsr_status st = TSR_ERR_MODEL;
     if (cut) {
         size_t l_len = (size_t)(cut - s.data);
-        st = tsri_build_merge(&w->b, s.data, l_len, cut + 1, s.len - l_len - 1, &why);
+        st = tsri_vocab_merge(&w->b, s.data, l_len, cut + 1, s.len - l_len - 1, &why);
     }
     return why ? bad_element(w, KEY("merges"), i, why, s.data, s.len) : st;
 }
@@ -228,7 +228,7 @@ static tsr_status read_merges(walk *w)
 {
     tsr_gguf_strs it = tsr_gguf_strs_begin(w->merges);
     tsr_gguf_str s;
-    tsr_status st = w->merges->n ? tsri_build_merges(&w->b, w->merges->n) : TSR_OK;
+    tsr_status st = w->merges->n ? tsri_vocab_merges(&w->b, w->merges->n) : TSR_OK;
     for (size_t i = 0; st == TSR_OK && tsr_gguf_strs_next(&it, &s); i++) st = read_merge(w, i, s);
     return st;
 }
@@ -236,11 +236,11 @@ static tsr_status read_merges(walk *w)
 /* ---- Ids of roles ---- */
 
 /* Who needs such an id finds it by name; here a file that contradicts itself is refused. */
-static tsr_status check_roles(walk *w)
+static tsr_status check_roles(const walk *w)
 {
     static const char *const keys[] = {
-        KEY("bos_token_id"), KEY("eos_token_id"), KEY("eot_token_id"),       KEY("eom_token_id"),
-        KEY("padding_token_id"), KEY("mask_token_id"), KEY("seperator_token_id"), KEY("unknown_token_id"),
+        KEY("bos_token_id"),     KEY("eos_token_id"),  KEY("eot_token_id"),       KEY("eom_token_id"),
+        KEY("unknown_token_id"), KEY("mask_token_id"), KEY("seperator_token_id"), KEY("padding_token_id"),
     };
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && st == TSR_OK; i++) {
@@ -249,13 +249,11 @@ static tsr_status check_roles(walk *w)
         if (st != TSR_OK || !tsr_gguf_find(w->g, keys[i])) continue;
         if (id >= w->b.t->n_ids || !w->b.t->tokens[id].flags)
             st = bad(w, TSR_ERR_MODEL, keys[i], "the id of no token");
-        else if (i + 1 == sizeof keys / sizeof *keys)
-            w->b.t->unk = (int32_t)id;
     }
     return st;
 }
 
-/* With all of them every character can be written, so that no text has an unknown part. */
+/* With all of them every character can be written, so that no text needs the unknown token. */
 static tsr_status check_bytes(const walk *w)
 {
     char what[64];
@@ -276,7 +274,7 @@ static tsr_status load(walk *w)
     if (st == TSR_OK) st = add_all(w);
     if (st == TSR_OK) st = check_roles(w);
     if (st == TSR_OK) st = read_merges(w);
-    if (st == TSR_OK) st = tsri_build_finish(&w->b);
+    if (st == TSR_OK) st = tsri_vocab_finish(&w->b);
     if (st == TSR_OK) st = check_bytes(w);
     return st;
 }
@@ -286,7 +284,7 @@ tsr_status tsr_tokenizer_open_gguf(tsr_tokenizer **out, const tsr_gguf *g, tsr_e
     walk w = {.g = g, .err = err};
     tsr_status st;
     *out = NULL;
-    st = tsri_build_begin(&w.b, tsr_gguf_path(g), KEY("tokens"), KEY("merges"), err);
+    st = tsri_vocab_begin(&w.b, tsr_gguf_path(g), KEY("tokens"), KEY("merges"), err);
     if (st == TSR_OK) st = load(&w);
-    return tsri_build_close(&w.b, st, out);
+    return tsri_vocab_end(&w.b, st, out);
 }

@@ -19,7 +19,7 @@ typedef struct layout {
 } layout;
 
 typedef struct loader {
-    tsri_build b;
+    tsri_vocab b;
     const char *text, *name;
     size_t len;
     layout where;
@@ -95,7 +95,7 @@ static tsr_status read_vocab(loader *l)
         tsri_pull_take(&p, ':');
         id = (size_t)tsri_pull_int(&p);
         if (p.status != TSR_OK) break;
-        st = tsri_build_name(&l->b, id, len, &why);
+        st = tsri_vocab_name(&l->b, id, len, &why);
     }
     if (why) return tsri_pull_fail(&p, st, why);
     if (p.status == TSR_OK && st == TSR_OK && t->n_ids == 0) tsri_pull_fail(&p, TSR_ERR_MODEL, "an empty vocabulary");
@@ -112,9 +112,9 @@ static tsr_status name_added(loader *l, size_t i, const char *s, size_t len, siz
     tsr_status st;
     if (len > t->names_cap - t->names_len) return tsr_fail(l->err, TSR_ERR_BUG, "%s: names overflow", l->name);
     memcpy(t->names + t->names_len, s, len);
-    st = tsri_build_name(&l->b, id, len, &why);
+    st = tsri_vocab_name(&l->b, id, len, &why);
     if (why) return tsr_fail(l->err, st, "%s: added_tokens[%zu]: id %zu: %s", l->name, i, id, why);
-    return st == TSR_OK ? tsri_build_index_name(&l->b, id) : st;
+    return st == TSR_OK ? tsri_vocab_index_name(&l->b, id) : st;
 }
 
 static tsr_status read_added(loader *l, size_t i, const tsr_json *v)
@@ -143,7 +143,7 @@ static tsr_status read_added(loader *l, size_t i, const tsr_json *v)
         return tsr_fail(l->err, TSR_ERR_MODEL, "%s: added_tokens[%zu]: id %zu, but the vocabulary says %d", l->name, i,
                         id, (int)known);
     if (known < 0) st = name_added(l, i, s, len, id);
-    return st == TSR_OK ? tsri_build_added(&l->b, id, special, normalized) : st;
+    return st == TSR_OK ? tsri_vocab_added(&l->b, id, special, normalized) : st;
 }
 
 static tsr_status read_all_added(loader *l, const tsr_json *list)
@@ -195,7 +195,7 @@ static tsr_status read_merges(loader *l)
         const char *a, *b;
         size_t a_len, b_len;
         if (!read_parts(l, &p, &a, &a_len, &b, &b_len)) break;
-        st = tsri_build_merge(&l->b, a, a_len, b, b_len, &why);
+        st = tsri_vocab_merge(&l->b, a, a_len, b, b_len, &why);
     }
     if (why) return tsri_pull_fail(&p, st, why);
     return p.status != TSR_OK ? p.status : st;
@@ -338,13 +338,13 @@ static tsr_status load(loader *l)
     if (st == TSR_OK) st = parse_span(l, l->where.added, "added_tokens", &added);
     if (st == TSR_OK) st = tsr_alloc_array(&l->part, 2, MAX_PART_BYTES, l->name, l->err);
     /* An unescaped string is never longer than its source. */
-    if (st == TSR_OK) st = tsri_build_names(&l->b, l->where.vocab.len + l->where.added.len + TSR_UTF8_MAX);
+    if (st == TSR_OK) st = tsri_vocab_names(&l->b, l->where.vocab.len + l->where.added.len + TSR_UTF8_MAX);
     if (st == TSR_OK) st = read_vocab(l);
-    if (st == TSR_OK) st = tsri_build_index(&l->b, tsr_json_len(added));
+    if (st == TSR_OK) st = tsri_vocab_index(&l->b, tsr_json_len(added));
     if (st == TSR_OK) st = read_all_added(l, added);
     if (st == TSR_OK) st = read_unk(l);
     if (st == TSR_OK) st = read_merges(l);
-    if (st == TSR_OK) st = tsri_build_finish(&l->b);
+    if (st == TSR_OK) st = tsri_vocab_finish(&l->b);
     tsr_json_free(added);
     tsr_free(l->part);
     return st;
@@ -359,9 +359,9 @@ tsr_status tsr_tokenizer_open_bytes(tsr_tokenizer **out, const void *json, size_
     *out = NULL;
     if (len > TSR_TOKENIZER_MAX_BYTES)
         return tsr_fail(err, TSR_ERR_LIMIT, "%s: %zu bytes, at most %d", name, len, TSR_TOKENIZER_MAX_BYTES);
-    st = tsri_build_begin(&l.b, name, "vocab", "merges", err);
+    st = tsri_vocab_begin(&l.b, name, "vocab", "merges", err);
     if (st == TSR_OK) st = load(&l);
-    return tsri_build_close(&l.b, st, out);
+    return tsri_vocab_end(&l.b, st, out);
 }
 
 tsr_status tsr_tokenizer_open(tsr_tokenizer **out, const char *path, tsr_error *err)

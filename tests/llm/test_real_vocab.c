@@ -53,8 +53,8 @@ static tsr_tokenizer *load_gguf(const char *path)
     tsr_gguf *g;
     tsr_tokenizer *t;
     tsr_error err = {0};
-    if (tsr_gguf_open(&g, path, &err) != TSR_OK || tsr_tokenizer_open_gguf(&t, g, &err) != TSR_OK)
-        fail_msg("%s", err.text);
+    if (tsr_gguf_open(&g, path, &err) != TSR_OK) fail_msg("%s", err.text);
+    if (tsr_tokenizer_open_gguf(&t, g, &err) != TSR_OK) fail_msg("%s", err.text);
     tsr_gguf_close(g);
     return t;
 }
