@@ -22,7 +22,7 @@ typedef enum opt_id {
     OPT_MODEL = 256, OPT_TEXT, OPT_SYSTEM, OPT_IMAGE, OPT_AUDIO, OPT_VIDEO, OPT_PDF, OPT_RAW, OPT_LABELS, OPT_LANGUAGE,
     OPT_TOOLS, OPT_MESSAGES, OPT_BUDGET, OPT_VIDEO_BUDGET, OPT_FPS, OPT_FRAMES, OPT_START, OPT_END, OPT_SAMPLER,
     OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
-    OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_EXACT, OPT_THREADS,
+    OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_KV, OPT_EXACT, OPT_THREADS,
     OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
     OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
     OPT_FULL, OPT_HELP, OPT_VERSION
@@ -74,6 +74,7 @@ static const opt table[] = {
     {"stop", 0, "T", OPT_STOP, GENERATE, "a string that ends the answer; repeatable"},
     {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024)"},
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
+    {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},
     {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
     {"threads", 't', "N", OPT_THREADS, WITH_MODEL, "threads (all processors that may be used)"},
     {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avx512"},
@@ -336,6 +337,7 @@ static int apply_general(options *o, int id, const char *v)
         break;
     case OPT_MAX_TOKENS: ok = parse_count(v, 1, 10000000, &rq->max_tokens); break;
     case OPT_CTX: ok = parse_count(v, 1, 100000000, &rq->ctx); break;
+    case OPT_KV: rq->kv = v; break;
     case OPT_EXACT: rq->exact = 1; break;
     case OPT_THREADS:
         ok = parse_count(v, 1, 256, &n);

@@ -79,6 +79,16 @@ static tsr_json *usage(const tessera_result *r)
     return tsri_build_end(&u);
 }
 
+/* The key/value cache that was in use. */
+static tsr_json *cache(const tessera_result *r)
+{
+    tsri_build o = tsri_build_object();
+    tsri_put_text(&o, "type", r->cache.type);
+    tsri_put_size(&o, "positions", r->cache.positions);
+    tsri_put_size(&o, "bytes", r->cache.bytes);
+    return tsri_build_end(&o);
+}
+
 /* Per second, 0 where nothing was timed. */
 static double rate(size_t n, double seconds)
 {
@@ -123,6 +133,7 @@ static tsr_json *whole(const tessera_result *r, tsr_error *err)
     tsri_put_text(&o, "finish_reason", r->finish);
     tsri_put(&o, "usage", usage(r));
     tsri_put(&o, "media", copy_of(r->media, err));
+    tsri_put(&o, "kv_cache", cache(r));
     tsri_put(&o, "timings", timings(r));
     if (!r->greedy)
         tsri_put_size(&o, "seed", r->seed);

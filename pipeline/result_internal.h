@@ -10,6 +10,11 @@ typedef struct tsri_timings {
     double open_media_s, encode_s, prefill_s, decode_s;
 } tsri_timings;
 
+typedef struct tsri_cache_facts {
+    const char *type; /* static */
+    size_t positions, bytes;
+} tsri_cache_facts;
+
 struct tessera_result {
     tsr_text text, thought; /* NUL-terminated by tsri_result_seal */
     tsr_json *tool_calls;   /* array, NULL: none */
@@ -18,6 +23,7 @@ struct tessera_result {
     tsr_ids ids;
     const char *finish; /* static */
     size_t prompt_tokens, image_tokens, audio_tokens, video_tokens;
+    tsri_cache_facts cache;
     tsri_timings timings;
     uint64_t seed;
     bool greedy;

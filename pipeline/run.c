@@ -11,6 +11,7 @@
 #include "prompt.h"
 #include "result_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_kv_cache.h"
 #include "tsr_output.h"
 #include "tsr_sampler.h"
 
@@ -32,6 +33,7 @@ typedef struct run {
     tsr_text piece;   /* what the stop strings let through */
     float *logits;    /* [vocab] of the last position */
     size_t max_tokens;
+    tsr_type kv_type; /* TSR_KV_CHOSEN: not asked for */
     bool stopped;     /* a stop string is complete */
     bool cancelled;   /* the callback said so */
     size_t n_calls;
@@ -53,7 +55,7 @@ static bool is_budget(size_t b)
     return b == 0 || b == 70 || b == 140 || b == 280 || b == 560 || b == 1120;
 }
 
-static tsr_status check_request(const run *u)
+static tsr_status check_request(run *u)
 {
     const tessera_request *rq = u->rq;
     bool has_content = rq->messages != NULL;
@@ -72,7 +74,8 @@ static tsr_status check_request(const run *u)
     if (!(rq->max_audio_seconds >= 0 && rq->max_audio_seconds <= TSRI_MAX_SOUND_SECONDS))
         return tsr_fail(u->err, TSR_ERR_USAGE, "sound is limited to %d seconds per clip, not %g", TSRI_MAX_SOUND_SECONDS,
                         rq->max_audio_seconds);
-    return TSR_OK;
+    u->kv_type = TSR_KV_CHOSEN;
+    return rq->kv ? tsr_kv_type_parse(&u->kv_type, rq->kv, u->err) : TSR_OK;
 }
 
 /* ---- media and prompt ---- */
@@ -192,7 +195,12 @@ static tsr_status open_context(run *u)
         if (u->prompt.spans[i].kind != TSR_PART_AUDIO && u->prompt.spans[i].len > o.max_block)
             o.max_block = u->prompt.spans[i].len;
     o.keep_all = u->rq->skip_unneeded < 0;
-    return tsr_context_open(&u->ctx, u->m->decoder, u->m->pool, &o, u->err);
+    o.kv_type = u->kv_type;
+    tsr_status st = tsr_context_open(&u->ctx, u->m->decoder, u->m->pool, &o, u->err);
+    if (st == TSR_OK)
+        u->r->cache = (tsri_cache_facts){.type = tsr_kv_type_name(tsr_context_kv_type(u->ctx)),
+                                         .positions = o.ctx_tokens, .bytes = tsr_context_cache_bytes(u->ctx)};
+    return st;
 }
 
 static tsr_status prefill(run *u)

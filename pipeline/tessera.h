@@ -189,6 +189,8 @@ typedef struct tessera_request {
     unsigned dpi;      /* 0: chosen from the budget */
 
     size_t ctx;        /* positions at most; 0: as many as this request needs, up to the model's */
+    const char *kv;    /* what the key/value cache holds: "f32", "f16", "bf16" or "q8"; NULL: f16, and f32 where the
+                        * weights are F32 (docs/numerics.md has the error of each) */
     size_t max_tokens; /* new tokens at most; 0: 1,024 */
     double temperature; /* 0: greedy; negative: the model's generation_config */
     long top_k;         /* 0: off; negative: the model's */
@@ -252,7 +254,7 @@ TESSERA_API const char *tessera_result_text(const tessera_result *r);          /
 TESSERA_API const char *tessera_result_finish_reason(const tessera_result *r); /* "stop", "length", "tool_calls", "cancelled" */
 TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, size_t *n); /* with the stop token */
 
-/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, timings, notes, seed.
+/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, kv_cache, timings, notes, seed.
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
 

@@ -130,11 +130,18 @@ static void every_kind_of_failure_has_its_exit_code(void **state)
     expect_code("an empty file", RUN("caption|-m|%s|/dev/null", model), 65, "/dev/null");
     expect_code("a model that is none", RUN("ask|-m|%s|x", text), 66, "config.json");
     expect_code("cpu", RUN("ask|-m|%s|--cpu|sparc|x", model), 2, "sparc");
+    expect_code("a cache that is none", RUN("ask|-m|%s|--kv|q4|x", model), 2, "f32, f16, bf16, q8");
     expect_code("boxes in a sound", RUN("detect|-m|%s|%s", model, sound), 65, "is a sound");
     expect_code("a dump folder that cannot be", RUN("ask|-m|%s|x|--dump|/proc/none", model), 74, "/proc/none");
     expect_code("context", RUN("ask|-m|%s|--ctx|20|%s|what?", model, picture), 65, "context");
     expect_code("stdin twice", RUN("run|-m|%s|--text|-|--image|-", model), 2, "once");
     expect_code("run with words", RUN("run|-m|%s|word", model), 2, "word");
+    expect_code("info of nothing", RUN("info"), 2, "-m MODEL");
+    expect_code("info of two things", RUN("info|-m|%s|%s", model, text), 2, "-m MODEL or one FILE");
+    expect_code("info of a text", RUN("info|%s", text), 78, "notes.txt");
+    expect_code("a folder that is not there", RUN("models|/no/such"), 66, "/no/such");
+    expect_code("an option that models lacks", RUN("models|--top-p|1"), 2, "--top-p");
+    expect_code("not in the cache", RUN("ask|-m|hf:org/none|x"), 66, "hf download org/none");
     expect_code("tokenizer damaged", RUN("tokenize|-m|%s|x", odd), 78, "tokenizer.json");
 }
 
@@ -152,6 +159,36 @@ static void help_and_version_go_to_standard_output(void **state)
     outcome o = RUN("--version");
     assert_int_equal(o.code, 0);
     assert_non_null(strstr(o.out, TESSERA_VERSION));
+    forget(&o);
+}
+
+static void files_of_weights_are_listed_and_looked_into(void **state)
+{
+    static const char bad[] = "GGUF\3\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0t\1\0\0\0"
+                              "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xc0\x7f";
+    char path[512];
+    (void)state;
+    outcome o = RUN("models|%s", model);
+    if (o.code != 0 || !strstr(o.out, "E2B") || !strstr(o.out, "SEES") || strchr(o.out, '\033'))
+        fail_msg("%d: %s%s", o.code, o.out, o.err);
+    forget(&o);
+    o = RUN("models|--json|%s", model);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.out, "\"looked_in\""));
+    forget(&o);
+    o = RUN("info|%s", model);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.out, "model.language_model.embed_tokens.weight"));
+    forget(&o);
+    o = RUN("info|--check|%s", model);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.out, "every value is finite\n  opens\n"));
+    forget(&o);
+    snprintf(path, sizeof path, "%s", test_path(root, "bad.gguf"));
+    test_write_file(path, bad, sizeof bad - 1);
+    o = RUN("info|--check|%s", path); /* what was found is on standard output, that there is something in the code */
+    if (o.code != 78 || !strstr(o.out, "tensor t: row 0, element 0 is NaN"))
+        fail_msg("%d: %s%s", o.code, o.out, o.err);
     forget(&o);
 }
 
@@ -311,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_failure_has_its_exit_code),
         cmocka_unit_test(help_and_version_go_to_standard_output),
+        cmocka_unit_test(files_of_weights_are_listed_and_looked_into),
         cmocka_unit_test(json_is_one_object_with_the_promised_keys),
         cmocka_unit_test(the_program_gives_the_librarys_answer),
         cmocka_unit_test(standard_input_is_a_file_or_a_text),

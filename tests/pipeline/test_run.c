@@ -139,6 +139,54 @@ static void layers_skipped_where_no_logits_are_wanted_change_nothing(void **stat
     tessera_model_close(m);
 }
 
+/* "TYPE BYTES" of the kv_cache in a result. */
+static void told_cache(const tessera_result *r, char type[8], size_t *bytes)
+{
+    tessera_error err = {0};
+    char *json;
+    assert_int_equal(tessera_result_json(r, &json, &err), TESSERA_OK);
+    const char *at = strstr(json, "\"kv_cache\"");
+    assert_non_null(at);
+    assert_non_null(strstr(at, "\"type\""));
+    assert_int_equal(sscanf(strstr(at, "\"type\"") + 6, "%*[ :\"]%7[a-z0-9]", type), 1);
+    assert_int_equal(sscanf(strstr(at, "\"bytes\"") + 7, "%*[ :]%zu", bytes), 1);
+    tessera_free(json);
+}
+
+static void the_cache_is_of_the_type_asked_for_and_is_told(void **state)
+{
+    static const char *const types[] = {NULL, "f32", "f16", "bf16", "q8"};
+    (void)state;
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        tessera_model *m = open_model(bf16 ? "e2b-bf16" : "e2b", 1);
+        tessera_part parts[] = {TEXT("What is this?")};
+        tessera_request rq = greedy(parts, 1);
+        tessera_error err = {0};
+        size_t bytes[5];
+        char *info, *at;
+        for (size_t i = 0; i < 5; i++) {
+            char type[8];
+            rq.kv = types[i];
+            tessera_result *r = must_run(m, &rq);
+            told_cache(r, type, &bytes[i]);
+            assert_string_equal(type, types[i] ? types[i] : bf16 ? "f16" : "f32");
+            tessera_result_free(r);
+        }
+        assert_int_equal(bytes[0], bytes[bf16 ? 2 : 1]);
+        assert_int_equal(bytes[1], 2 * bytes[2]);
+        assert_int_equal(bytes[3], bytes[2]);
+        assert_true(bytes[4] < bytes[3]);
+        rq.kv = "q4";
+        expect(m, &rq, TESSERA_ERR_USAGE, "known are f32, f16, bf16, q8");
+        assert_int_equal(tessera_model_info(m, 1, &info, &err), TESSERA_OK);
+        at = strstr(info, "\"kv_cache\"");
+        assert_non_null(at);
+        assert_non_null(strstr(at, bf16 ? "\"type\": \"f16\"" : "\"type\": \"f32\""));
+        tessera_free(info);
+        tessera_model_close(m);
+    }
+}
+
 static void bytes_and_paths_give_the_same_answer(void **state)
 {
     (void)state;
@@ -434,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_and_many_threads_give_the_same_bits),
         cmocka_unit_test(layers_skipped_where_no_logits_are_wanted_change_nothing),
+        cmocka_unit_test(the_cache_is_of_the_type_asked_for_and_is_told),
         cmocka_unit_test(bytes_and_paths_give_the_same_answer),
         cmocka_unit_test(a_seed_repeats_and_another_differs),
         cmocka_unit_test(a_stop_string_ends_the_text_before_it),
