@@ -160,23 +160,38 @@ class Conversations(batches.Source):
         return dict(collate([self.sample(kind, level) for _ in range(level["n"])], self.tokenizer), kind=kind)
 
 
+UNITS = 0.25  # weight of a box's last digit, which is finer than what a box is judged by
+
+
+def worth(encoding, piece):
+    """Weights of the tokens of an answer: 1, but for the last digits of boxes."""
+    out = [1.0] * len(encoding.ids)
+    if "box_2d" in piece:
+        for i, token in enumerate(encoding.tokens[:-1]):
+            if token.isdigit() and not encoding.tokens[i + 1].isdigit():
+                out[i] = UNITS
+    return out
+
+
 def encoded(sample, tokenizer):
-    """Token ids and labels (-100 where nothing is learnt)."""
-    ids, labels = [], []
+    """Token ids, labels (-100 where nothing is learnt) and their weights."""
+    ids, labels, weights = [], [], []
     for piece, learn in sample["text"]:
-        new = tokenizer.encode(piece, add_special_tokens=False).ids
-        ids += new
-        labels += new if learn else [-100] * len(new)
-    return ids, labels
+        new = tokenizer.encode(piece, add_special_tokens=False)
+        ids += new.ids
+        labels += new.ids if learn else [-100] * len(new.ids)
+        weights += worth(new, piece) if learn else [0.0] * len(new.ids)
+    return ids, labels, weights
 
 
 def collate(samples, tokenizer):
     rows = [encoded(s, tokenizer) for s in samples]
-    most = max(len(ids) for ids, _ in rows)
+    most = max(len(r[0]) for r in rows)
     out = dict(ids=np.full((len(rows), most), SPECIAL["<pad>"], np.int64), labels=np.full((len(rows), most), -100, np.int64),
-               attention=np.zeros((len(rows), most), np.int64))
-    for i, (ids, labels) in enumerate(rows):
-        out["ids"][i, :len(ids)], out["labels"][i, :len(ids)], out["attention"][i, :len(ids)] = ids, labels, 1
+               weights=np.zeros((len(rows), most), np.float32), attention=np.zeros((len(rows), most), np.int64))
+    for i, (ids, labels, weights) in enumerate(rows):
+        n = len(ids)
+        out["ids"][i, :n], out["labels"][i, :n], out["weights"][i, :n], out["attention"][i, :n] = ids, labels, weights, 1
     seen = [p for s in samples for p in s["pictures"]]
     if seen:
         out.update(batches.padded_pictures(seen), kinds=np.concatenate([p[2] for p in seen]), boxes=np.concatenate([p[3] for p in seen]),

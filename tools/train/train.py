@@ -26,12 +26,12 @@ import model as nano
 import optimiser
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
-SHARES = {"scene": 0.5, "line": 0.3, "sound": 0.2, "film": 0.12, "page": 0.08, "talk": 0.16}
+SHARES = {"scene": 0.5, "line": 0.25, "sound": 0.2, "film": 0.1, "page": 0.06, "talk": 0.14}
 TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
 TOWER_LEARNS_BELOW = 12000  # patches in a batch: a long film teaches the decoder alone, at a third of the time
-JOIN_PROMOTE = {"scene": 0.85, "line": 0.80, "sound": 0.90, "film": 0.85, "page": 0.85, "talk": 0.85}
+JOIN_PROMOTE = {"scene": 0.84, "line": 0.75, "sound": 0.88, "film": 0.80, "page": 0.80, "talk": 0.85}
 PARTS = {"vision": ("scene", "line"), "audio": ("sound",)}
-LATER, LATER_FROM = ("film", "page", "talk"), 0.6  # kinds that wait until this share of a scene's answer tokens is right
+LATER, LATER_FROM = ("film", "page", "talk"), 0.8  # kinds that wait until this share of a scene's answer tokens is right
 
 
 # --- dense losses ------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def dense(rows, batch, heads):
 
 
 def answer_logits(model, batch, rows):
-    """Logits and targets at the positions whose next token is learnt. The merge of soft tokens is that of the reference's model."""
+    """Logits, targets and weights at the positions whose next token is learnt. The merge of soft tokens is that of the reference's model."""
     inner, text = model.model, model.model.language_model
     ids, labels = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["labels"])
     masks = [ids == nano.SPECIAL[t] for t in ("<|image|>", "<|audio|>", "<|video|>")]
@@ -162,7 +162,7 @@ def answer_logits(model, batch, rows):
     at = want != -100
     logits = model.lm_head(out.last_hidden_state[:, :-1][at])
     cap = model.config.text_config.final_logit_softcapping
-    return torch.tanh(logits / cap) * cap, want[at]
+    return torch.tanh(logits / cap) * cap, want[at], torch.from_numpy(batch["weights"])[:, 1:][at]
 
 
 # --- bookkeeping -------------------------------------------------------------------------------------------------
@@ -343,10 +343,11 @@ def join(args):
         with torch.set_grad_enabled(learns):
             rows = tower_rows(trainer.model, batch)
             aux, seen = dense(rows, batch, trainer.heads) if learns else (0.0, {})
-        logits, want = answer_logits(trainer.model, batch, rows)
-        lm = F.cross_entropy(logits, want)
-        seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, (logits.argmax(-1) == want).float().mean()
-        return 2 * lm + 0.3 * aux, seen
+        logits, want, weights = answer_logits(trainer.model, batch, rows)
+        lm = (F.cross_entropy(logits, want, reduction="none") * weights).sum() / weights.sum()
+        right = (logits.argmax(-1) == want)[weights == 1].float().mean()
+        seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, right
+        return 2 * lm + 0.5 * aux, seen
 
     trainer.run(losses)
 
