@@ -305,6 +305,18 @@ static int info(job *j)
     return print_owned(j, text);
 }
 
+static int quantize(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    j->o.quantize.mmproj = j->o.mmproj;
+    j->o.quantize.threads = j->o.threads;
+    j->o.quantize.as_json = j->o.json;
+    if (tessera_quantize(j->o.words[0], j->o.words[1], &j->o.quantize, terminal_event, &j->term, &text, &err) != TESSERA_OK)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    return print_owned(j, text);
+}
+
 static int models(job *j)
 {
     tessera_error err = {0};
@@ -352,6 +364,8 @@ int main(int argc, char **argv)
         rc = info(&j);
     else if (j.o.cmd == CMD_MODELS)
         rc = models(&j);
+    else if (j.o.cmd == CMD_QUANTIZE)
+        rc = quantize(&j);
     else if (j.o.cmd == CMD_TOKENIZE)
         rc = tokenize(&j);
     else

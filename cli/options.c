@@ -15,7 +15,7 @@ enum {
     SOUND = CMD_TRANSCRIBE | CMD_RUN,
     GENERATE = MEDIA | SOUND,
     WITH_MODEL = GENERATE | CMD_INFO | CMD_TOKENIZE,
-    ALL = WITH_MODEL | CMD_MODELS
+    ALL = WITH_MODEL | CMD_MODELS | CMD_QUANTIZE
 };
 
 typedef enum opt_id {
@@ -25,7 +25,8 @@ typedef enum opt_id {
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_KV, OPT_EXACT, OPT_THREADS,
     OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
     OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
-    OPT_FULL, OPT_HELP, OPT_VERSION
+    OPT_FULL, OPT_TYPE, OPT_MMPROJ_TYPE, OPT_MMPROJ_OUT, OPT_ONLY, OPT_FORCE, OPT_REQUANTIZE,
+    OPT_HELP, OPT_VERSION
 } opt_id;
 
 typedef struct opt {
@@ -39,7 +40,8 @@ typedef struct opt {
 
 static const opt table[] = {
     {"model", 'm', "MODEL", OPT_MODEL, WITH_MODEL, "folder as Hugging Face publishes it, .gguf file, or hf:ORG/REPO[:QUANT]"},
-    {"mmproj", 0, "F", OPT_MMPROJ, WITH_MODEL, "vision and sound of a GGUF model (the file beside it)"},
+    {"mmproj", 0, "F", OPT_MMPROJ, WITH_MODEL | CMD_QUANTIZE,
+     "vision and sound of a GGUF model (the file beside it; quantize: none)"},
     {"text", 0, "T", OPT_TEXT, CMD_RUN, "a text part ('-' reads standard input)"},
     {"image", 0, "F", OPT_IMAGE, CMD_RUN, "a picture part"},
     {"audio", 0, "F", OPT_AUDIO, CMD_RUN, "a sound part"},
@@ -76,7 +78,14 @@ static const opt table[] = {
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
     {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},
     {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
-    {"threads", 't', "N", OPT_THREADS, WITH_MODEL, "threads (all processors that may be used)"},
+    {"type", 0, "T", OPT_TYPE, CMD_QUANTIZE,
+     "f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs mxfp4"},
+    {"mmproj-type", 0, "T", OPT_MMPROJ_TYPE, CMD_QUANTIZE, "of vision and sound: f32 f16 bf16 q8_0 (bf16)"},
+    {"mmproj-out", 0, "F", OPT_MMPROJ_OUT, CMD_QUANTIZE, "their file (mmproj-NAME-TYPE.gguf beside OUT)"},
+    {"only", 0, "text|mmproj", OPT_ONLY, CMD_QUANTIZE, "write this file alone, at OUT"},
+    {"force", 'f', NULL, OPT_FORCE, CMD_QUANTIZE, "replace files that exist"},
+    {"allow-requantize", 0, NULL, OPT_REQUANTIZE, CMD_QUANTIZE, "round weights that are rounded to blocks already"},
+    {"threads", 't', "N", OPT_THREADS, WITH_MODEL | CMD_QUANTIZE, "threads (all processors that may be used)"},
     {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avx512"},
     {"check", 0, NULL, OPT_CHECK, CMD_INFO, "read every weight of FILE: are all finite, does it open?"},
     {"full", 0, NULL, OPT_FULL, CMD_INFO, "shorten nothing of FILE: all elements of long arrays"},
@@ -116,6 +125,7 @@ static const verb verbs[] = {
     {"info", CMD_INFO, "-m MODEL | FILE [--check]",
      "of a model: variant, sizes, modalities, budgets, memory; of a FILE of weights: all that it holds"},
     {"models", CMD_MODELS, "[FOLDER...]", "the model files there are on this machine, or in the folders"},
+    {"quantize", CMD_QUANTIZE, "IN OUT --type T", "GGUF files of a model, or of GGUF files, in another type"},
     {"tokenize", CMD_TOKENIZE, "-m MODEL [--raw] TEXT", "token ids of a text ('-': from stdin)"},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
@@ -303,6 +313,21 @@ static int apply_media(options *o, int id, const char *v)
     return ok ? 1 : -1;
 }
 
+/* Options of quantize. As apply_general. */
+static int apply_quantize(tessera_quantize_opts *q, int id, const char *v)
+{
+    switch (id) {
+    case OPT_TYPE: q->type = v; break;
+    case OPT_MMPROJ_TYPE: q->mmproj_type = v; break;
+    case OPT_MMPROJ_OUT: q->mmproj_out = v; break;
+    case OPT_ONLY: q->only = v; break;
+    case OPT_FORCE: q->force = 1; break;
+    case OPT_REQUANTIZE: q->allow_requantize = 1; break;
+    default: return 0;
+    }
+    return 1;
+}
+
 /* Options of generation and of the program. 1: taken, 0: not here, -1: bad value. */
 static int apply_general(options *o, int id, const char *v)
 {
@@ -417,6 +442,8 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
         }
         int taken = apply_media(o, t->id, optarg);
         if (taken == 0)
+            taken = apply_quantize(&o->quantize, t->id, optarg);
+        if (taken == 0)
             taken = apply_general(o, t->id, optarg);
         if (taken < 0)
             return bad_value(v, t, optarg);
@@ -435,6 +462,8 @@ static int check(const options *o, const verb *v)
         return usage_error(v->name, "run takes its parts as options, not as words", o->words[0]);
     if (o->cmd == CMD_INFO && o->n_words && !is_file)
         return usage_error(v->name, "info takes -m MODEL or one FILE", o->words[0]);
+    if (o->cmd == CMD_QUANTIZE && o->n_words != 2)
+        return usage_error(v->name, "quantize takes IN and OUT", NULL);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)
         return usage_error(v->name, "--end must lie after --start", NULL);
     if (o->rq.frames && o->rq.fps > 0)

@@ -16,7 +16,8 @@ typedef enum command {
     CMD_RUN = 1 << 4,
     CMD_INFO = 1 << 5,
     CMD_TOKENIZE = 1 << 6,
-    CMD_MODELS = 1 << 7
+    CMD_MODELS = 1 << 7,
+    CMD_QUANTIZE = 1 << 8
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;
@@ -32,6 +33,7 @@ typedef struct options {
     progress_mode progress;
     const char *labels;   /* detect */
     const char *language; /* transcribe */
+    tessera_quantize_opts quantize;
     tessera_request rq;   /* parts point into `parts`, stop strings into `stops` */
     tessera_part *parts;  /* run: in the order given; the others: their files. Room for argc entries */
     size_t n_parts;

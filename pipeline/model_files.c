@@ -186,6 +186,8 @@ tsr_status tsri_model_files_extractor(const tsr_json **out, tsri_model_files *f,
         *out = tsr_json_get_set(f->config, key);
         return TSR_OK;
     }
+    tsr_json_free(f->processor); /* of an earlier call */
+    f->processor = NULL;
     tsr_status st = read_json(&f->processor, f, "processor_config.json", false, NULL, err);
     *out = tsr_json_get_set(f->processor, key);
     if (st != TSR_OK || *out)

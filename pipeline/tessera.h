@@ -258,6 +258,32 @@ TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, siz
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
 
+/* ---- making GGUF files ---- */
+
+/* NULL and 0 are the defaults. */
+typedef struct tessera_quantize_opts {
+    const char *type;        /* of the text model: "q4_k_m"; needed where one is written. f32 f16 bf16 q8_0 q4_0 q4_1 q5_0
+                              * q5_1 q2_k q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs mxfp4 */
+    const char *mmproj_type; /* of vision and sound: f32, f16, bf16 (the default) or q8_0; written alone, they take `type` */
+    const char *mmproj;      /* the towers' file of a GGUF text model, written anew as well */
+    const char *mmproj_out;  /* place of the second file; default: mmproj-NAME-TYPE.gguf beside the first */
+    const char *only;        /* "text" or "mmproj": that file alone, at `out` */
+    int force;               /* replace files that exist */
+    int allow_requantize;    /* round weights again that are rounded to blocks already */
+    unsigned threads;        /* 0: as many as affinity and cgroup quota allow; the bytes do not depend on it */
+    int as_json;             /* the report */
+} tessera_quantize_opts;
+
+/* Make GGUF files of a model (`in` as in tessera_model_open) or of GGUF files: the text model at `out` and, where there
+ * are vision and sound, a mmproj. Each is written whole beside its place and put there when all are complete: after any
+ * failure old files are as they were. event (may be NULL) hears of each tensor and of each whose rows its type does not
+ * divide, and can stop the work. *report is the caller's (tessera_free). TESSERA_ERR_USAGE, NOINPUT, PERM, IO, NOMEM,
+ * CANCELLED; MODEL for what is wrong in `in`, a weight that is not finite among it; UNSUPPORTED for what a GGUF file or
+ * the type cannot say. */
+TESSERA_API tessera_status tessera_quantize(const char *in, const char *out, const tessera_quantize_opts *opts,
+                                            tessera_event_fn event, void *user,
+                                            char **report, tessera_error *err);
+
 #ifdef __cplusplus
 }
 #endif
