@@ -162,8 +162,8 @@ static void case_args(args *a, const options *o, const char *dir, const char *du
     if (is_gguf(string_of(c, "model"))) {
         (void)snprintf(path, sizeof path, "%s/gguf/mmproj-%s.gguf", TSR_ORACLE_DIR, string_of(c, "model"));
         arg2(a, "--mmproj", path);
-        arg2(a, "--kv", "f32"); /* as the reference, which has the weights decoded */
     }
+    arg2(a, "--kv", "f32"); /* as the reference */
     for (size_t i = 0; i < tsr_json_len(parts); i++) {
         part_args(a, dir, media, tsr_json_at(parts, i));
     }
