@@ -56,7 +56,7 @@ void tsri_quantize_q8_0(uint8_t *block, const float *x, const tsri_codebook *boo
 void tsri_quantize_q4_0(uint8_t *block, const float *x, const tsri_codebook *book)
 {
     static const tsri_levels lv = {-8, 7, NULL};
-    static const tsri_reach reach = {0.85f, 1.2f, 16};
+    static const tsri_reach reach = {0.857f, 1.2f, 16};
     uint8_t codes[N];
     (void)book;
     tsri_put_u16(block, round_scale(codes, x, &lv, &reach));
@@ -66,7 +66,7 @@ void tsri_quantize_q4_0(uint8_t *block, const float *x, const tsri_codebook *boo
 void tsri_quantize_q5_0(uint8_t *block, const float *x, const tsri_codebook *book)
 {
     static const tsri_levels lv = {-16, 15, NULL};
-    static const tsri_reach reach = {0.9f, 1.1f, 16};
+    static const tsri_reach reach = {0.867f, 1.1f, 16};
     uint8_t codes[N];
     (void)book;
     tsri_put_u16(block, round_scale(codes, x, &lv, &reach));

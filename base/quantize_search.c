@@ -18,7 +18,7 @@
 #endif
 
 /* In units: what isn't above it counts as 0, so that its inverse stays finite. */
-#define TINY 1e-30f
+#define TINY 1e-36f
 
 static inline float clamp(float t, float lo, float hi)
 {
