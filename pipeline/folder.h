@@ -55,10 +55,10 @@ typedef struct tsri_folder {
 tsr_status tsri_folder_scan(tsri_folder *out, const char *dir, bool deep, tsr_error *err);
 void tsri_folder_deinit(tsri_folder *f);
 
-/* The one mmproj among f's files that belongs to the text model `gguf` (its width is that of the text model; of
- * several, one in the model's own folder, then BF16, F16, F32, Q8_0). *path is the caller's (tsr_free); NULL when
- * there is none, or when the text model can't be opened. A mmproj that can't be opened is an error where no other
- * one fits. */
+/* The one mmproj among f's files that belongs to the text model `gguf`: its width is that of the text model. Of
+ * several, one in the model's own folder, then one whose name has the model's in it, then BF16, F16, F32, Q8_0. *path
+ * is the caller's (tsr_free); NULL when there is none, or when the text model can't be opened. A mmproj that can't be
+ * opened is an error where no other one fits. */
 tsr_status tsri_folder_mmproj(char **path, const tsri_folder *f, const char *gguf, tsr_error *err);
 
 #endif

@@ -1,7 +1,9 @@
 /* folder_mmproj.c: which mmproj belongs to which text model. Folders of several models hold several, so the
- * widths decide: each variant has its own, and a projector ends in that of its text model. */
+ * widths decide: each variant has its own, and a projector ends in that of its text model. Among those that fit, a
+ * name that the two have in common speaks for a mmproj. */
 #include "folder.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "tsr_alloc.h"
@@ -43,14 +45,73 @@ static bool same_folder(const char *a, const char *b)
     return (x != NULL) == (y != NULL) && (!x || ((size_t)(y - b) == n && memcmp(a, b, n) == 0));
 }
 
-/* Less is better. */
+enum { STEM_BYTES = 256 };
+
+static void cut_out(char *s, const char *word)
+{
+    char *at = *word ? strstr(s, word) : NULL;
+    if (at)
+        memmove(at, at + strlen(word), strlen(at + strlen(word)) + 1);
+}
+
+static bool is_separator(char c)
+{
+    return c == '-' || c == '_' || c == '.';
+}
+
+/* What a name says of the model: "mmproj-Gemma-4-E2B-it-BF16.gguf" and "gemma-4-e2b-it.Q8_0.gguf" are both of
+ * "gemma-4-e2b-it", "mmproj-F16.gguf" says nothing. */
+static void stem_of(char stem[STEM_BYTES], const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char tag[TSRI_TAG_BYTES];
+    size_t n = 0, first = 0;
+    tsri_type_tag(tag, name);
+    for (; name[n] && n + 1 < STEM_BYTES; n++)
+        stem[n] = (char)tolower((unsigned char)name[n]);
+    stem[n] = '\0';
+    for (char *t = tag; *t; t++)
+        *t = (char)tolower((unsigned char)*t);
+    char *split = strstr(stem, "-00001-of-"), *end = strstr(stem, ".gguf");
+    if (end)
+        *end = '\0';
+    if (split)
+        *split = '\0';
+    cut_out(stem, "mmproj");
+    cut_out(stem, tag);
+    for (n = strlen(stem); n > 0 && is_separator(stem[n - 1]); n--)
+        stem[n - 1] = '\0';
+    while (is_separator(stem[first]))
+        first++;
+    memmove(stem, stem + first, n + 1 - (first < n ? first : n));
+}
+
+/* Whether `part` stands in s as whole words. */
+static bool has_words(const char *s, const char *part)
+{
+    size_t n = strlen(part);
+    for (const char *at = s; n && (at = strstr(at, part)); at++)
+        if ((at == s || is_separator(at[-1])) && (at[n] == '\0' || is_separator(at[n])))
+            return true;
+    return false;
+}
+
+static bool are_kin(const char *a, const char *b)
+{
+    char x[STEM_BYTES], y[STEM_BYTES];
+    stem_of(x, a);
+    stem_of(y, b);
+    return has_words(x, y) || has_words(y, x);
+}
+
+/* Less is better: the folder, then the name, then the type. */
 static unsigned rank(const tsri_gguf_file *f, const char *gguf)
 {
     static const char *const types[] = {"BF16", "F16", "F32", "Q8_0"};
     unsigned n = 0;
     while (n < sizeof types / sizeof *types && strcmp(types[n], f->tag) != 0)
         n++;
-    return n + (same_folder(f->path, gguf) ? 0 : 100);
+    return n + (are_kin(f->path, gguf) ? 0 : 100) + (same_folder(f->path, gguf) ? 0 : 1000);
 }
 
 tsr_status tsri_folder_mmproj(char **path, const tsri_folder *f, const char *gguf, tsr_error *err)

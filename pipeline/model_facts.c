@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "model_files.h"
 #include "tsr_alloc.h"
-#include "tsr_file.h"
 #include "tsr_gguf_text.h"
 #include "tsr_gguf_towers.h"
 #include "tsr_hearing.h"
@@ -15,7 +15,7 @@
 #include "tsr_text_config.h"
 #include "tsr_vision.h"
 
-enum { MAX_CONFIG_BYTES = 64 << 20, MOST_MISSING = 4 };
+enum { MOST_MISSING = 4 };
 
 /* What `why` says becomes a problem; only memory is a failure. */
 static tsr_status note(tsri_model_facts *m, tsr_status st, const tsr_error *why, tsr_error *err)
@@ -78,28 +78,23 @@ static void main_type(char type[TSRI_TAG_BYTES], const uint64_t bytes[TSR_N_TYPE
         snprintf(type, TSRI_TAG_BYTES, "%s", tsr_type_info((tsr_type)best)->name);
 }
 
-static tsr_status read_config(tsri_model_facts *m, tsr_error *why)
+static tsr_status read_config(tsri_model_facts *m, const tsri_model_files *files, tsr_error *why)
 {
-    tsr_json *config = NULL;
     tsr_text_config c = {0};
-    char *path = tsr_path_join(m->path, "config.json");
-    tsr_status st = path ? tsr_json_parse_file(&config, path, MAX_CONFIG_BYTES, why)
-                         : tsr_fail(why, TSR_ERR_NOMEM, "out of memory: %s", m->path);
-    if (st == TSR_OK)
-        st = tsr_text_config_parse(&c, config, path, why);
+    tsr_status st = tsr_text_config_parse(&c, files->config, files->config_name, why);
     if (st == TSR_OK)
         m->variant = variant_name(&c);
+    if (st == TSR_OK && files->text && !files->mmproj && (c.variant == TSR_VARIANT_12B || c.variant == TSR_VARIANT_31B))
+        m->variant = c.hidden == 3840 ? "12B" : c.hidden == 5376 ? "31B" : "12B/31B"; /* the towers would tell */
     tsr_text_config_deinit(&c);
-    tsr_json_free(config);
-    tsr_free(path);
     return st;
 }
 
-static tsr_status read_tensors(tsri_model_facts *m, tsr_error *why)
+static tsr_status read_tensors(tsri_model_facts *m, const tsri_model_files *files, tsr_error *why)
 {
     uint64_t bytes[TSR_N_TYPES] = {0};
     tsr_weights *w;
-    tsr_status st = tsr_weights_open(&w, m->path, why);
+    tsr_status st = tsri_model_files_weights(&w, files, why);
     if (st != TSR_OK)
         return st;
     for (size_t i = 0; i < tsr_weights_count(w); i++)
@@ -111,24 +106,28 @@ static tsr_status read_tensors(tsri_model_facts *m, tsr_error *why)
     return TSR_OK;
 }
 
+/* Of other models nobody wants to know the tensors, and of half a model they can't be told. */
+static tsr_status read_folder(tsri_model_facts *m, bool whole, tsr_error *why)
+{
+    tsri_model_files files;
+    tsr_status st = tsri_model_files_open(&files, m->path, NULL, why);
+    if (st == TSR_OK)
+        st = read_config(m, &files, why);
+    if (st == TSR_OK && whole)
+        st = read_tensors(m, &files, why);
+    tsri_model_files_close(&files);
+    return st;
+}
+
 tsr_status tsri_facts_of_folder(tsri_model_facts *out, const char *name, const tsri_folder *f, tsr_error *err)
 {
     tsr_error why = {TSR_OK, ""};
-    tsr_status st = begin(out, name, f->path, "safetensors", err), found;
+    tsr_status st = begin(out, name, f->path, "safetensors", err);
     out->n_bytes = f->safetensors_bytes;
     if (st == TSR_OK)
         st = note_missing(out, &f->missing, err);
-    bool known = f->has_config;
-    if (st == TSR_OK && f->has_config) {
-        found = read_config(out, &why);
-        known = found == TSR_OK;
-        st = note(out, found, &why, err);
-    }
-    if (st == TSR_OK && known && f->missing.n == 0) { /* of other models nobody wants to know the tensors */
-        tsr_error_clear(&why);
-        found = read_tensors(out, &why);
-        st = note(out, found, &why, err);
-    }
+    if (st == TSR_OK && f->has_config)
+        st = note(out, read_folder(out, f->missing.n == 0, &why), &why, err);
     return end(out, st);
 }
 
@@ -150,90 +149,64 @@ static void gguf_type(char type[TSRI_TAG_BYTES], const tsr_gguf *g, const char *
         main_type(type, bytes);
 }
 
-/* What the file's keys amount to, through the checks of config.json. *hidden receives the width. */
-static tsr_status read_text(tsri_model_facts *m, const tsr_gguf *g, size_t *hidden, tsr_error *why)
+/* The senses that towers' configurations give. */
+static void take_senses(tsri_model_facts *m, const tsr_json *config)
 {
-    tsr_json *config = NULL;
-    tsr_text_config c = {0};
-    tsr_status st = tsr_gguf_towers_refuse_inline(g, why);
-    if (st == TSR_OK)
-        st = tsr_gguf_text_config(&config, g, why);
-    if (st == TSR_OK)
-        st = tsr_text_config_parse(&c, config, m->path, why);
-    if (st == TSR_OK) {
-        m->variant = variant_name(&c);
-        *hidden = c.hidden;
-        if (c.variant == TSR_VARIANT_12B || c.variant == TSR_VARIANT_31B) /* told apart by the towers, or these sizes */
-            m->variant = c.hidden == 3840 ? "12B" : c.hidden == 5376 ? "31B" : "12B/31B";
-    }
-    tsr_text_config_deinit(&c);
-    tsr_json_free(config);
-    return st;
+    m->sees = tsr_json_get_set(config, "vision_config") != NULL;
+    m->hears = tsr_json_get_set(config, "audio_config") != NULL;
 }
 
-static bool key_is(const tsr_gguf *g, const char *key, const char *want)
+static tsr_status read_towers(tsri_model_facts *m, const tsr_gguf *g, tsr_error *why)
 {
-    tsr_gguf_str s = {"", 0};
-    return tsr_gguf_get_str(g, key, TSR_GGUF_OPTIONAL, &s, NULL) == TSR_OK && s.len == strlen(want) &&
-           memcmp(s.data, want, s.len) == 0;
-}
-
-static tsr_json *text_of_width(size_t hidden)
-{
-    tsr_json *config = tsr_json_new_object(), *text = tsr_json_new_object();
-    bool good = tsr_json_set(text, "hidden_size", tsr_json_new_i64((int64_t)hidden));
-    good &= tsr_json_set(config, "text_config", text);
-    if (good)
-        return config;
-    tsr_json_free(config);
-    return NULL;
-}
-
-/* The senses that an open mmproj gives; hidden 0: to no model in particular. */
-static tsr_status read_towers(tsri_model_facts *m, const tsr_gguf *g, size_t hidden, tsr_error *why)
-{
-    tsr_json *config = hidden ? text_of_width(hidden) : tsr_json_new_object();
+    tsr_json *config = tsr_json_new_object();
     tsr_status st = config ? tsr_gguf_towers_config(config, g, why)
                            : tsr_fail(why, TSR_ERR_NOMEM, "out of memory: %s", m->path);
-    if (st == TSR_OK) {
-        m->sees = tsr_json_get_set(config, "vision_config") != NULL;
-        m->hears = tsr_json_get_set(config, "audio_config") != NULL;
-        bool unified = key_is(g, "clip.vision.projector_type", "gemma4uv") || key_is(g, "clip.projector_type", "gemma4uv");
-        if (strcmp(m->variant, "12B/31B") == 0)
-            m->variant = unified ? "12B" : "31B";
-    }
+    if (st == TSR_OK)
+        take_senses(m, config);
     tsr_json_free(config);
     return st;
 }
 
-static tsr_status read_mmproj(tsri_model_facts *m, const tsri_folder *f, size_t hidden, tsr_error *why)
+static tsr_status keep_mmproj(tsri_model_facts *m, const char *path, tsr_error *why)
 {
     struct stat sb;
-    tsr_gguf *g;
-    tsr_status st = tsri_folder_mmproj(&m->mmproj, f, m->path, why);
-    if (st != TSR_OK || !m->mmproj)
-        return st;
-    if (stat(m->mmproj, &sb) == 0)
+    if (stat(path, &sb) == 0)
         m->n_bytes += (uint64_t)sb.st_size;
-    st = tsr_gguf_open(&g, m->mmproj, why);
+    m->mmproj = tsr_strdup(path);
+    return m->mmproj ? TSR_OK : tsr_fail(why, TSR_ERR_NOMEM, "out of memory: %s", path);
+}
+
+static tsr_status read_model(tsri_model_facts *m, const tsri_folder *f, tsr_error *why)
+{
+    char *mmproj;
+    tsri_model_files files = {0};
+    tsr_status st = tsri_folder_mmproj(&mmproj, f, m->path, why);
     if (st == TSR_OK)
-        st = read_towers(m, g, hidden, why);
-    tsr_gguf_close(g);
+        st = tsri_model_files_open(&files, m->path, mmproj, why);
+    if (st == TSR_OK)
+        st = read_config(m, &files, why);
+    if (st == TSR_OK)
+        take_senses(m, files.config);
+    if (st == TSR_OK && files.mmproj)
+        st = keep_mmproj(m, tsr_gguf_path(files.mmproj), why);
+    tsri_model_files_close(&files);
+    tsr_free(mmproj);
     return st;
 }
 
 static tsr_status read_open_gguf(tsri_model_facts *m, const tsri_folder *f, const tsr_gguf *g, tsr_error *why)
 {
-    size_t hidden = 0;
-    tsr_gguf_kind kind = tsr_gguf_text_kind(g);
-    if (kind == TSR_GGUF_KIND_DRAFTER)
-        m->variant = "drafter";
-    if (kind == TSR_GGUF_KIND_MMPROJ) {
+    switch (tsr_gguf_text_kind(g)) {
+    case TSR_GGUF_KIND_MMPROJ:
         m->variant = "mmproj";
-        return read_towers(m, g, 0, why);
+        return read_towers(m, g, why);
+    case TSR_GGUF_KIND_DRAFTER:
+        m->variant = "drafter";
+        break; /* opening it says what that means */
+    case TSR_GGUF_KIND_TEXT:
+    case TSR_GGUF_KIND_OTHER: break;
     }
-    tsr_status st = read_text(m, g, &hidden, why);
-    return st == TSR_OK ? read_mmproj(m, f, hidden, why) : st;
+    return read_model(m, f, why);
 }
 
 tsr_status tsri_facts_of_gguf(tsri_model_facts *out, const char *name, const tsri_folder *f, const tsri_gguf_file *file,

@@ -824,7 +824,7 @@ static void corpus_is_survived(void **state)
         n++;
     }
     closedir(d);
-    assert_true(n >= 10);
+    assert_true(n >= 30);
 }
 
 static int make_dir(void **state)

@@ -297,6 +297,13 @@ static void mmproj_of_the_models_width_is_taken(void **state)
     put_gguf("org--mm", commit_a, "sub/x-Q4_0.gguf", false, 8);
     put_gguf("org--mm", commit_a, "sub/mmproj-Q8_0.gguf", true, 8);
     expect_found("hf:org/mm:Q4_0", "org--mm", commit_a, "sub/x-Q4_0.gguf", "sub/mmproj-Q8_0.gguf");
+    put_ref("org--kin", "main", commit_a);
+    put_gguf("org--kin", commit_a, "Tuned-E2B.Q4_K_M.gguf", false, 8);
+    put_gguf("org--kin", commit_a, "other-Q8_0.gguf", false, 8);
+    put_gguf("org--kin", commit_a, "mmproj-BF16.gguf", true, 8);
+    put_gguf("org--kin", commit_a, "tuned-e2b.mmproj-Q8_0.gguf", true, 8);
+    expect_found("hf:org/kin:Q4_K_M", "org--kin", commit_a, "Tuned-E2B.Q4_K_M.gguf", "tuned-e2b.mmproj-Q8_0.gguf");
+    expect_found("hf:org/kin:Q8_0", "org--kin", commit_a, "other-Q8_0.gguf", "mmproj-BF16.gguf");
     put_ref("org--mb", "main", commit_a);
     put_gguf("org--mb", commit_a, "x-Q8_0.gguf", false, 8);
     put("org--mb", commit_a, "mmproj-F16.gguf", "GGUF", 4);
