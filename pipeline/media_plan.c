@@ -96,20 +96,23 @@ tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, 
 
 /* ---- the senses ---- */
 
+static tsr_status lacks(const tsri_media_list *l, size_t part, const char *what, tsr_error *err)
+{
+    const tessera_model *m = l->model;
+    bool alone = m->files.text && !m->files.mmproj;
+    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot %s weights%s", l->inputs[part].name,
+                    tsri_model_variant(m), what,
+                    alone ? ": they stand in a mmproj file, and none that belongs to this model is beside it" : "");
+}
+
 static tsr_status need_vision(const tsri_media_list *l, size_t part, tsr_error *err)
 {
-    if (l->model->vision)
-        return TSR_OK;
-    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot see: it has no vision weights",
-                    l->inputs[part].name, tsri_model_variant(l->model));
+    return l->model->vision ? TSR_OK : lacks(l, part, "see: it has no vision", err);
 }
 
 static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error *err)
 {
-    if (l->model->hearing)
-        return TSR_OK;
-    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot hear: it has no audio weights",
-                    l->inputs[part].name, tsri_model_variant(l->model));
+    return l->model->hearing ? TSR_OK : lacks(l, part, "hear: it has no audio", err);
 }
 
 /* ---- pictures ---- */

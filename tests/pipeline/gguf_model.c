@@ -134,6 +134,18 @@ static void put_tokenizer(gg_writer *w, const char *dir, size_t n_rows)
 
 /* ---- tensors ---- */
 
+enum { FIRST_PART = 20 }; /* tensors in the first of two */
+
+typedef struct parts {
+    gg_writer *part[2]; /* the second NULL: one file */
+    size_t n;           /* tensors */
+} parts;
+
+static gg_writer *next(parts *p)
+{
+    return p->part[p->n++ < FIRST_PART || !p->part[1] ? 0 : 1];
+}
+
 static void put_rope_freqs(gg_writer *w, size_t head_dim, size_t n_rotated)
 {
     size_t n = head_dim / 2;
@@ -145,17 +157,17 @@ static void put_rope_freqs(gg_writer *w, size_t head_dim, size_t n_rotated)
 }
 
 /* Half 0: the gate rows of all experts, half 1: their up rows. */
-static void put_half(gg_writer *w, const char *name, const tsr_view *v, size_t half)
+static void put_half(parts *p, const char *name, const tsr_view *v, size_t half)
 {
     size_t n = v->n_bytes / v->shape[0] / 2, shape[] = {v->shape[0], v->shape[1] / 2, v->shape[2]};
     unsigned char *out = must_realloc(NULL, n * v->shape[0]);
     for (size_t e = 0; e < v->shape[0]; e++)
         memcpy(out + e * n, (const unsigned char *)v->data + (2 * e + half) * n, n);
-    gg_tensor(w, name, ggml_type(v->type), 3, shape, out, n * v->shape[0]);
+    gg_tensor(next(p), name, ggml_type(v->type), 3, shape, out, n * v->shape[0]);
     free(out);
 }
 
-static void put_tensor(gg_writer *w, const char *hf, const tsr_view *v, const tsr_text_config *c, gm_form form)
+static void put_tensor(parts *p, const char *hf, const tsr_view *v, const tsr_text_config *c, gm_form form)
 {
     char name[128];
     size_t layer, one = 1;
@@ -168,40 +180,59 @@ static void put_tensor(gg_writer *w, const char *hf, const tsr_view *v, const ts
     if (form.split_experts && strstr(row->gguf, "ffn_gate_up_exps")) {
         for (size_t half = 0; half < 2; half++) {
             snprintf(name, sizeof name, "blk.%zu.ffn_%s_exps.weight", layer, half ? "up" : "gate");
-            put_half(w, name, v, half);
+            put_half(p, name, v, half);
         }
         return;
     }
     tsr_gguf_name_print(name, sizeof name, row->gguf, layer);
-    gg_tensor(w, name, ggml_type(v->type), v->n_dims ? v->n_dims : 1, v->n_dims ? v->shape : &one, v->data,
+    gg_tensor(next(p), name, ggml_type(v->type), v->n_dims ? v->n_dims : 1, v->n_dims ? v->shape : &one, v->data,
               v->n_bytes);
 }
 
-void gm_write(const char *path, const char *dir, gm_form form)
+static void put_tensors(parts *p, const tsr_weights *weights, const tsr_text_config *c, gm_form form)
+{
+    put_rope_freqs(next(p), c->head_dim[TSR_LAYER_FULL], c->rope[TSR_LAYER_FULL].n_rotated);
+    for (size_t i = 0; i < tsr_weights_count(weights); i++)
+        put_tensor(p, tsr_weights_name(weights, i), tsr_weights_view(weights, i), c, form);
+    for (size_t i = 0; form.output && i < tsr_weights_count(weights); i++) {
+        const tsr_view *v = tsr_weights_view(weights, i);
+        if (strstr(tsr_weights_name(weights, i), ".embed_tokens.weight"))
+            gg_tensor(next(p), "output.weight", ggml_type(v->type), 2, v->shape, v->data, v->n_bytes);
+    }
+}
+
+static void write_all(const char *const *paths, const char *dir, gm_form form)
 {
     tsr_error err = {TSR_OK, ""};
     tsr_json *config;
     tsr_text_config c;
     tsr_weights *weights;
-    gg_writer *w = gg_new();
+    parts p = {{gg_new(), paths[1] ? gg_new() : NULL}, 0};
     must(tsr_json_parse_file(&config, test_path(dir, "config.json"), 1 << 20, &err), &err);
     must(tsr_text_config_parse(&c, config, dir, &err), &err);
     must(tsr_weights_open(&weights, dir, &err), &err);
-    put_config(w, &c);
-    put_tokenizer(w, dir, c.vocab);
-    put_rope_freqs(w, c.head_dim[TSR_LAYER_FULL], c.rope[TSR_LAYER_FULL].n_rotated);
-    for (size_t i = 0; i < tsr_weights_count(weights); i++)
-        put_tensor(w, tsr_weights_name(weights, i), tsr_weights_view(weights, i), &c, form);
-    for (size_t i = 0; form.output && i < tsr_weights_count(weights); i++) {
-        const tsr_view *v = tsr_weights_view(weights, i);
-        if (strstr(tsr_weights_name(weights, i), ".embed_tokens.weight"))
-            gg_tensor(w, "output.weight", ggml_type(v->type), 2, v->shape, v->data, v->n_bytes);
+    put_config(p.part[0], &c);
+    put_tokenizer(p.part[0], dir, c.vocab);
+    put_tensors(&p, weights, &c, form);
+    for (unsigned i = 0; i < 2 && p.part[i]; i++) {
+        if (paths[1])
+            gg_split(p.part[i], i, 2, (unsigned)p.n);
+        gg_write(p.part[i], paths[i]);
+        gg_free(p.part[i]);
     }
-    gg_write(w, path);
-    gg_free(w);
     tsr_weights_close(weights);
     tsr_text_config_deinit(&c);
     tsr_json_free(config);
+}
+
+void gm_write(const char *path, const char *dir, gm_form form)
+{
+    write_all((const char *const[]){path, NULL}, dir, form);
+}
+
+void gm_write_split(const char *first, const char *second, const char *dir)
+{
+    write_all((const char *const[]){first, second}, dir, (gm_form){.output = true});
 }
 
 /* ---- a drafter ---- */

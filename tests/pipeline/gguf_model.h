@@ -14,6 +14,8 @@ typedef struct gm_form {
 } gm_form;
 
 void gm_write(const char *path, const char *dir, gm_form form);
+/* The same in two parts. */
+void gm_write_split(const char *first, const char *second, const char *dir);
 
 /* A drafter for a model of width 64: two layers, all of zeros. */
 void gm_write_drafter(const char *path);

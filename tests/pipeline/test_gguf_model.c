@@ -8,6 +8,7 @@
 #include "gguf_model.h"
 #include "gguf_writer.h"
 #include "hash_model.h"
+#include "recipes.h"
 #include "tessera.h"
 #include "test_main.h"
 #include "test_tmp.h"
@@ -466,6 +467,103 @@ static void a_mmproj_of_another_model_is_refused_with_both_files_named(void **st
     free(v.bytes);
 }
 
+/* The sound half of a mmproj as the 12B has it: one matrix. */
+static void write_free_ear(const char *path, const char *projector, size_t width)
+{
+    static const unsigned char yes = 1;
+    const size_t shape[] = {width, 16};
+    float *x = must_realloc(NULL, width * 16 * sizeof *x);
+    memset(x, 0, width * 16 * sizeof *x);
+    gg_writer *w = gg_new();
+    gg_str(w, "general.architecture", "clip");
+    gg_scalar(w, "clip.has_audio_encoder", TSR_GGUF_BOOL, &yes, 1);
+    gg_str(w, "clip.audio.projector_type", projector);
+    gg_u32(w, "clip.audio.projection_dim", (uint32_t)width);
+    gg_u32(w, "clip.audio.embedding_length", 16);
+    gg_u32(w, "clip.audio.feed_forward_length", 0);
+    gg_u32(w, "clip.audio.block_count", 0);
+    gg_u32(w, "clip.audio.attention.head_count", 0);
+    gg_u32(w, "clip.audio.num_mel_bins", 128);
+    gg_f32(w, "clip.audio.attention.layer_norm_epsilon", 1e-6f);
+    gg_tensor(w, "mm.a.input_projection.weight", 0, 2, shape, x, width * 16 * sizeof *x);
+    gg_write(w, path);
+    gg_free(w);
+    free(x);
+}
+
+static void expect_variant(const char *path, const char *mmproj, const char *variant, unsigned senses)
+{
+    char want[64], *json;
+    tessera_model_opts o = {.threads = 1, .mmproj = mmproj};
+    tessera_error err = {TESSERA_OK, ""};
+    tessera_model *m;
+    if (tessera_model_open(&m, path, &o, &err) != TESSERA_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(tessera_model_senses(m), senses);
+    assert_int_equal(tessera_model_info(m, 1, &json, &err), TESSERA_OK);
+    snprintf(want, sizeof want, "\"variant\": \"%s\"", variant);
+    if (!strstr(json, want) || !strstr(json, "\"format\": \"GGUF\"") || !strstr(json, path) ||
+        (mmproj && !strstr(json, mmproj)))
+        fail_msg("no %s in %s", want, json);
+    tessera_free(json);
+    tessera_model_close(m);
+}
+
+static void the_mmproj_tells_a_12b_from_a_31b(void **state)
+{
+    (void)state;
+    char ear[256], wav[256];
+    const tessera_part sound = {.kind = TESSERA_PART_AUDIO, .path = wav};
+    const uint32_t seed = 1;
+    snprintf(ear, sizeof ear, "%s/ear.gguf", root);
+    snprintf(wav, sizeof wav, "%s/ear.wav", root);
+    assert_int_equal(oracle_sound_write(wav, 3200, &seed, 1, NULL), TSR_OK);
+    victim v = make_victim("31b", (gm_form){.output = false});
+    write_free_ear(ear, "gemma4ua", 104);
+    expect_variant(v.path, NULL, "12B or 31B", 0);
+    expect_variant(v.path, ear, "12B Unified", TESSERA_SENSE_SOUND);
+    write_free_ear(ear, "gemma4ux", 104);
+    expect_model(v.path, ear, TESSERA_ERR_UNSUPPORTED, ear, "gemma4ux");
+    write_free_ear(ear, "gemma4ua", 105);
+    expect_model(v.path, ear, TESSERA_ERR_MODEL, "105", "104");
+    free(v.bytes);
+    v = make_victim("e2b", (gm_form){.output = false});
+    write_free_ear(ear, "gemma4ua", 88);
+    expect_model(v.path, ear, TESSERA_ERR_MODEL, "per-layer embeddings", v.path);
+
+    tessera_model *m; /* without one, it says what is missing */
+    tessera_error err = {TESSERA_OK, ""};
+    tessera_result *r;
+    tessera_request rq = tessera_request_default();
+    rq.parts = &sound;
+    rq.n_parts = 1;
+    assert_int_equal(tessera_model_open(&m, v.path, NULL, &err), TESSERA_OK);
+    assert_int_equal(tessera_run(m, &rq, NULL, NULL, &r, &err), TESSERA_ERR_UNSUPPORTED);
+    if (!strstr(err.text, "cannot hear") || !strstr(err.text, "mmproj"))
+        fail_msg("%s", err.text);
+    tessera_model_close(m);
+    free(v.bytes);
+}
+
+static void a_split_model_opens_by_its_first_part_and_its_folder(void **state)
+{
+    (void)state;
+    char folder_path[256], part[2][300];
+    snprintf(folder_path, sizeof folder_path, "%s/parts", root);
+    assert_int_equal(mkdir(folder_path, 0700), 0);
+    for (unsigned i = 0; i < 2; i++)
+        snprintf(part[i], sizeof part[i], "%s/m-0000%u-of-00002.gguf", folder_path, i + 1);
+    gm_write_split(part[0], part[1], folder("text"));
+    expect_variant(part[0], NULL, "E2B/E4B", 0);
+    tessera_model *m;
+    tessera_error err = {TESSERA_OK, ""};
+    if (tessera_model_open(&m, folder_path, NULL, &err) != TESSERA_OK)
+        fail_msg("%s", err.text);
+    tessera_model_close(m);
+    unlink(part[1]);
+    expect_model(part[0], NULL, TESSERA_ERR_NOINPUT, part[1], "");
+}
+
 static void ids_and_sampling_that_contradict_are_named(void **state)
 {
     (void)state;
@@ -547,6 +645,8 @@ int main(void)
         cmocka_unit_test(other_architectures_are_refused_by_name),
         cmocka_unit_test(a_drafter_is_checked_and_then_refused_as_one),
         cmocka_unit_test(a_mmproj_of_another_model_is_refused_with_both_files_named),
+        cmocka_unit_test(the_mmproj_tells_a_12b_from_a_31b),
+        cmocka_unit_test(a_split_model_opens_by_its_first_part_and_its_folder),
         cmocka_unit_test(ids_and_sampling_that_contradict_are_named),
         cmocka_unit_test_teardown(open_survives_every_failed_allocation, disarm),
     };
