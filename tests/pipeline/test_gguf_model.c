@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "generation.h"
 #include "gguf_model.h"
 #include "gguf_writer.h"
 #include "hash_model.h"
@@ -586,6 +587,58 @@ static void ids_and_sampling_that_contradict_are_named(void **state)
     free(v.bytes);
 }
 
+static tsr_status read_sampling(tsri_generation *out, const char *key, uint32_t type, const void *value, tsr_error *err)
+{
+    char path[256];
+    tsr_gguf *g;
+    gg_writer *w = gg_new();
+    snprintf(path, sizeof path, "%s/sampling.gguf", root);
+    if (key)
+        gg_scalar(w, key, type, value, 4);
+    gg_write(w, path);
+    gg_free(w);
+    assert_int_equal(tsr_gguf_open(&g, path, NULL), TSR_OK);
+    tsr_status st = tsri_generation_read_gguf(out, g, 100, err);
+    tsr_gguf_close(g);
+    return st;
+}
+
+static void sampling_is_the_files_or_the_published_one(void **state)
+{
+    (void)state;
+    static const float half = 0.5f, none = 0.0f, two = 2.0f;
+    static const int32_t seven = 7, far = 100;
+    tsri_generation g;
+    assert_int_equal(read_sampling(&g, NULL, 0, NULL, NULL), TSR_OK);
+    assert_true(g.do_sample && g.temperature == 1 && g.top_k == 64 && g.top_p == 0.95 && g.repetition_penalty == 1);
+    assert_int_equal(g.n_eos, 0);
+    tsri_generation_deinit(&g);
+    assert_int_equal(read_sampling(&g, "general.sampling.top_p", TSR_GGUF_F32, &half, NULL), TSR_OK);
+    assert_true(g.do_sample && g.top_p == 0.5 && g.top_k == 64);
+    tsri_generation_deinit(&g);
+    assert_int_equal(read_sampling(&g, "general.sampling.temp", TSR_GGUF_F32, &none, NULL), TSR_OK);
+    assert_false(g.do_sample);
+    tsri_generation_deinit(&g);
+    assert_int_equal(read_sampling(&g, "general.sampling.top_k", TSR_GGUF_I32, &seven, NULL), TSR_OK);
+    assert_int_equal(g.top_k, 7);
+    tsri_generation_deinit(&g);
+    assert_int_equal(read_sampling(&g, "tokenizer.ggml.eot_token_id", TSR_GGUF_U32, &seven, NULL), TSR_OK);
+    assert_true(g.n_eos == 1 && g.eos[0] == 7);
+    tsri_generation_deinit(&g);
+    const struct {
+        const char *key;
+        uint32_t type;
+        const void *value;
+    } bad[] = {{"general.sampling.top_p", TSR_GGUF_F32, &two}, {"general.sampling.min_p", TSR_GGUF_F32, &two},
+               {"general.sampling.penalty_repeat", TSR_GGUF_F32, &none},
+               {"tokenizer.ggml.eos_token_id", TSR_GGUF_U32, &far}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tsr_error err = {TSR_OK, ""};
+        assert_int_equal(read_sampling(&g, bad[i].key, bad[i].type, bad[i].value, &err), TSR_ERR_MODEL);
+        assert_error(&err, TSR_ERR_MODEL, bad[i].key, "sampling.gguf");
+    }
+}
+
 static void open_survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -648,6 +701,7 @@ int main(void)
         cmocka_unit_test(the_mmproj_tells_a_12b_from_a_31b),
         cmocka_unit_test(a_split_model_opens_by_its_first_part_and_its_folder),
         cmocka_unit_test(ids_and_sampling_that_contradict_are_named),
+        cmocka_unit_test(sampling_is_the_files_or_the_published_one),
         cmocka_unit_test_teardown(open_survives_every_failed_allocation, disarm),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
