@@ -188,12 +188,19 @@ static void logits_that_are_no_numbers_are_refused(void **state)
     tsr_sampler *s;
     int32_t id;
     (void)state;
-    assert_int_equal(tsr_sampler_open(&s, &opts, 3, NULL), TSR_OK);
-    assert_int_equal(tsr_sampler_next(s, logits, &id, &err), TSR_ERR_MODEL);
-    assert_non_null(strstr(err.text, "token 1"));
-    logits[1] = INFINITY;
-    assert_int_equal(tsr_sampler_next(s, logits, &id, NULL), TSR_ERR_MODEL);
-    tsr_sampler_close(s);
+    for (int sampled = 0; sampled < 2; sampled++) {
+        opts.temperature = sampled;
+        opts.top_k = sampled ? 2 : 0;
+        tsr_error_clear(&err);
+        logits[1] = NAN;
+        assert_int_equal(tsr_sampler_open(&s, &opts, 3, NULL), TSR_OK);
+        assert_int_equal(tsr_sampler_next(s, logits, &id, &err), TSR_ERR_MODEL);
+        assert_non_null(strstr(err.text, "token 1"));
+        logits[1] = INFINITY;
+        assert_int_equal(tsr_sampler_next(s, logits, &id, NULL), TSR_ERR_MODEL);
+        tsr_sampler_close(s);
+    }
+    opts = tsr_sampler_opts_default();
     opts.suppress = all;
     opts.n_suppress = 3;
     logits[1] = 2;
