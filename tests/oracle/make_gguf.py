@@ -244,7 +244,8 @@ def tokenizer_keys(w, f, opts):
         return len(tokens)
     special.add_to_gguf(w, quiet=True)
     w.add_add_space_prefix(False)
-    w.add_add_bos_token(True)
+    if not special.add_special_token.get("bos"):
+        w.add_add_bos_token(True)
     if opts.extras:
         w.add_tokenizer_pre("gemma4")
         w.add_chat_template("{{ bos_token }}{# a template #}")
