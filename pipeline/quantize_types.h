@@ -1,7 +1,7 @@
 /* quantize_types.h: which type each tensor of a GGUF file gets.
  *
  * A name such as "q4_k_m" is a mixture: one type for most matrices and others for those that suffer most. The
- * mixtures are those that users of llama.cpp know by these names; docs/formats.md tells them in words. */
+ * mixtures are those that users of llama.cpp know by these names; docs/quantize.md tells them in words. */
 #ifndef TSR_QUANTIZE_TYPES_H
 #define TSR_QUANTIZE_TYPES_H
 
