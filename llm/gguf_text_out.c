@@ -112,21 +112,9 @@ void tsr_gguf_text_put_config(tsr_gguf_writer *w, const tsr_text_config *c)
 void tsr_gguf_text_put_tokenizer(tsr_gguf_writer *w, const tsr_tokenizer_export *e, const int32_t *suppress,
                                  size_t n_suppress)
 {
-    tsr_gguf_put_str(w, "tokenizer.ggml.model", e->model, strlen(e->model));
-    tsr_gguf_put_strs(w, "tokenizer.ggml.tokens", e->tokens, e->n_tokens);
-    tsr_gguf_put_array(w, "tokenizer.ggml.scores", TSR_GGUF_F32, e->scores, e->n_tokens);
-    tsr_gguf_put_array(w, "tokenizer.ggml.token_type", TSR_GGUF_I32, e->types, e->n_tokens);
-    tsr_gguf_put_strs(w, "tokenizer.ggml.merges", e->merges, e->n_merges);
-    for (size_t i = 0; i < e->n_ids; i++)
-        tsr_gguf_put_u32(w, e->ids[i].key, e->ids[i].id);
-    if (e->chat_template.data)
-        tsr_gguf_put_str(w, "tokenizer.chat_template", e->chat_template.data, e->chat_template.len);
-    tsr_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
-    tsr_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", true);
+    tsr_tokenizer_export_put(e, w);
     if (n_suppress)
         tsr_gguf_put_array(w, "tokenizer.ggml.suppress_tokens", TSR_GGUF_I32, suppress, n_suppress);
-    if (e->n_normalized)
-        tsr_gguf_put_array(w, TSR_TOKENIZER_NORMALIZED_KEY, TSR_GGUF_I32, e->normalized, e->n_normalized);
 }
 
 /* ---- tensors ---- */
