@@ -92,7 +92,7 @@ static const opt table[] = {
     {"json", 'j', NULL, OPT_JSON, ALL, "one JSON object on stdout"},
     {"quiet", 'q', NULL, OPT_QUIET, ALL, "nothing on stderr but errors"},
     {"verbose", 'v', NULL, OPT_VERBOSE, ALL, "say more on stderr"},
-    {"progress", 0, "MODE", OPT_PROGRESS, GENERATE, "auto (on a terminal), none, json (lines on stderr)"},
+    {"progress", 0, "MODE", OPT_PROGRESS, GENERATE | CMD_QUANTIZE, "auto (on a terminal), none, json (lines on stderr)"},
     {"dump", 0, "DIR", OPT_DUMP, GENERATE, "write every rung as .npy into DIR"},
     {"dump-logits", 0, "WHICH", OPT_DUMP_LOGITS, GENERATE, "last (default) or all"},
     {"no-skip", 0, NULL, OPT_NO_SKIP, GENERATE, "all layers for all prompt positions, wanted or not"},

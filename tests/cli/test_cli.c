@@ -196,6 +196,35 @@ static void files_of_weights_are_listed_and_looked_into(void **state)
     forget(&o);
 }
 
+static void quantize_writes_files_that_answer_the_same(void **state)
+{
+    (void)state;
+    char out[512];
+    snprintf(out, sizeof out, "%s", test_path(root, "m-f32.gguf"));
+    outcome o = RUN("quantize|%s|%s|--type|f32|--mmproj-type|f32|--progress|json", model, out);
+    if (o.code != 0 || !strstr(o.out, "m-f32.gguf: F32, ") || !strstr(o.out, "mmproj-m-F32.gguf: F32, ") ||
+        !strstr(o.err, "{\"stage\":\"token_embd.weight\",\"done\":"))
+        fail_msg("%d: %s%s", o.code, o.out, o.err);
+    forget(&o);
+    outcome a = RUN("ask|-m|%s|--temperature|0|--max-tokens|5|%s|What?", model, picture);
+    outcome b = RUN("ask|-m|%s|--temperature|0|--max-tokens|5|%s|What?", out, picture);
+    assert_int_equal(b.code, 0);
+    assert_string_equal(a.out, b.out);
+    forget(&a);
+    forget(&b);
+    expect_code("a file that exists", RUN("quantize|%s|%s|--type|q8_0", model, out), 2, "--force");
+    expect_code("itself", RUN("quantize|%s|%s|--type|q8_0|--force", out, out), 2, "over itself");
+    expect_code("no type", RUN("quantize|%s|%s.2", model, out), 2, "--type");
+    expect_code("no such type", RUN("quantize|%s|%s.2|--type|q7", model, out), 2, "q4_k_m");
+    expect_code("one word", RUN("quantize|%s|--type|q8_0", model), 2, "IN and OUT");
+    expect_code("no such folder", RUN("quantize|%s|/no/such/m.gguf|--type|q8_0", model), 66, "/no/such/m.gguf");
+    o = RUN("quantize|%s|%s.2|--type|q4_k_m|--only|text|--json", model, out);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.err, "note: blk.0.attn_k.weight: rows of 88 are no whole blocks of Q4_K: F16 instead"));
+    assert_non_null(strstr(o.out, "\"fallbacks\""));
+    forget(&o);
+}
+
 static void json_is_one_object_with_the_promised_keys(void **state)
 {
     static const char *const keys[] = {"text", "token_ids", "finish_reason", "usage", "media", "timings", "notes"};
@@ -353,6 +382,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_failure_has_its_exit_code),
         cmocka_unit_test(help_and_version_go_to_standard_output),
         cmocka_unit_test(files_of_weights_are_listed_and_looked_into),
+        cmocka_unit_test(quantize_writes_files_that_answer_the_same),
         cmocka_unit_test(json_is_one_object_with_the_promised_keys),
         cmocka_unit_test(the_program_gives_the_librarys_answer),
         cmocka_unit_test(standard_input_is_a_file_or_a_text),
