@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "test_tmp.h"
-#include "text_recipe.h"
+#include "tokenizer_same.h"
 #include "tsr_file.h"
 #include "tsr_tokenizer_export.h"
 
@@ -50,11 +50,8 @@ static void write_gguf(const char *path, const char *json)
 
 static tsr_tokenizer *load_gguf(const char *path)
 {
-    tsr_gguf *g;
-    tsr_tokenizer *t;
-    tsr_error err = {0};
-    if (tsr_gguf_open(&g, path, &err) != TSR_OK) fail_msg("%s", err.text);
-    if (tsr_tokenizer_open_gguf(&t, g, &err) != TSR_OK) fail_msg("%s", err.text);
+    tsr_gguf *g = open_gguf(path);
+    tsr_tokenizer *t = open_tokenizer(g);
     tsr_gguf_close(g);
     return t;
 }
@@ -138,14 +135,7 @@ static void every_token_is_the_same(void **state)
     need("TSR_REAL_VOCAB");
     a = r->at[0].load(r->at[0].path);
     b = r->at[1].load(r->at[1].path);
-    assert_int_equal(tsr_tokenizer_count(a), tsr_tokenizer_count(b));
-    for (int32_t id = 0; id < (int32_t)tsr_tokenizer_count(a); id++) {
-        size_t a_len, b_len;
-        const char *s = tsr_tokenizer_piece(a, id, &a_len), *q = tsr_tokenizer_piece(b, id, &b_len);
-        if (a_len != b_len || !s != !q || (s && memcmp(s, q, a_len) != 0)) fail_msg("id %d has two names", (int)id);
-        assert_int_equal(tsr_tokenizer_is_control(a, id), tsr_tokenizer_is_control(b, id));
-        assert_int_equal(tsr_tokenizer_byte_of(a, id), tsr_tokenizer_byte_of(b, id));
-    }
+    assert_same_tokens(a, b);
     tsr_tokenizer_close(a);
     tsr_tokenizer_close(b);
 }
