@@ -385,6 +385,51 @@ static void blocks_are_rounded_again_only_when_asked(void **state)
     assert_same_bytes(q8.at, below(to, "copy.gguf").at);
 }
 
+/* A scale in a block that would be copied as it is. */
+static void blocks_that_are_copied_are_looked_at(void **state)
+{
+    (void)state;
+    path from = in_root("wide"), to = empty_folder("looked"), file = below(to, "q8.gguf");
+    tsr_gguf *g;
+    size_t len;
+    quantize_quietly(from.at, file.at, "q8_0", NULL);
+    assert_int_equal(tsr_gguf_open(&g, file.at, NULL), TSR_OK);
+    uint64_t at = tsr_gguf_find_tensor(g, "blk.1.attn_k.weight")->offset + 9 * 34; /* row 1, the second block */
+    tsr_gguf_close(g);
+    unsigned char *bytes = test_read_file(file.at, &len);
+    bytes[at] = 0x00;
+    bytes[at + 1] = 0x7e; /* NaN */
+    test_write_file(file.at, bytes, len);
+    free(bytes);
+    refuse(file.at, below(to, "copy.gguf").at, (tessera_quantize_opts){.type = "q8_0"}, TESSERA_ERR_MODEL,
+           "tensor blk.1.attn_k.weight: element [1, 32] is");
+    assert_int_equal(count_files(to), 1);
+}
+
+static void expect_name(const char *file, const char *want)
+{
+    tsr_gguf *g;
+    tsr_gguf_str name;
+    assert_int_equal(tsr_gguf_open(&g, file, NULL), TSR_OK);
+    assert_int_equal(tsr_gguf_get_str(g, "general.name", TSR_GGUF_REQUIRED, &name, NULL), TSR_OK);
+    assert_int_equal(name.len, strlen(want));
+    assert_memory_equal(name.data, want, name.len);
+    tsr_gguf_close(g);
+}
+
+static void files_are_named_after_the_folder_or_the_repository(void **state)
+{
+    (void)state;
+    path to = empty_folder("named"), repo = empty_folder("models--org--Tiny-it");
+    path snapshots = below(repo, "snapshots"), revision = below(snapshots, "0123abcd");
+    assert_int_equal(mkdir(snapshots.at, 0700), 0);
+    assert_int_equal(oracle_model_write(revision.at, "text", NULL), TSR_OK);
+    quantize_quietly(revision.at, below(to, "a.gguf").at, "f16", NULL);
+    expect_name(below(to, "a.gguf").at, "Tiny-it");
+    quantize_quietly(below(model_folder("text"), "/").at, below(to, "b.gguf").at, "f16", NULL);
+    expect_name(below(to, "b.gguf").at, "text");
+}
+
 /* ---- telling ---- */
 
 typedef struct heard {
@@ -639,6 +684,8 @@ int main(void)
         cmocka_unit_test(files_of_block_types_run_and_are_near_the_model),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
         cmocka_unit_test(blocks_are_rounded_again_only_when_asked),
+        cmocka_unit_test(blocks_that_are_copied_are_looked_at),
+        cmocka_unit_test(files_are_named_after_the_folder_or_the_repository),
         cmocka_unit_test(what_falls_back_is_told),
         cmocka_unit_test(weights_that_no_type_can_say_are_named),
         cmocka_unit_test(places_and_options_are_checked_before_anything_is_written),
