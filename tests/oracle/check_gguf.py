@@ -1,6 +1,6 @@
 """Is a model the same as GGUF files as it is as a Hugging Face folder? Asks the program, with files by make_gguf.py.
 
-usage: check_gguf.py PROGRAM [--models a,b] [--forms x,y] [--work DIR]
+usage: check_gguf.py PROGRAM [--models a,b] [--forms x,y] [--cases v,w] [--work DIR]
 
 Models are those of make_models.py and make_random.py, forms those of FORMS below. For each pair, prompt ids, rows of
 both towers, logits and greedy tokens are compared:
@@ -155,8 +155,8 @@ def bf16_tables(folder, text):
 # ---------------------------------------------------------------- one model
 
 class Check:
-    def __init__(self, program, work):
-        self.program, self.work = program, Path(work)
+    def __init__(self, program, work, cases):
+        self.program, self.work, self.cases = program, Path(work), cases
         self.spec = json.loads((HERE / "cases.json").read_text())
         self.media = self.write_media()
         self.n, self.n_bad, self.worst = 0, 0, {}
@@ -188,7 +188,7 @@ class Check:
             self.report(name, what, 0.0, 0.0, [str(e)], kind)
 
     def cases_of(self, like, form):
-        for suffix in CASES:
+        for suffix in self.cases:
             c = next((c for c in self.spec["cases"] if c["name"] == f"{like}-{suffix}"), None)
             if c is None and suffix == "system-think":
                 c = next(c for c in self.spec["cases"] if c["name"] == f"{like}-text-long")
@@ -272,11 +272,12 @@ def main():
     ap.add_argument("program")
     ap.add_argument("--models", default="")
     ap.add_argument("--forms", default="")
+    ap.add_argument("--cases", default=",".join(CASES))
     ap.add_argument("--work", default="")
     args = ap.parse_args()
     own = None if args.work else tempfile.TemporaryDirectory()
     work, start = Path(args.work or own.name), time.time()
-    check = Check(Program(args.program), work / "files")
+    check = Check(Program(args.program), work / "files", args.cases.split(","))
     wanted = args.models.split(",") if args.models else [*TINY, *RANDOM]
     for kind, script, names in (("tiny", "make_models.py", TINY), ("random", "make_random.py", RANDOM)):
         if any(n in names for n in wanted) and not (work / kind).exists():
