@@ -334,8 +334,8 @@ static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
         r->record = t->at;
         snprintf(r->where, sizeof r->where, "tensor %.200s", t->name);
         if (data > len || spans[i].end > len - data)
-            return bad(r, "its data lies at bytes %zu to %zu behind byte %zu, the file has %zu bytes", spans[i].begin,
-                       spans[i].end, data, len);
+            return bad(r, "its data lies at bytes %zu to %zu behind byte %zu, the file has %zu bytes: is it cut off?",
+                       spans[i].begin, spans[i].end, data, len);
         if (spans[i].begin < end)
             return bad(r, "its data overlaps that of tensor %.100s", spans[i - 1].tensor->name);
         end = spans[i].end;

@@ -33,56 +33,63 @@ static tsr_status bad(const reader *r, const char *name, const char *why)
     return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: %s", r->path, name, why);
 }
 
-static tsr_status read_shape(const reader *r, const char *name, const tsr_json *shape, tsr_view *v)
+static tsr_status read_shape(const reader *r, const char *name, const tsr_json *list, unsigned *n_dims,
+                             size_t shape[TSR_MAX_DIMS])
 {
-    if (!tsr_json_is_array(shape))
+    if (!tsr_json_is_array(list))
         return bad(r, name, "shape is missing or no list");
-    if (tsr_json_len(shape) > TSR_MAX_DIMS)
+    if (tsr_json_len(list) > TSR_MAX_DIMS)
         return bad(r, name, "has more than 4 dimensions");
-    v->n_dims = (unsigned)tsr_json_len(shape);
-    v->n_elems = 1;
-    for (unsigned d = 0; d < TSR_MAX_DIMS; d++)
-        v->shape[d] = 1;
-    for (unsigned d = 0; d < v->n_dims; d++) {
-        if (!tsr_json_to_size(tsr_json_at(shape, d), &v->shape[d]))
+    *n_dims = (unsigned)tsr_json_len(list);
+    for (unsigned d = 0; d < *n_dims; d++)
+        if (!tsr_json_to_size(tsr_json_at(list, d), &shape[d]))
             return bad(r, name, "a dimension is no whole number");
-        if (v->shape[d] == 0)
-            return bad(r, name, "a dimension is 0");
-        if (!tsr_mul_size(&v->n_elems, v->n_elems, v->shape[d]))
-            return bad(r, name, "the shape overflows");
-    }
-    if (!tsr_mul_size(&v->n_bytes, v->n_elems, tsr_type_info(v->type)->block_bytes))
-        return bad(r, name, "the shape overflows");
     return TSR_OK;
 }
 
-static tsr_status read_tensor(const reader *r, const char *name, const tsr_json *o, tsr_view *v, range *span)
+static tsr_status read_type(const reader *r, const char *name, const tsr_json *o, tsr_type *type)
 {
-    size_t dtype_len;
-    const char *dtype = tsr_json_string(tsr_json_get(o, "dtype"), &dtype_len);
-    const tsr_json *offsets = tsr_json_get(o, "data_offsets");
-    memset(v, 0, sizeof *v);
-    if (!dtype || strlen(dtype) != dtype_len)
+    size_t len;
+    const char *dtype = tsr_json_string(tsr_json_get(o, "dtype"), &len);
+    if (!dtype || strlen(dtype) != len)
         return bad(r, name, "dtype is missing or no string");
-    if (!type_of(&v->type, dtype))
+    if (!type_of(type, dtype))
         return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: type %.32s is not supported", r->path, name, dtype);
-    tsr_status st = read_shape(r, name, tsr_json_get(o, "shape"), v);
-    if (st != TSR_OK)
-        return st;
+    return TSR_OK;
+}
+
+static tsr_status read_span(const reader *r, const char *name, const tsr_json *offsets, range *span)
+{
     if (tsr_json_len(offsets) != 2 || !tsr_json_to_size(tsr_json_at(offsets, 0), &span->begin) ||
         !tsr_json_to_size(tsr_json_at(offsets, 1), &span->end))
         return bad(r, name, "data_offsets is not a pair of whole numbers");
     if (span->begin > span->end || span->end > r->data_len)
         return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: bytes %zu to %zu lie outside the %zu bytes of data",
                         r->path, name, span->begin, span->end, r->data_len);
-    if (span->end - span->begin != v->n_bytes)
-        return tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: %zu bytes given, its shape and type need %zu", r->path,
-                        name, span->end - span->begin, v->n_bytes);
-    v->data = r->data + span->begin;
     span->name = name;
-    if ((uintptr_t)v->data % tsr_type_info(v->type)->block_bytes != 0)
-        return bad(r, name, "its data is not aligned to its type");
     return TSR_OK;
+}
+
+static tsr_status read_tensor(const reader *r, const char *name, const tsr_json *o, tsr_view *v, range *span)
+{
+    char what[TSR_ERROR_TEXT];
+    tsr_type type = TSR_F32;
+    unsigned n_dims = 0;
+    size_t shape[TSR_MAX_DIMS] = {0};
+    tsr_status st = read_type(r, name, o, &type);
+    if (st == TSR_OK)
+        st = read_shape(r, name, tsr_json_get(o, "shape"), &n_dims, shape);
+    if (st == TSR_OK)
+        st = read_span(r, name, tsr_json_get(o, "data_offsets"), span);
+    if (st != TSR_OK)
+        return st;
+    size_t len = span->end - span->begin;
+    snprintf(what, sizeof what, "%s: tensor %s", r->path, name);
+    st = tsr_view_make(v, type, n_dims, shape, r->data + span->begin, len, what, r->err);
+    if (st == TSR_OK && v->n_bytes != len)
+        st = tsr_fail(r->err, TSR_ERR_MODEL, "%s: tensor %s: %zu bytes given, its shape and type need %zu", r->path,
+                      name, len, v->n_bytes);
+    return st;
 }
 
 static int by_begin(const void *a, const void *b)
