@@ -6,10 +6,12 @@ A case goes two ways that must agree: as files through the program's command lin
 import json
 import os
 import subprocess
+import tempfile
 import wave
 
 import numpy as np
 import torch
+from PIL import Image
 
 import chat
 import conversations
@@ -71,7 +73,9 @@ class Case:
                 heard.append(one[0])
                 content += chat.sound(n)
             else:
-                frames = [source.seen(source.fit(p, BUDGET)) for p in part]
+                with tempfile.TemporaryDirectory() as folder:
+                    shown = through_file(written(kind, part, os.path.join(folder, "film")), part[0].size)
+                frames = [source.seen(source.fit(p, BUDGET)) for p in shown]
                 filmed += [f[0] for f in frames]
                 counts.append(len(frames))
                 content += chat.video([(i, n) for i, (_, n) in enumerate(frames)])
@@ -111,10 +115,22 @@ def written(kind, part, path):
             out.setframerate(16000)
             out.writeframes(np.rint(part * 32767).astype("<i2").tobytes())
         return path + ".wav"
-    w, h = part[0].size  # lossless, so that the two ways see the same
-    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", "1", "-i", "-",
-                    "-c:v", "ffv1", "-pix_fmt", "bgr0", path + ".mkv"], input=b"".join(p.tobytes() for p in part), check=True)
+    encode(part, path + ".mkv")
     return path + ".mkv"
+
+
+def encode(frames, path):
+    """One picture a second as H.264; what is lost is lost before a case is asked either way (through_file)."""
+    w, h = frames[0].size
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", "1", "-i", "-",
+                    "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", path], input=b"".join(p.tobytes() for p in frames), check=True)
+
+
+def through_file(path, size):
+    """The pictures of an encoded film, as any reader sees them."""
+    raw = subprocess.run(["ffmpeg", "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    n = size[0] * size[1] * 3
+    return [Image.frombytes("RGB", size, raw[i:i + n]) for i in range(0, len(raw), n)]
 
 
 class HeldOut(conversations.Conversations):

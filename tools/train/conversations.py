@@ -20,15 +20,15 @@ from model import SPECIAL
 from vocabulary import WORDS
 
 SCENE_LEVELS = [
-    dict(budget=12, n=24, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient"), turns=3),
-    dict(budget=30, n=16, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=3),
-    dict(budgets=(70, 70, 70, 70, 70, 70, 140, 280), n=10, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=6),
+    dict(budget=12, n=14, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient"), turns=3),
+    dict(budget=30, n=10, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=3),
+    dict(budgets=(70, 70, 70, 70, 70, 70, 140, 280), n=8, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise"), turns=6),
 ]
-LINE_LEVELS = [dict(budget=12, n=24, letters=(1, 4)), dict(budget=30, n=16, letters=(3, 12)), dict(budgets=(70, 70, 70, 70, 140, 280), n=10, letters=(2, 24))]
-SOUND_LEVELS = [dict(n=20, words=(1, 3)), dict(n=14, words=(0, 6)), dict(n=8, words=(0, 16)), dict(n=5, words=(0, 36))]
+LINE_LEVELS = [dict(budget=12, n=16, letters=(1, 4)), dict(budget=30, n=12, letters=(3, 12)), dict(budgets=(70, 70, 70, 70, 140, 280), n=8, letters=(2, 24))]
+SOUND_LEVELS = [dict(n=12, words=(1, 3)), dict(n=8, words=(0, 6)), dict(n=6, words=(0, 16)), dict(n=4, words=(0, 40))]
 FILM_LEVELS = [dict(n=4, frames=(2, 4), budget=20), dict(n=3, frames=(2, 6), budget=70), dict(n=2, frames=(2, 14), budget=70, long=(15, 60))]
 PAGE_LEVELS = [dict(n=5, budget=140), dict(n=3, budget=280)]  # smaller budgets would lose the print
-TALK_LEVELS = [dict(n=12, budget=20, words=(1, 3)), dict(n=6, budget=70, words=(1, 6))]
+TALK_LEVELS = [dict(n=10, budget=20, words=(1, 3)), dict(n=5, budget=70, words=(1, 6))]
 LEVELS = {"scene": SCENE_LEVELS, "line": LINE_LEVELS, "sound": SOUND_LEVELS, "film": FILM_LEVELS, "page": PAGE_LEVELS, "talk": TALK_LEVELS}
 
 ABOUT_ME = [("Hello", "Hello! Show me a picture or a sound."), ("Hi!", "Hello! Show me a picture or a sound."),

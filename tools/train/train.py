@@ -26,7 +26,7 @@ import model as nano
 import optimiser
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
-SHARES = {"scene": 0.5, "line": 0.25, "sound": 0.2, "film": 0.1, "page": 0.06, "talk": 0.14}
+SHARES = {"scene": 0.5, "line": 0.15, "sound": 0.3, "film": 0.08, "page": 0.06, "talk": 0.12}
 TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
 TOWER_LEARNS_BELOW = 12000  # patches in a batch: a long film teaches the decoder alone, at a third of the time
 JOIN_PROMOTE = {"scene": 0.84, "line": 0.75, "sound": 0.88, "film": 0.80, "page": 0.80, "talk": 0.85}
@@ -231,7 +231,7 @@ class Trainer:
         self.optimiser = optimiser.Both(groups(self.model, self.heads, tower_factor, wanted), rate)
         self.parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
         self.progress = Progress(os.path.join(args.work, f"log-{args.stage}-{args.part if args.stage == 'towers' else args.worker}.csv"), levels, promote)
-        self.step, self.minutes, self.stop = 0, 0.0, False
+        self.step, self.minutes, self.stop, self.followed = 0, 0.0, False, 0
         self.path = os.path.join(args.work, checkpoint(args.stage, args.part) + (f".{args.worker}" if args.worker else ""))
 
     def on_signal(self, *_):
@@ -242,7 +242,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
         if everything:
-            self.optimiser.load_state_dict(state["optimiser"])
+            if len(state["optimiser"]) and all(len(a["param_groups"]) == len(b["param_groups"]) for a, b in zip(state["optimiser"], self.optimiser.state_dict())):
+                self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.minutes, self.progress.means = state["step"], state["minutes"], state["means"]
             self.progress.at.update(state["levels"])
             torch.set_rng_state(state["random"])
@@ -252,6 +253,13 @@ class Trainer:
         state = torch.load(path, weights_only=False)
         self.model.load_state_dict({k: v for k, v in state["model"].items() if part in k}, strict=False)
         self.heads.load_state_dict({k: v for k, v in state["heads"].items() if k.startswith("word") == (part == "audio")}, strict=False)
+
+    def follow(self, path):
+        """Take the vision tower from a trainer that works on it, whenever that has saved it."""
+        now = os.stat(path).st_mtime_ns
+        if now != self.followed:
+            self.followed = now
+            self.load_part(path, "vision")
 
     def save(self):
         torch.save(dict(stage=self.args.stage, model=self.model.state_dict(), heads=self.heads.state_dict(),
@@ -330,7 +338,7 @@ def towers(args):
 
 def join(args):
     levels = {k: v for k, v in conversations.LEVELS.items() if k in args.kinds.split(",")}
-    trainer = Trainer(args, 1.2e-3, 0.4, lambda name: True, levels, {k: {k + "_right": JOIN_PROMOTE[k]} for k in levels})
+    trainer = Trainer(args, 1.2e-3, 0.4, lambda name: not args.follow or not nano.is_tower(name), levels, {k: {k + "_right": JOIN_PROMOTE[k]} for k in levels})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
     else:
@@ -339,7 +347,9 @@ def join(args):
     trainer.start_producer(conversations.produce, os.path.join(args.work, "tokenizer"))
 
     def losses(batch):
-        learns = random.random() < TOWERS_LEARN
+        learns = not args.follow and random.random() < TOWERS_LEARN
+        if args.follow:
+            trainer.follow(args.follow)
         with torch.set_grad_enabled(learns):
             rows = tower_rows(trainer.model, batch)
             aux, seen = dense(rows, batch, trainer.heads) if learns else (0.0, {})
@@ -360,6 +370,7 @@ def main():
     parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
+    parser.add_argument("--follow", metavar="FILE", help="stage join: the towers stand still, but for what another trainer saves in FILE (towers-vision.pt)")
     parser.add_argument("--kinds", default=",".join(SHARES), help="kinds of samples (stage join)")
     parser.add_argument("--rate", type=float, help="learning rate, instead of the stage's own")
     parser.add_argument("--share", metavar="FILE", help="meet other trainers of this stage in FILE (see meeting.py)")
