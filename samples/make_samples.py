@@ -68,6 +68,18 @@ def shapes(tmp):
     render(svg(360, 320, body), out("shapes.png"), tmp)
 
 
+def scene(tmp):
+    """Three things in a row on a plain ground: what the small model was taught to tell."""
+    body = rect(0, 0, 420, 280, "#e1ebcd") + circle(80, 150, 58, "#dc1e1e") + rect(170, 70, 96, 96, "#2846dc")
+    body += polygon(star(345, 160, 62), "#8c28aa")
+    render(svg(420, 280, body), out("scene.png"), tmp)
+
+
+def line(tmp):
+    """One line of print."""
+    render(svg(260, 60, rect(0, 0, 260, 60, "#fff") + label(130, 42, 34, "Kite 2041")), out("line.png"), tmp)
+
+
 def exif_orientation(value):
     """An APP1 segment that holds nothing but the orientation."""
     tiff = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1)
@@ -160,6 +172,18 @@ def ball(tmp):
            "-map", "0:v", "-map", "[a]", "-t", "6", "-c:v", "libx264", "-crf", "28", "-preset", "veryslow",
            "-pix_fmt", "yuv420p", "-threads", "1", "-c:a", "aac", "-ac", "1", "-b:a", "40k", "-map_metadata", "-1",
            "-movflags", "+faststart", "-bitexact", out("ball.mp4"))
+
+
+def crossing(tmp):
+    """A green square crosses from left to right in seven seconds; at the fourth second a yellow star appears below."""
+    def draw(k):
+        x = 0.2 + 0.6 * k / 69
+        body = rect(0, 0, 320, 240, "#c8d2dc") + rect(320 * x - 30, 70, 60, 60, "#1ea03c")
+        return body + (polygon(star(160, 200, 24), "#ebcd1e") if k >= 40 else "")
+
+    pics = frames(tmp, "crossing", 70, draw, (320, 240))
+    ffmpeg("-framerate", "10", "-i", pics, "-c:v", "libx264", "-crf", "24", "-preset", "veryslow", "-pix_fmt", "yuv420p",
+           "-threads", "1", "-map_metadata", "-1", "-movflags", "+faststart", "-bitexact", out("crossing.mp4"))
 
 
 def lights(tmp):
@@ -256,7 +280,7 @@ def invoice():
 
 def main():
     with tempfile.TemporaryDirectory() as tmp:
-        for make in (shapes, house, chart, sounds, ball, lights):
+        for make in (shapes, scene, line, house, chart, sounds, ball, crossing, lights):
             make(tmp)
     invoice()
 
