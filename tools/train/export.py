@@ -95,6 +95,7 @@ def export(args):
     model.to(torch.bfloat16).save_pretrained(args.out)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(os.path.join(args.work, "tokenizer", name), args.out)
+    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "chat_template.jinja"), args.out)
     write_json(args.out, "processor_config.json", processor_config())
     os.chmod(os.path.join(args.out, "model.safetensors"), 0o644)
     size = sum(os.path.getsize(os.path.join(args.out, f)) for f in os.listdir(args.out))
