@@ -1,12 +1,12 @@
 """How far rounding to each type moves the weights: tessera's beside llama.cpp's own.
 
-usage: quant_error.py LIBGGML_BASE [--elements N] [--write FILE]
+usage: quant_error.py LIBGGML_BASE [--elements N] [--by-square] [--write FILE]
 
 LIBGGML_BASE is llama.cpp's libggml-base.so, which exports ggml_quantize_chunk (the npm package node-llama-cpp has it
 in @node-llama-cpp/linux-x64/bins). Our side is compiled from base/ with cc. Both sides' blocks are decoded by the gguf
 package (0.19.0). Prints the table of docs/formats.md: the mean squared error over the mean square, and how fast one
-thread rounds (CPU time, of ours). --write writes what tests/base/test_quantize.c holds us to: for the first 32768
-elements of each distribution, llama.cpp's figure and ours.
+thread rounds (CPU time, of ours); with --by-square each error counts by its weight's square. --write writes what
+tests/base/test_quantize.c holds us to: for the first 32768 elements of each distribution, llama.cpp's figure and ours.
 
 The weights are a function of their index (splitmix64), the same here and in the test but for the last bits of the
 logarithms: normal, Student's t with 4 degrees, Laplace; all times 0.02. No importance matrix.
@@ -74,27 +74,28 @@ def open_theirs(path):
     return round_row, f"ggml {ggml.ggml_version().decode()}, commit {ggml.ggml_commit().decode()}"
 
 
-def error(round_row, name, x):
+def error(round_row, name, x, by=1.0):
     elems, size = GGML_QUANT_SIZES[T[name]]
     out = np.zeros(x.size // elems * size, np.uint8)
     start = time.process_time()
     round_row(name, x, out)
     seconds = time.process_time() - start
     back = gguf.quants.dequantize(out, T[name]).reshape(-1).astype(np.float64)
-    return np.mean((back - x) ** 2) / np.mean(x.astype(np.float64) ** 2), seconds
+    return np.mean(by * (back - x) ** 2) / np.mean(by * x.astype(np.float64) ** 2), seconds
 
 
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("libggml_base")
     args.add_argument("--elements", type=int, default=1 << 20)
+    args.add_argument("--by-square", action="store_true")
     args.add_argument("--write")
     args = args.parse_args()
     ours, (theirs, version) = build_ours(), open_theirs(args.libggml_base)
 
     if args.write:
-        lines = [f"# made by tests/oracle/quant_error.py; {version}\n# type, then llama.cpp's and our error for each of "
-                 "normal, t4, laplace\n"]
+        lines = [f"# made by tests/oracle/quant_error.py; {version}\n"
+                 "# type, then llama.cpp's and our error for each of normal, t4, laplace\n"]
         for name in TYPES:
             both = [f"{error(r, name, x)[0]:.6e}" for x in weights(N_TEST).values() for r in (theirs, ours)]
             lines.append(" ".join([name, *both]) + "\n")
@@ -107,7 +108,8 @@ def main():
     for name in TYPES:
         row, seconds = [], []
         for x in data.values():
-            a, b = error(theirs, name, x)[0], error(ours, name, x)
+            by = x.astype(np.float64) ** 2 if args.by_square else 1.0
+            a, b = error(theirs, name, x, by)[0], error(ours, name, x, by)
             row.append(f"{a:.3e} | {b[0]:.3e} | {100 * (b[0] / a - 1):+.1f} %")
             seconds.append(b[1])
         print(f"| {name} | {' | '.join(row)} | {args.elements / min(seconds) / 1e6:.0f} |", flush=True)
