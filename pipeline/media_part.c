@@ -84,26 +84,6 @@ tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget
     return TSR_OK;
 }
 
-tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
-                               tsr_error *err)
-{
-    size_t most = tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES), got = 0;
-    uint64_t size = tsr_source_size(in->source);
-    *out = NULL;
-    *len = 0;
-    if (size > most)
-        return tsr_fail(err, TSR_ERR_LIMIT, "%s: %llu bytes, the limit is %zu", in->name, (unsigned long long)size, most);
-    tsr_status st = tsr_alloc_array(out, (size_t)size + 1, 1, in->name, err);
-    if (st == TSR_OK)
-        st = tsr_source_read(in->source, 0, *out, (size_t)size, &got, err);
-    if (st != TSR_OK) {
-        tsr_free(*out);
-        *out = NULL;
-    }
-    *len = got;
-    return st;
-}
-
 /* Pictures go through the tower in batches of at most this many. */
 enum { BATCH = 16 };
 

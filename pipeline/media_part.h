@@ -35,7 +35,7 @@ typedef struct tsri_media {
     tsr_video *film; /* until it is loaded */
 } tsri_media;
 
-/* The bytes behind a request part; kept open from plan to load. */
+/* The bytes behind a request part; kept open from plan to load. The caller closes source and pdf. */
 typedef struct tsri_input {
     tsr_source *source;
     tsr_pdf *pdf; /* documents */
@@ -47,6 +47,7 @@ typedef struct tsri_input {
 typedef struct tsri_media_list {
     tessera_model *model;
     const tessera_request *rq;
+    const tsr_image *given; /* NULL, or what the one picture part shows: it is not read from a file */
     tsri_input *inputs; /* [rq->n_parts] */
     tsri_media *at;
     size_t n, cap;
@@ -72,8 +73,19 @@ tsri_media *tsri_media_add(tsri_media_list *l, tsri_media_kind kind, size_t part
 tsr_status tsri_media_report(const tsri_media_list *l, const char *stage, size_t done, size_t total, tsr_error *err);
 tsr_status tsri_media_note(const tsri_media_list *l, tsr_error *err, const char *fmt, ...) TSR_PRINTF(3, 4);
 tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget, tsr_error *err);
-tsr_status tsri_media_read_all(const tsri_media_list *l, const tsri_input *in, unsigned char **out, size_t *len,
-                               tsr_error *err);
+
+/* Open a part's bytes and find what they are: IMAGE, AUDIO, VIDEO or PDF, which must go with the part's own kind. */
+tsr_status tsri_input_open(tsri_input *in, const tessera_part *part, size_t max_spool, tessera_part_kind *kind,
+                           tsr_error *err);
+/* A document and the pages that are asked for, [*n], the caller's (tsr_free). */
+tsr_status tsri_input_open_pdf(tsri_input *in, const tessera_request *rq, size_t **pages, size_t *n, tsr_error *err);
+/* What is asked for, or what suits the budget of soft tokens. */
+tsr_status tsri_page_dpi(double *dpi, const tsri_input *in, size_t page, const tessera_request *rq,
+                         const tsr_vision *vision, tsr_error *err);
+tsr_status tsri_input_decode(tsr_image *out, const tsri_input *in, const tessera_request *rq, tsr_error *err);
+tsr_video_opts tsri_video_opts(const tessera_request *rq);
+/* TSR_ERR_UNSUPPORTED, naming the file, when the model has no vision. */
+tsr_status tsri_need_vision(const tessera_model *m, const char *name, tsr_error *err);
 
 enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70, TSRI_MAX_SOUND_SECONDS = 30 };
 #define TSRI_DEFAULT_MAX_FILE_BYTES ((size_t)1 << 31)

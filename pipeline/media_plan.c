@@ -74,6 +74,15 @@ static tsr_status check_kind(const tsri_input *in, tessera_part_kind want, tesse
     return TSR_OK;
 }
 
+tsr_status tsri_input_open(tsri_input *in, const tessera_part *part, size_t max_spool, tessera_part_kind *kind,
+                           tsr_error *err)
+{
+    tsr_status st = open_source(in, part, max_spool, err);
+    if (st == TSR_OK)
+        st = kind_of(in, kind, err);
+    return st == TSR_OK ? check_kind(in, part->kind, *kind, err) : st;
+}
+
 tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, tessera_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
@@ -83,11 +92,7 @@ tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, 
     if (part->kind == TESSERA_PART_TEXT || part->kind == TESSERA_PART_SYSTEM)
         st = tsr_fail(&err, TSR_ERR_USAGE, "a text part has no bytes to look at");
     if (st == TSR_OK)
-        st = open_source(&in, part, TSRI_DEFAULT_MAX_FILE_BYTES, &err);
-    if (st == TSR_OK)
-        st = kind_of(&in, &have, &err);
-    if (st == TSR_OK)
-        st = check_kind(&in, part->kind, have, &err);
+        st = tsri_input_open(&in, part, TSRI_DEFAULT_MAX_FILE_BYTES, &have, &err);
     if (st == TSR_OK)
         *kind = part->kind == TESSERA_PART_FILE ? have : part->kind;
     tsr_source_close(in.source);
@@ -96,61 +101,99 @@ tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, 
 
 /* ---- the senses ---- */
 
-static tsr_status lacks(const tsri_media_list *l, size_t part, const char *what, tsr_error *err)
+static tsr_status lacks(const tessera_model *m, const char *name, const char *what, tsr_error *err)
 {
-    const tessera_model *m = l->model;
     bool alone = m->files.text && !m->files.mmproj;
-    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot %s weights%s", l->inputs[part].name,
+    return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%s: this model (%s) cannot %s weights%s", name,
                     tsri_model_variant(m), what,
                     alone ? ": they stand in a mmproj file, and none that belongs to this model is beside it" : "");
 }
 
+tsr_status tsri_need_vision(const tessera_model *m, const char *name, tsr_error *err)
+{
+    return m->vision ? TSR_OK : lacks(m, name, "see: it has no vision", err);
+}
+
 static tsr_status need_vision(const tsri_media_list *l, size_t part, tsr_error *err)
 {
-    return l->model->vision ? TSR_OK : lacks(l, part, "see: it has no vision", err);
+    return tsri_need_vision(l->model, l->inputs[part].name, err);
 }
 
 static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error *err)
 {
-    return l->model->hearing ? TSR_OK : lacks(l, part, "hear: it has no audio", err);
+    return l->model->hearing ? TSR_OK : lacks(l->model, l->inputs[part].name, "hear: it has no audio", err);
 }
 
 /* ---- pictures ---- */
 
-static tsr_status plan_image(tsri_media_list *l, size_t part, tsr_error *err)
+static tsr_status read_all(const tsri_input *in, const tessera_request *rq, unsigned char **out, size_t *len,
+                           tsr_error *err)
+{
+    size_t most = tsri_or_size(rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES), got = 0;
+    uint64_t size = tsr_source_size(in->source);
+    *out = NULL;
+    *len = 0;
+    if (size > most)
+        return tsr_fail(err, TSR_ERR_LIMIT, "%s: %llu bytes, the limit is %zu", in->name, (unsigned long long)size, most);
+    tsr_status st = tsr_alloc_array(out, (size_t)size + 1, 1, in->name, err);
+    if (st == TSR_OK)
+        st = tsr_source_read(in->source, 0, *out, (size_t)size, &got, err);
+    if (st != TSR_OK) {
+        tsr_free(*out);
+        *out = NULL;
+    }
+    *len = got;
+    return st;
+}
+
+tsr_status tsri_input_decode(tsr_image *out, const tsri_input *in, const tessera_request *rq, tsr_error *err)
 {
     unsigned char *bytes = NULL;
     size_t len;
-    tsr_image whole = {0};
     tsr_image_limits limits = tsr_image_limits_default();
-    tsri_media *m = NULL;
-    limits.max_pixels = tsri_or_size(l->rq->max_pixels, limits.max_pixels);
-    tsr_status st = need_vision(l, part, err);
+    limits.max_pixels = tsri_or_size(rq->max_pixels, limits.max_pixels);
+    tsr_status st = read_all(in, rq, &bytes, &len, err);
     if (st == TSR_OK)
-        st = tsri_media_read_all(l, &l->inputs[part], &bytes, &len, err);
-    if (st == TSR_OK)
-        st = tsr_image_decode(&whole, bytes, len, l->inputs[part].name, &limits, err);
+        st = tsr_image_decode(out, bytes, len, in->name, &limits, err);
     tsr_free(bytes);
-    if (st != TSR_OK)
-        return st;
-    m = tsri_media_add(l, TSRI_IMAGE, part, err);
-    if (!m) {
-        st = TSR_ERR_NOMEM;
-        goto done;
-    }
-    m->source_width = whole.width;
-    m->source_height = whole.height;
-    st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
+    return st;
+}
+
+/* A decoded picture becomes a fitted one. */
+static tsr_status plan_picture(tsri_media_list *l, size_t part, const tsr_image *whole, tsr_error *err)
+{
+    tsri_media *m = tsri_media_add(l, TSRI_IMAGE, part, err);
+    if (!m)
+        return TSR_ERR_NOMEM;
+    m->source_width = whole->width;
+    m->source_height = whole->height;
+    tsr_status st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
     if (st == TSR_OK && !(m->pictures = tsr_calloc(1, sizeof *m->pictures)))
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", l->inputs[part].name);
-    if (st == TSR_OK) {
-        m->n_pictures = 1;
-        m->n_tokens = m->tokens_each;
-        st = tsr_image_resize(&m->pictures[0], &whole, m->width, m->height, err);
-    }
-done:
+    if (st != TSR_OK)
+        return st;
+    m->n_pictures = 1;
+    m->n_tokens = m->tokens_each;
+    return tsr_image_resize(&m->pictures[0], whole, m->width, m->height, err);
+}
+
+static tsr_status plan_image(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    tsr_image whole = {0};
+    tsr_status st = need_vision(l, part, err);
+    if (st == TSR_OK)
+        st = tsri_input_decode(&whole, &l->inputs[part], l->rq, err);
+    if (st == TSR_OK)
+        st = plan_picture(l, part, &whole, err);
     tsr_image_deinit(&whole);
     return st;
+}
+
+static tsr_status plan_given(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    l->inputs[part].name = l->rq->parts[part].path;
+    tsr_status st = need_vision(l, part, err);
+    return st == TSR_OK ? plan_picture(l, part, l->given, err) : st;
 }
 
 /* ---- sound ---- */
@@ -189,7 +232,7 @@ static tsr_status plan_audio(tsri_media_list *l, size_t part, tsr_error *err)
 
 /* ---- films ---- */
 
-static tsr_video_opts video_opts(const tessera_request *rq)
+tsr_video_opts tsri_video_opts(const tessera_request *rq)
 {
     tsr_video_opts o = tsr_video_opts_default();
     o.fps = rq->fps > 0 ? rq->fps : 0;
@@ -217,7 +260,7 @@ static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *er
 
 static tsr_status plan_video(tsri_media_list *l, size_t part, tsr_error *err)
 {
-    tsr_video_opts o = video_opts(l->rq);
+    tsr_video_opts o = tsri_video_opts(l->rq);
     tsr_status st = need_vision(l, part, err);
     tsri_media *m = st == TSR_OK ? tsri_media_add(l, TSRI_VIDEO, part, err) : NULL;
     if (!m)
@@ -253,40 +296,57 @@ static size_t side_px(double pt, double dpi)
     return px >= 1 ? (size_t)px : 1;
 }
 
+tsr_status tsri_page_dpi(double *dpi, const tsri_input *in, size_t page, const tessera_request *rq,
+                         const tsr_vision *vision, tsr_error *err)
+{
+    double w, h;
+    size_t budget = tsri_or_size(rq->budget, TSRI_DEFAULT_BUDGET);
+    tsr_vision_info v = tsr_vision_describe(vision);
+    tsr_status st = tsr_pdf_page_size(in->pdf, page, &w, &h, err);
+    if (st == TSR_OK)
+        *dpi = rq->dpi ? rq->dpi : tsr_pdf_dpi_for(w, h, budget * v.patch * v.pool * v.patch * v.pool);
+    return st;
+}
+
 static tsr_status plan_page(tsri_media_list *l, size_t part, size_t page, tsr_error *err)
 {
     double w, h;
-    size_t budget = tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET);
+    const tsri_input *in = &l->inputs[part];
     tsri_media *m = tsri_media_add(l, TSRI_PAGE, part, err);
     if (!m)
         return TSR_ERR_NOMEM;
-    tsr_status st = tsr_pdf_page_size(l->inputs[part].pdf, page, &w, &h, err);
+    m->page = page;
+    tsr_status st = tsri_page_dpi(&m->dpi, in, page, l->rq, l->model->vision, err);
+    if (st == TSR_OK)
+        st = tsr_pdf_page_size(in->pdf, page, &w, &h, err);
     if (st != TSR_OK)
         return st;
-    tsr_vision_info v = tsr_vision_describe(l->model->vision);
-    m->page = page;
-    m->dpi = l->rq->dpi ? l->rq->dpi : tsr_pdf_dpi_for(w, h, budget * v.patch * v.pool * v.patch * v.pool);
     m->source_width = side_px(w, m->dpi);
     m->source_height = side_px(h, m->dpi);
-    st = tsri_media_fit(l, m, budget, err);
+    st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
     m->n_tokens = m->tokens_each;
+    return st;
+}
+
+tsr_status tsri_input_open_pdf(tsri_input *in, const tessera_request *rq, size_t **pages, size_t *n, tsr_error *err)
+{
+    tsr_pdf_opts o = tsr_pdf_opts_default();
+    o.max_pixels = tsri_or_size(rq->max_pixels, o.max_pixels);
+    if (rq->media_deadline > 0)
+        o.timeout_ms = tsri_deadline_ms(rq);
+    tsr_status st = tsr_pdf_open(&in->pdf, in->source, &o, err);
+    if (st == TSR_OK)
+        st = tsr_pdf_pages_parse(pages, n, rq->pages, tsr_pdf_n_pages(in->pdf),
+                                 tsri_or_size(rq->max_pages, DEFAULT_MAX_PAGES), err);
     return st;
 }
 
 static tsr_status plan_pdf(tsri_media_list *l, size_t part, tsr_error *err)
 {
-    tsr_pdf_opts o = tsr_pdf_opts_default();
-    tsri_input *in = &l->inputs[part];
     size_t *pages = NULL, n = 0;
-    o.max_pixels = tsri_or_size(l->rq->max_pixels, o.max_pixels);
-    if (l->rq->media_deadline > 0)
-        o.timeout_ms = tsri_deadline_ms(l->rq);
     tsr_status st = need_vision(l, part, err);
     if (st == TSR_OK)
-        st = tsr_pdf_open(&in->pdf, in->source, &o, err);
-    if (st == TSR_OK)
-        st = tsr_pdf_pages_parse(&pages, &n, l->rq->pages, tsr_pdf_n_pages(in->pdf),
-                                 tsri_or_size(l->rq->max_pages, DEFAULT_MAX_PAGES), err);
+        st = tsri_input_open_pdf(&l->inputs[part], l->rq, &pages, &n, err);
     for (size_t i = 0; i < n && st == TSR_OK; i++)
         st = plan_page(l, part, pages[i], err);
     tsr_free(pages);
@@ -299,11 +359,10 @@ static tsr_status plan_part(tsri_media_list *l, size_t part, tsr_error *err)
 {
     const tessera_part *p = &l->rq->parts[part];
     tessera_part_kind kind;
-    tsr_status st = open_source(&l->inputs[part], p, tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES), err);
-    if (st == TSR_OK)
-        st = kind_of(&l->inputs[part], &kind, err);
-    if (st == TSR_OK)
-        st = check_kind(&l->inputs[part], p->kind, kind, err);
+    if (l->given && p->kind == TESSERA_PART_IMAGE)
+        return plan_given(l, part, err);
+    size_t most = tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES);
+    tsr_status st = tsri_input_open(&l->inputs[part], p, most, &kind, err);
     if (st != TSR_OK)
         return st;
     switch (p->kind == TESSERA_PART_FILE ? kind : p->kind) {

@@ -121,7 +121,7 @@ static tsr_json *copy_of(const tsr_json *v, tsr_error *err)
     return copy;
 }
 
-static tsr_json *whole(const tessera_result *r, tsr_error *err)
+tsr_json *tsri_result_json(const tessera_result *r, tsr_error *err)
 {
     tsri_build o = tsri_build_object();
     tsri_put(&o, "text", tsr_json_new_string(r->text.at, r->text.len - 1));
@@ -144,7 +144,7 @@ static tsr_json *whole(const tessera_result *r, tsr_error *err)
 tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
-    tsr_json *o = whole(r, &err);
+    tsr_json *o = tsri_result_json(r, &err);
     *out = NULL;
     tsr_status st = o ? TSR_OK : tsr_fail(&err, TSR_ERR_NOMEM, "out of memory: the result as JSON");
     if (st == TSR_OK)

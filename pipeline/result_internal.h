@@ -32,6 +32,9 @@ struct tessera_result {
 /* Zeroed but for empty lists; NULL when memory is short. */
 tessera_result *tsri_result_new(void);
 
+/* What tessera_result_json writes, the caller's; NULL when memory is short. */
+tsr_json *tsri_result_json(const tessera_result *r, tsr_error *err);
+
 /* Terminate the texts. */
 tsr_status tsri_result_seal(tessera_result *r, tsr_error *err);
 

@@ -10,6 +10,7 @@
 #include "media_part.h"
 #include "prompt.h"
 #include "result_internal.h"
+#include "run.h"
 #include "tsr_alloc.h"
 #include "tsr_kv_cache.h"
 #include "tsr_output.h"
@@ -20,6 +21,7 @@ enum { DEFAULT_MAX_TOKENS = 1024, PREFILL_CHUNK = 512 };
 typedef struct run {
     tessera_model *m;
     const tessera_request *rq;
+    const tsr_image *given; /* or NULL */
     tessera_event_fn fn;
     void *user;
     tessera_result *r;
@@ -96,7 +98,8 @@ static tsr_status build_prompt(run *u)
 static tsr_status prepare_media(run *u)
 {
     double t0 = now_s();
-    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .fn = u->fn, .user = u->user, .notes = u->r->notes};
+    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .given = u->given, .fn = u->fn, .user = u->user,
+                                .notes = u->r->notes};
     tsr_status st = tsri_media_plan(&u->media, u->err);
     if (st == TSR_OK)
         st = build_prompt(u);
@@ -427,18 +430,25 @@ static void run_deinit(run *u)
     tsri_media_deinit(&u->media);
 }
 
-tessera_status tessera_run(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
-                           tessera_result **out, tessera_error *perr)
+tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,
+                    void *user, tessera_result **out, tsr_error *err)
 {
-    tsr_error err = {TSR_OK, ""};
-    run u = {.m = m, .rq = rq, .fn = fn, .user = user, .err = &err};
+    tsr_error first = {TSR_OK, ""}; /* cleared when the work is stopped on request */
+    run u = {.m = m, .rq = rq, .given = given, .fn = fn, .user = user, .err = &first};
     *out = NULL;
     u.r = tsri_result_new();
-    tsr_status st = u.r ? run_all(&u) : tsr_fail(&err, TSR_ERR_NOMEM, "out of memory: the result");
+    tsr_status st = u.r ? run_all(&u) : tsr_fail(&first, TSR_ERR_NOMEM, "out of memory: the result");
     run_deinit(&u);
     if (st == TSR_OK)
         *out = u.r;
     else
         tessera_result_free(u.r);
-    return tsri_public(perr, st, &err);
+    return st == TSR_OK ? st : tsr_fail(err, st, "%s", first.text);
+}
+
+tessera_status tessera_run(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
+                           tessera_result **out, tessera_error *perr)
+{
+    tsr_error err = {TSR_OK, ""};
+    return tsri_public(perr, tsri_run(m, rq, NULL, fn, user, out, &err), &err);
 }

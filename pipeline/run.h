@@ -1,0 +1,14 @@
+/* run.h: a request inside the library, where a picture may be in memory already. */
+#ifndef TSR_RUN_H
+#define TSR_RUN_H
+
+#include "tessera.h"
+#include "tsr_image.h"
+#include "tsr_status.h"
+
+/* As tessera_run. `given` (NULL: none) is what the request's one IMAGE part shows, borrowed for the call; the part's
+ * path is then its name alone and nothing is opened. */
+tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,
+                    void *user, tessera_result **out, tsr_error *err);
+
+#endif
