@@ -19,7 +19,7 @@ typedef struct job {
     size_t stdin_len;
     bool stdin_taken;
     char *tools, *messages;
-    char prompt[PROMPT_BYTES]; /* made here: detect, transcribe */
+    char prompt[PROMPT_BYTES]; /* made here: transcribe */
 } job;
 
 static int fail(job *j, const tessera_error *err)
@@ -180,37 +180,12 @@ static int plan_transcribe(job *j)
     return fill_parts(j);
 }
 
-static int plan_detect(job *j)
-{
-    static const char tail[] = " Answer with a JSON list of objects {\"box_2d\": [y1, x1, y2, x2], \"label\": ...}, "
-                               "coordinates in thousandths of the image's height and width.";
-    if (j->o.n_words != 1)
-        return usage("detect needs exactly one FILE");
-    int n = j->o.labels ? snprintf(j->prompt, sizeof j->prompt, "Detect these objects in the image: %s.%s", j->o.labels, tail)
-                        : snprintf(j->prompt, sizeof j->prompt, "Detect all objects in the image.%s", tail);
-    if (n < 0 || (size_t)n >= sizeof j->prompt)
-        return usage("--labels is too long");
-    if (!j->o.temperature_set)
-        j->o.rq.temperature = 0;
-    add_files(j, 1);
-    int rc = fill_parts(j);
-    if (!rc)
-        rc = order_parts(j, j->prompt); /* finds the file's kind */
-    for (size_t i = 0; !rc && i < j->o.n_parts; i++)
-        if (j->o.parts[i].kind == TESSERA_PART_AUDIO) {
-            fprintf(stderr, "tessera: %s: is a sound; detect needs a picture, a film or a PDF\n", j->o.parts[i].path);
-            rc = 65;
-        }
-    return rc;
-}
-
 static int plan(job *j)
 {
     switch (j->o.cmd) {
     case CMD_CAPTION: return plan_caption(j);
     case CMD_ASK: return plan_ask(j);
     case CMD_TRANSCRIBE: return plan_transcribe(j);
-    case CMD_DETECT: return plan_detect(j);
     default: break;
     }
     if (j->o.n_parts == 0)
@@ -275,6 +250,32 @@ static int generate(job *j)
     }
     tessera_result_free(r);
     return rc == 0 && terminal_interrupted ? 130 : rc;
+}
+
+/* Exit code 65 when some of several pictures gave no boxes. */
+static int detect(job *j)
+{
+    tessera_error err = {0};
+    tessera_detect_opts o = {.labels = j->o.labels, .overlay = j->o.overlay, .as_json = j->o.json};
+    char *text;
+    size_t n_failed;
+    if (j->o.n_words == 0)
+        return usage("detect needs at least one FILE");
+    if (!j->o.temperature_set)
+        j->o.rq.temperature = 0;
+    add_files(j, j->o.n_words);
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = open_model(j);
+    if (rc)
+        return rc;
+    j->o.rq.parts = j->o.parts;
+    j->o.rq.n_parts = j->o.n_parts;
+    j->term.stream = false; /* the answer is read here before anyone sees it */
+    if (tessera_detect(j->model, &j->o.rq, &o, terminal_event, &j->term, &text, &n_failed, &err) != TESSERA_OK)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    rc = print_owned(j, text);
+    return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
 }
 
 /* Exit code 78 when --check has found something. */
@@ -368,6 +369,8 @@ int main(int argc, char **argv)
         rc = quantize(&j);
     else if (j.o.cmd == CMD_TOKENIZE)
         rc = tokenize(&j);
+    else if (j.o.cmd == CMD_DETECT)
+        rc = detect(&j);
     else
         rc = generate(&j);
     tessera_model_close(j.model);

@@ -19,7 +19,7 @@ enum {
 };
 
 typedef enum opt_id {
-    OPT_MODEL = 256, OPT_TEXT, OPT_SYSTEM, OPT_IMAGE, OPT_AUDIO, OPT_VIDEO, OPT_PDF, OPT_RAW, OPT_LABELS, OPT_LANGUAGE,
+    OPT_MODEL = 256, OPT_TEXT, OPT_SYSTEM, OPT_IMAGE, OPT_AUDIO, OPT_VIDEO, OPT_PDF, OPT_RAW, OPT_LABELS, OPT_OVERLAY, OPT_LANGUAGE,
     OPT_TOOLS, OPT_MESSAGES, OPT_BUDGET, OPT_VIDEO_BUDGET, OPT_FPS, OPT_FRAMES, OPT_START, OPT_END, OPT_SAMPLER,
     OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_KV, OPT_EXACT, OPT_THREADS,
@@ -52,6 +52,7 @@ static const opt table[] = {
     {"tools", 0, "F", OPT_TOOLS, CMD_RUN | CMD_ASK, "JSON file of tool declarations (OpenAI's shape)"},
     {"messages", 0, "F", OPT_MESSAGES, CMD_RUN | CMD_ASK, "JSON file of earlier messages (OpenAI's shape, text only)"},
     {"labels", 0, "A,B", OPT_LABELS, CMD_DETECT, "what to look for (default: everything)"},
+    {"overlay", 0, "F", OPT_OVERLAY, CMD_DETECT, "F.png or F.svg: the picture with its boxes (several: F-1.png, ...)"},
     {"language", 0, "NAME", OPT_LANGUAGE, CMD_TRANSCRIBE, "language spoken, e.g. German (default: its original one)"},
     {"budget", 0, "N", OPT_BUDGET, MEDIA, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (280)"},
     {"video-budget", 0, "N", OPT_VIDEO_BUDGET, MEDIA, "soft tokens per film frame (70)"},
@@ -60,7 +61,7 @@ static const opt table[] = {
     {"start", 0, "S", OPT_START, MEDIA, "first second of the film (0)"},
     {"end", 0, "S", OPT_END, MEDIA, "end of the part of the film that is used"},
     {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},
-    {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA, "the film's sound too, directly after its frames"},
+    {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA & ~CMD_DETECT, "the film's sound too, directly after its frames"},
     {"pages", 0, "LIST", OPT_PAGES, MEDIA, "pages of a document, e.g. 1-3,7 (all)"},
     {"dpi", 0, "N", OPT_DPI, MEDIA, "dots per inch of pages (chosen from the budget)"},
     {"think", 0, NULL, OPT_THINK, GENERATE, "let the model think first"},
@@ -119,7 +120,7 @@ static const verb verbs[] = {
     {"caption", CMD_CAPTION, "-m MODEL FILE...", "describe pictures, films, sounds or documents (all files in one prompt)"},
     {"ask", CMD_ASK, "-m MODEL [FILE...] \"question\"", "answer a question, about files or not ('-': the question from stdin)"},
     {"transcribe", CMD_TRANSCRIBE, "-m MODEL FILE", "write down what is said"},
-    {"detect", CMD_DETECT, "-m MODEL FILE [--labels a,b]", "boxes as JSON, coordinates y1 x1 y2 x2 in thousandths"},
+    {"detect", CMD_DETECT, "-m MODEL FILE... [--labels a,b] [--overlay F]", "boxes in pictures, pages and frames of films, as JSON"},
     {"run", CMD_RUN, "-m MODEL (--text T | --image F | --audio F | --video F | --pdf F | --system T)...",
      "a prompt of parts, kept in the order given"},
     {"info", CMD_INFO, "-m MODEL | FILE [--check]",
@@ -276,6 +277,7 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_TOOLS: rq->tools = v; break;
     case OPT_MESSAGES: rq->messages = v; break;
     case OPT_LABELS: o->labels = v; break;
+    case OPT_OVERLAY: o->overlay = v; break;
     case OPT_LANGUAGE: o->language = v; break;
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
     case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget); break;

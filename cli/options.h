@@ -31,7 +31,7 @@ typedef struct options {
     bool json, quiet, verbose;
     bool check, full; /* info */
     progress_mode progress;
-    const char *labels;   /* detect */
+    const char *labels, *overlay; /* detect */
     const char *language; /* transcribe */
     tessera_quantize_opts quantize;
     tessera_request rq;   /* parts point into `parts`, stop strings into `stops` */

@@ -258,6 +258,34 @@ TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, siz
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
 
+/* ---- boxes ---- */
+
+typedef struct tessera_detect_opts {
+    const char *labels;  /* what to look for, "car,bicycle"; NULL: everything */
+    const char *overlay; /* FILE.png or FILE.svg: the picture with its boxes drawn on it; several pictures: FILE-1.png,
+                          * FILE-2.png and so on, in their order. NULL: none */
+    int as_json;         /* the whole result, else the bare list of boxes */
+} tessera_detect_opts;
+
+/* Find things in the pictures of a request: its files, pages of its documents, frames of its films (chosen as in a run), each
+ * in a prompt of its own that detect writes; `rq` has file parts and system texts alone. opts may be NULL.
+ *
+ * *out is JSON, the caller's (tessera_free): a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
+ * gave it, "xyxy": [x1, y1, x2, y2] in pixels of the picture as it is shown (of a page at its dpi)}, or of a point
+ * {"label", "point", "xy"}; with "file" where there are several files, "page" for documents and "time" (seconds) for
+ * films. As the whole result: {"boxes": that list, "pictures": for each the keys of tessera_result_json ("text" is the raw
+ * answer), "file", "page", "dpi", "time", "source_size", "boxes", "corrections" (what was put right or left out, also told
+ * as notes), "overlay", "warning" (a
+ * page may lack something), or "error"; "failed", "cancelled"}.
+ *
+ * A picture that can't be read, or an answer that is no list of boxes, is told and counted in *n_failed while the others
+ * go on; when there is none that is good, it is the error. Work that is stopped gives what is done, and
+ * TESSERA_ERR_CANCELLED when that is nothing. The status is else as of tessera_run; TESSERA_ERR_UNSUPPORTED also for an
+ * overlay in a build without cairo. */
+TESSERA_API tessera_status tessera_detect(tessera_model *m, const tessera_request *rq, const tessera_detect_opts *opts,
+                                          tessera_event_fn fn, void *user, char **out, size_t *n_failed,
+                                          tessera_error *err);
+
 /* ---- making GGUF files ---- */
 
 /* NULL and 0 are the defaults. */

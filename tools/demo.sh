@@ -44,6 +44,7 @@ quote() { # a word as a person would type it
     esac
 }
 
+verdict=0   # the exit code that is wanted
 show() { # show TITLE QUESTION VERB ARGS...
     local title=$1 question=$2 rc=0 word key n counts=''
     shift 2
@@ -54,6 +55,10 @@ show() { # show TITLE QUESTION VERB ARGS...
     printf '\n'
     "$program" "$@" -m "$model" --temperature 0 --max-tokens 12 --json --quiet >"$tmp/out.json" 2>"$tmp/err.txt" ||
         rc=$?
+    if [ "$rc" = "$verdict" ] && [ "$rc" != 0 ]; then
+        printf '   answer:   refused, as it must be: %s\n' "$(cut -c 1-150 "$tmp/err.txt")"
+        return
+    fi
     if [ "$rc" != 0 ]; then
         echo "   FAILED with exit code $rc: $(cat "$tmp/err.txt")"
         failed=$((failed + 1))
@@ -73,7 +78,9 @@ show 'A caption' 'Describe this image.' caption "$s/house.jpg"
 show 'A question about a picture' 'Which shape is blue?' ask "$s/shapes.png" 'Which shape is blue?'
 show 'Small print: a larger budget' 'How many pears were sold?' \
     ask --budget 560 "$s/chart.webp" 'How many pears were sold?'
+verdict=65 # nonsense is no list of boxes
 show 'Boxes' 'where are circle and star?' detect "$s/shapes.png" --labels circle,star
+verdict=0
 show 'A transcript' 'what is said?' transcribe "$s/train.mp3"
 show 'A transcript of German' 'what is said, in German?' transcribe "$s/morning_de.flac" --language German
 show 'A film, one picture per second' 'Where does the ball go?' ask "$s/ball.mp4" 'Where does the ball go?'
@@ -89,4 +96,4 @@ if [ "$failed" != 0 ]; then
     echo "demo: $failed commands failed" >&2
     exit 1
 fi
-echo 'demo: every command worked (and every answer was nonsense, as promised).'
+echo 'demo: every command did what it should (and every answer was nonsense, as promised).'

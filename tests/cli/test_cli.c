@@ -253,6 +253,21 @@ static void json_is_one_object_with_the_promised_keys(void **state)
     forget(&o);
 }
 
+static void detect_tells_what_it_got_when_that_is_no_list(void **state)
+{
+    (void)state;
+    const char *no_list = "picture.ppm: the model's answer is no list of boxes: ";
+    outcome o = RUN("detect|-m|%s|%s|--max-tokens|4|--labels|a,b", model, picture);
+    if (strstr(o.err, "cut off"))
+        no_list = "picture.ppm: (the answer was cut off at --max-tokens or the context) the model's answer is no list";
+    expect_code("nonsense", o, 65, no_list);
+    expect_code("no file", RUN("detect|-m|%s", model), 2, "FILE");
+    expect_code("two files, one missing", RUN("detect|-m|%s|%s|/no/such.png", model, picture), 66, "/no/such.png");
+    expect_code("an overlay that is none", RUN("detect|-m|%s|%s|--overlay|o.jpg", model, picture), 2, ".png or .svg");
+    expect_code("sound of films", RUN("detect|-m|%s|%s|--with-sound", model, picture), 2, "--with-sound");
+    expect_code("two dumps", RUN("detect|-m|%s|%s|%s|--dump|%s/d", model, picture, picture, root), 2, "one picture");
+}
+
 static void the_program_gives_the_librarys_answer(void **state)
 {
     (void)state;
@@ -384,6 +399,7 @@ int main(void)
         cmocka_unit_test(files_of_weights_are_listed_and_looked_into),
         cmocka_unit_test(quantize_writes_files_that_answer_the_same),
         cmocka_unit_test(json_is_one_object_with_the_promised_keys),
+        cmocka_unit_test(detect_tells_what_it_got_when_that_is_no_list),
         cmocka_unit_test(the_program_gives_the_librarys_answer),
         cmocka_unit_test(standard_input_is_a_file_or_a_text),
         cmocka_unit_test(parts_keep_the_order_given),

@@ -81,7 +81,7 @@ check_includes() {
     done
     # shellcheck disable=SC2046
     local found
-    found=$(grep -nE '^#include <(libav|libsw|png|jpeglib|webp|stb|jansson|cblas|openblas)' \
+    found=$(grep -nE '^#include <(libav|libsw|png|jpeglib|webp|cairo|stb|jansson|cblas|openblas)' \
         $(find base media encoders llm pipeline -name '*.h' ! -name '*_internal.h') /dev/null || true)
     [ -z "$found" ] || complain "a third party's header in a header of ours:
 $found"
@@ -103,6 +103,7 @@ webp/ media/webp.c
 libswscale media/video_picture.c
 libswresample media/resample.c
 lib(avformat|avcodec) media/ff_internal.h
+cairo pipeline/overlay_cairo.c
 libavutil media/(ff_internal.h|resample.c|video_picture.c|video.c)
 LIST
 }

@@ -1,6 +1,6 @@
 """How people ask: for each task the wordings that are trained and those kept for the test alone (never trained).
 
-A wording may hold fields in braces. The program's own prompts (cli: caption, detect, transcribe) are among the trained.
+A wording may hold fields in braces. The program's own prompts (caption, detect, transcribe) are among the trained.
 """
 
 _DETECT_TAIL = (' Answer with a JSON list of objects {{"box_2d": [y1, x1, y2, x2], "label": ...}}, '

@@ -1,0 +1,41 @@
+/* boxes.h: the model's answer to "detect" becomes boxes in pixels.
+ *
+ * Gemma writes a JSON list of {"box_2d": [y1, x1, y2, x2], "label": ...}, mostly in a ```json fence, at times a
+ * single object, numbers with fractions, further keys, or {"point": [y, x], "label": ...}; coordinates are
+ * thousandths of the picture's height and width. Whatever is put right on the way is told. */
+#ifndef TSR_BOXES_H
+#define TSR_BOXES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tsr_json.h"
+
+enum { TSRI_BOX_SCALE = 1000, TSRI_MAX_BOXES = 10000 };
+
+typedef struct tsri_box {
+    char *label; /* terminated; "" where the answer gave none */
+    size_t label_len;
+    bool is_point;
+    double given[4]; /* y1, x1, y2, x2 as the answer has them; of a point y, x */
+    size_t xyxy[4];  /* pixels: edges x1 < x2 <= width, y1 < y2 <= height; of a point [0, 1] are the pixel's x, y */
+} tsri_box;
+
+typedef struct tsri_boxes {
+    tsri_box *at;
+    size_t n, cap;
+    tsr_json *corrections; /* array of strings, without control characters */
+} tsri_boxes;
+
+/* Read the boxes of an answer about a picture of width x height > 0. Boxes whose edges are in the wrong order are
+ * put in order, coordinates outside 0..1000 are clamped to it; boxes without area, repeated ones (same label, nine
+ * tenths in common) and entries that hold no box are left out: each is a line in `corrections`. An empty list is a
+ * good answer. TSR_ERR_DATA, with the text (shortened), when the answer is no JSON or nothing in it is a box;
+ * TSR_ERR_LIMIT, TSR_ERR_NOMEM. On failure *out is zeroed; else the caller deinits it. */
+tsr_status tsri_boxes_parse(tsri_boxes *out, const char *text, size_t len, size_t width, size_t height, tsr_error *err);
+void tsri_boxes_deinit(tsri_boxes *b); /* zeroed is fine */
+
+/* {"label", "box_2d" as given, "xyxy"}, of a point {"label", "point", "xy"}; NULL when memory is short. */
+tsr_json *tsri_box_json(const tsri_box *b);
+
+#endif

@@ -1,0 +1,301 @@
+/* detect from files to JSON and overlays, with answers from a script in place of a model's: pictures, pages, frames. */
+#include "test_main.h"
+
+#include <stdio.h>
+
+#include "detect.h"
+#include "hash_model.h"
+#include "overlay_internal.h"
+#include "recipes.h"
+#include "result_internal.h"
+#include "test_tmp.h"
+#include "tsr_alloc.h"
+#include "tsr_file.h"
+
+static char *root;
+static tessera_model *model; /* tiny; its tower's sizes choose the dpi of pages */
+
+typedef struct script {
+    const char *answers[8]; /* in the order of the pictures; the last one stays */
+    const char *finish;
+    size_t n; /* pictures asked about */
+    size_t sizes[8][2], budgets[8];
+    char names[8][64], question[512];
+    char notes[2048];
+} script;
+
+static int on_event(void *user, const tessera_event *ev)
+{
+    script *s = user;
+    size_t at = strlen(s->notes);
+    if (ev->kind == TESSERA_EVENT_NOTE)
+        snprintf(s->notes + at, sizeof s->notes - at, "%.*s\n", (int)ev->len, ev->text);
+    return 0;
+}
+
+static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
+                      tessera_result **out, tsr_error *err)
+{
+    script *s = user;
+    const char *text = s->answers[0];
+    (void)m, (void)fn;
+    assert_true(s->n < 8);
+    for (size_t i = 0; i <= s->n && s->answers[i]; i++)
+        text = s->answers[i];
+    s->sizes[s->n][0] = given->width;
+    s->sizes[s->n][1] = given->height;
+    s->budgets[s->n] = rq->budget;
+    assert_int_equal(rq->parts[rq->n_parts - 2].kind, TESSERA_PART_IMAGE);
+    snprintf(s->names[s->n++], sizeof s->names[0], "%s", strrchr(rq->parts[rq->n_parts - 2].path, '/') + 1);
+    snprintf(s->question, sizeof s->question, "%.*s", (int)rq->parts[rq->n_parts - 1].text_len,
+             rq->parts[rq->n_parts - 1].text);
+    *out = tsri_result_new();
+    if (!*out)
+        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
+    (*out)->cache.type = "f32";
+    (*out)->finish = s->finish ? s->finish : "stop";
+    tsr_status st = tsr_text_add(&(*out)->text, text, strlen(text), err);
+    if (st == TSR_OK)
+        st = tsri_result_seal(*out, err);
+    if (st == TSR_OK)
+        return st;
+    tessera_result_free(*out);
+    *out = NULL;
+    return st;
+}
+
+static const char *sample(const char *name)
+{
+    static char paths[4][512];
+    static unsigned next;
+    char *p = paths[next++ % 4];
+    snprintf(p, sizeof paths[0], "%s/samples/%s", TSR_SOURCE_DIR, name);
+    return p;
+}
+
+typedef struct outcome {
+    tsr_status st;
+    tsr_error err;
+    char *text;
+    size_t n_failed;
+} outcome;
+
+static outcome detect(script *s, const tessera_detect_opts *o, const tessera_request *settings, size_t n,
+                      const char *const *files)
+{
+    tessera_part parts[8];
+    tessera_request rq = settings ? *settings : tessera_request_default();
+    outcome r = {.err = {TSR_OK, ""}};
+    assert_true(n <= 8);
+    for (size_t i = 0; i < n; i++)
+        parts[i] = (tessera_part){.kind = TESSERA_PART_FILE, .path = files[i]};
+    rq.parts = parts;
+    rq.n_parts = n;
+    r.st = tsri_detect(model, &rq, o, ask, on_event, s, &r.text, &r.n_failed, &r.err);
+    return r;
+}
+
+static tsr_json *parse(const char *text)
+{
+    tsr_json *v;
+    tsr_error e = {TSR_OK, ""};
+    if (tsr_json_parse(&v, text, strlen(text), "output", &e) != TSR_OK)
+        fail_msg("%s: %s", text, e.text);
+    return v;
+}
+
+#define CAT "```json\n[{\"box_2d\": [100, 250, 500, 750], \"label\": \"cat\"}]\n```"
+
+static void one_picture_gives_the_bare_list(void **state)
+{
+    script s = {.answers = {CAT}};
+    (void)state;
+    outcome r = detect(&s, NULL, NULL, 1, (const char *const[]){sample("house.jpg")});
+    assert_int_equal(r.st, TSR_OK);
+    assert_int_equal(r.n_failed, 0);
+    assert_string_equal(r.text, "[\n {\"label\":\"cat\",\"box_2d\":[100,250,500,750],\"xyxy\":[120,36,360,180]}\n]");
+    assert_int_equal(s.sizes[0][0], 480); /* upright */
+    assert_non_null(strstr(s.question, "Detect all objects in the image. Answer with a JSON list"));
+    tessera_free(r.text);
+    s = (script){.answers = {"[]"}};
+    r = detect(&s, &(tessera_detect_opts){.labels = "cat,dog"}, NULL, 1, (const char *const[]){sample("house.jpg")});
+    assert_string_equal(r.text, "[]");
+    assert_non_null(strstr(s.question, "Detect these objects in the image: cat,dog. Answer"));
+    tessera_free(r.text);
+}
+
+static void the_whole_result_has_text_corrections_and_sizes(void **state)
+{
+    script s = {.answers = {"[{\"box_2d\": [500, 0, 100, 1500], \"label\": \"a\"}]"}};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.as_json = 1}, NULL, 1, (const char *const[]){sample("scene.png")});
+    assert_int_equal(r.st, TSR_OK);
+    tsr_json *v = parse(r.text);
+    const tsr_json *p = tsr_json_at(tsr_json_get(v, "pictures"), 0), *size = tsr_json_get(p, "source_size");
+    size_t n = 0;
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "boxes")), 1);
+    assert_string_equal(tsr_json_string(tsr_json_get(p, "text"), NULL), s.answers[0]);
+    assert_int_equal(tsr_json_len(tsr_json_get(p, "boxes")), 1);
+    assert_int_equal(tsr_json_len(tsr_json_get(p, "corrections")), 2);
+    assert_true(tsr_json_to_size(tsr_json_at(size, 0), &n) && n == 420);
+    assert_true(tsr_json_to_size(tsr_json_at(size, 1), &n) && n == 280);
+    assert_non_null(strstr(s.notes, "entry 1 (a): y1 and y2 were swapped"));
+    tsr_json_free(v);
+    tessera_free(r.text);
+}
+
+static void pages_and_frames_and_files_are_told_apart(void **state)
+{
+    script s = {.answers = {CAT}};
+    tessera_request rq = tessera_request_default();
+    (void)state;
+    rq.frames = 2;
+    rq.dpi = 72;
+    outcome r = detect(&s, NULL, &rq, 3,
+                       (const char *const[]){sample("invoice.pdf"), sample("shapes.png"), sample("ball.mp4")});
+    if (r.st != TSR_OK)
+        fail_msg("%s", r.err.text);
+    assert_int_equal(s.n, 5);
+    tsr_json *v = parse(r.text);
+    assert_int_equal(tsr_json_len(v), 5);
+    size_t page = 0;
+    double time = -1;
+    assert_true(tsr_json_to_size(tsr_json_get(tsr_json_at(v, 1), "page"), &page) && page == 2);
+    assert_true(tsr_json_to_double(tsr_json_get(tsr_json_at(v, 4), "time"), &time) && time > 2.9 && time < 3.1);
+    assert_null(tsr_json_get(tsr_json_at(v, 2), "page"));
+    assert_non_null(strstr(tsr_json_string(tsr_json_get(tsr_json_at(v, 2), "file"), NULL), "shapes.png"));
+    assert_int_equal(s.sizes[0][0], 595); /* A4 at 72 dpi */
+    assert_int_equal(s.sizes[2][0], 360);
+    assert_int_equal(s.sizes[4][0], 320);
+    assert_int_equal(s.budgets[2], 0);
+    assert_int_equal(s.budgets[4], 70);
+    assert_string_equal(s.names[1], "invoice.pdf, page 2");
+    tsr_json_free(v);
+    tessera_free(r.text);
+}
+
+static void a_bad_answer_is_told_and_the_others_stay(void **state)
+{
+    script s = {.answers = {CAT, "I see nothing.", CAT}};
+    const char *const files[] = {sample("scene.png"), sample("shapes.png"), sample("house.jpg")};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.as_json = 1}, NULL, 3, files);
+    assert_int_equal(r.st, TSR_OK);
+    assert_int_equal(r.n_failed, 1);
+    tsr_json *v = parse(r.text);
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "boxes")), 2);
+    const tsr_json *p = tsr_json_at(tsr_json_get(v, "pictures"), 1);
+    assert_non_null(strstr(tsr_json_string(tsr_json_get(p, "error"), NULL), "I see nothing."));
+    assert_string_equal(tsr_json_string(tsr_json_get(p, "text"), NULL), "I see nothing.");
+    assert_non_null(strstr(s.notes, "shapes.png: the model's answer is no list of boxes"));
+    tsr_json_free(v);
+    tessera_free(r.text);
+    s = (script){.answers = {"[{\"box_2d\": [1"}, .finish = "length"};
+    r = detect(&s, NULL, NULL, 1, files);
+    assert_error(&r.err, TSR_ERR_DATA, "cut off at --max-tokens", "[{\"box_2d\": [1");
+    assert_null(r.text);
+}
+
+static void a_damaged_file_is_told_and_the_others_stay(void **state)
+{
+    char bad[512];
+    script s = {.answers = {CAT}};
+    (void)state;
+    snprintf(bad, sizeof bad, "%s", test_path(root, "bad.png"));
+    test_write_file(bad, "\x89PNG\r\n\x1a\n....", 12);
+    outcome r = detect(&s, NULL, NULL, 2, (const char *const[]){bad, sample("scene.png")});
+    assert_int_equal(r.st, TSR_OK);
+    assert_int_equal(r.n_failed, 1);
+    assert_non_null(strstr(r.text, "scene.png"));
+    assert_non_null(strstr(s.notes, "bad.png"));
+    tessera_free(r.text);
+    r = detect(&s, NULL, NULL, 1, (const char *const[]){bad});
+    assert_error(&r.err, TSR_ERR_DATA, "bad.png", NULL);
+    r = detect(&s, NULL, NULL, 2, (const char *const[]){sample("scene.png"), "/no/such.png"});
+    assert_error(&r.err, TSR_ERR_NOINPUT, "/no/such.png", NULL);
+    r = detect(&s, NULL, NULL, 1, (const char *const[]){sample("train.mp3")});
+    assert_error(&r.err, TSR_ERR_DATA, "train.mp3", "is a sound");
+    r = detect(&s, NULL, NULL, 0, NULL);
+    assert_int_equal(r.st, TSR_ERR_USAGE);
+}
+
+static void overlays_are_numbered_and_refused_early(void **state)
+{
+    char path[512];
+    script s = {.answers = {CAT}};
+    tessera_detect_opts o = {.overlay = path};
+    (void)state;
+    snprintf(path, sizeof path, "%s", test_path(root, "o.jpeg"));
+    outcome r = detect(&s, &o, NULL, 1, (const char *const[]){sample("scene.png")});
+    assert_error(&r.err, TSR_ERR_USAGE, "o.jpeg", ".svg");
+    assert_int_equal(s.n, 0);
+    snprintf(path, sizeof path, "%s", test_path(root, "o.png"));
+    r = detect(&s, &o, NULL, 2, (const char *const[]){sample("scene.png"), sample("shapes.png")});
+    if (r.st == TSR_ERR_UNSUPPORTED) {
+        assert_error(&r.err, TSR_ERR_UNSUPPORTED, "no cairo", "o.png");
+        skip();
+    }
+    assert_int_equal(r.st, TSR_OK);
+    assert_true(tsr_file_exists(test_path(root, "o-1.png")));
+    assert_true(tsr_file_exists(test_path(root, "o-2.png")));
+    assert_false(tsr_file_exists(path));
+    tessera_free(r.text);
+}
+
+static void memory_may_run_short_anywhere(void **state)
+{
+    char path[512];
+    const char *const files[] = {sample("scene.png"), sample("shapes.png")};
+    size_t live = tsr_alloc_live(), k = 0;
+    outcome r;
+    (void)state;
+    snprintf(path, sizeof path, "%s", test_path(root, "short.png"));
+    tessera_detect_opts o = {.overlay = tsri_overlay_can_draw() ? path : NULL, .as_json = 1};
+    do {
+        script s = {.answers = {"[{\"box_2d\": [500, 0, 100, 1500], \"label\": \"a\"}]"}};
+        tsr_alloc_fail_at(++k);
+        r = detect(&s, &o, NULL, 2, files);
+        tsr_alloc_fail_at(0);
+        if (r.st != TSR_OK && r.st != TSR_ERR_NOMEM)
+            fail_msg("request %zu: %s", k, r.err.text);
+        assert_true((r.text != NULL) == (r.st == TSR_OK));
+        tessera_free(r.text);
+        assert_int_equal(tsr_alloc_live(), live);
+    } while (r.st != TSR_OK);
+    assert_int_equal(r.n_failed, 0);
+    assert_true(k > 50);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    tsr_error err = {TSR_OK, ""};
+    tessera_error perr = {TESSERA_OK, ""};
+    root = test_tmp_make();
+    if (oracle_model_write(test_path(root, "model"), "e2b", &err) != TSR_OK ||
+        tessera_model_open(&model, test_path(root, "model"), NULL, &perr) != TESSERA_OK)
+        fail_msg("%s%s", err.text, perr.text);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tessera_model_close(model);
+    test_tmp_remove(root);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_picture_gives_the_bare_list),
+        cmocka_unit_test(the_whole_result_has_text_corrections_and_sizes),
+        cmocka_unit_test(pages_and_frames_and_files_are_told_apart),
+        cmocka_unit_test(a_bad_answer_is_told_and_the_others_stay),
+        cmocka_unit_test(a_damaged_file_is_told_and_the_others_stay),
+        cmocka_unit_test(overlays_are_numbered_and_refused_early),
+        cmocka_unit_test(memory_may_run_short_anywhere),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
