@@ -11,7 +11,9 @@ libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
 libcairo2-dev poppler-utils libcmocka-dev"
 
 programs="cc make cmake ninja pkg-config pdftoppm pdfinfo"
-modules="jansson openblas libpng libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale libswresample cairo cmocka"
+modules="jansson openblas libpng libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale libswresample cmocka"
+
+# Not among the modules: cairo, without which only overlays lack.
 
 missing_packages() {
     local p

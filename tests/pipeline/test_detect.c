@@ -22,6 +22,7 @@ typedef struct script {
     size_t sizes[8][2], budgets[8];
     char names[8][64], question[512];
     char notes[2048];
+    size_t stop_at; /* pictures after which the work is stopped; 0: never */
 } script;
 
 static int on_event(void *user, const tessera_event *ev)
@@ -30,7 +31,7 @@ static int on_event(void *user, const tessera_event *ev)
     size_t at = strlen(s->notes);
     if (ev->kind == TESSERA_EVENT_NOTE)
         snprintf(s->notes + at, sizeof s->notes - at, "%.*s\n", (int)ev->len, ev->text);
-    return 0;
+    return ev->kind == TESSERA_EVENT_STAGE && s->stop_at && ev->done == s->stop_at;
 }
 
 static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
@@ -242,6 +243,25 @@ static void overlays_are_numbered_and_refused_early(void **state)
     tessera_free(r.text);
 }
 
+static void stopped_work_gives_what_is_done(void **state)
+{
+    const char *const files[] = {sample("scene.png"), sample("shapes.png"), sample("house.jpg")};
+    script s = {.answers = {CAT}, .stop_at = 2};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.as_json = 1}, NULL, 3, files);
+    assert_int_equal(r.st, TSR_OK);
+    assert_non_null(strstr(r.text, "\"cancelled\":true"));
+    tsr_json *v = parse(r.text);
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "boxes")), 2);
+    tsr_json_free(v);
+    tessera_free(r.text);
+    s = (script){.answers = {CAT}, .finish = "cancelled"};
+    r = detect(&s, NULL, NULL, 3, files);
+    assert_int_equal(r.st, TSR_ERR_CANCELLED);
+    assert_int_equal(s.n, 1);
+    assert_null(r.text);
+}
+
 static void memory_may_run_short_anywhere(void **state)
 {
     char path[512];
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_bad_answer_is_told_and_the_others_stay),
         cmocka_unit_test(a_damaged_file_is_told_and_the_others_stay),
         cmocka_unit_test(overlays_are_numbered_and_refused_early),
+        cmocka_unit_test(stopped_work_gives_what_is_done),
         cmocka_unit_test(memory_may_run_short_anywhere),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
