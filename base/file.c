@@ -247,6 +247,12 @@ bool tsr_file_exists(const char *path)
     return stat(path, &sb) == 0;
 }
 
+bool tsr_file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 char *tsr_path_join(const char *dir, const char *name)
 {
     size_t a = strlen(dir), b = strlen(name);

@@ -37,6 +37,7 @@ tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_
 
 bool tsr_file_is_dir(const char *path);
 bool tsr_file_exists(const char *path);
+bool tsr_file_is_same(const char *a, const char *b); /* two names of one file; false when either is not there */
 
 /* "DIR/NAME" in memory of the caller's (tsr_free); NULL when memory is short. */
 char *tsr_path_join(const char *dir, const char *name);

@@ -12,6 +12,7 @@
 #include "run.h"
 #include "text_build.h"
 #include "tsr_alloc.h"
+#include "tsr_file.h"
 #include "views.h"
 
 /* Corrections that are told while work goes on; the result holds all. */
@@ -328,6 +329,23 @@ static tsr_status write_result(detect *d, int as_json, char **out)
     return st;
 }
 
+/* A picture is not drawn over. */
+static tsr_status spare_files(const detect *d)
+{
+    size_t n = tsri_views_n(d->views);
+    tsr_status st = TSR_OK;
+    for (size_t i = 0; i < n && st == TSR_OK; i++) {
+        char *path = tsri_overlay_path(d->o->overlay, i, n);
+        if (!path)
+            return tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the name of an overlay");
+        for (size_t k = 0; k < d->rq->n_parts && st == TSR_OK && tsr_file_exists(path); k++)
+            if (d->rq->parts[k].path && !d->rq->parts[k].data && tsr_file_is_same(path, d->rq->parts[k].path))
+                st = tsr_fail(d->err, TSR_ERR_USAGE, "%s: the overlay would be written over the picture", path);
+        tsr_free(path);
+    }
+    return st;
+}
+
 static tsr_status detect_all(detect *d, char **out)
 {
     tsr_status st = d->o->overlay ? tsri_overlay_check(d->o->overlay, d->err) : TSR_OK;
@@ -337,6 +355,8 @@ static tsr_status detect_all(detect *d, char **out)
         st = tsri_views_open(&d->views, d->m, d->rq, d->err);
     if (st == TSR_OK && tsri_views_n(d->views) == 0)
         st = tsr_fail(d->err, TSR_ERR_USAGE, "detect needs at least one picture, film or PDF");
+    if (st == TSR_OK && d->o->overlay)
+        st = spare_files(d);
     if (st == TSR_OK && d->rq->dump && tsri_views_n(d->views) > 1)
         st = tsr_fail(d->err, TSR_ERR_USAGE, "a dump is of one picture, and here are %zu", tsri_views_n(d->views));
     if (st == TSR_OK)

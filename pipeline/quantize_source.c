@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "folder.h"
 #include "model_find.h"
@@ -147,12 +146,6 @@ bool tsri_source_has(const tsri_source *s, tsri_half half)
     return half == TSRI_TEXT || s->model->vision || s->model->hearing;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* Any file of a model's folder that is no GGUF counts. */
 static bool is_in_folder(const char *dir, const char *path)
 {
@@ -163,7 +156,7 @@ static bool is_in_folder(const char *dir, const char *path)
     for (size_t i = 0; i < names.n && !found; i++) {
         size_t len = strlen(names.at[i]);
         char *file = len > 5 && strcmp(names.at[i] + len - 5, ".gguf") == 0 ? NULL : tsr_path_join(dir, names.at[i]);
-        found = file && same_file(file, path);
+        found = file && tsr_file_is_same(file, path);
         tsr_free(file);
     }
     tsri_names_deinit(&names);
@@ -173,10 +166,10 @@ static bool is_in_folder(const char *dir, const char *path)
 bool tsri_source_is_file(const tsri_source *s, const char *path)
 {
     if (s->model)
-        return same_file(s->path, path) || is_in_folder(s->model->files.dir, path);
+        return tsr_file_is_same(s->path, path) || is_in_folder(s->model->files.dir, path);
     for (size_t h = 0; h < TSRI_N_HALVES; h++)
         for (size_t i = 0; s->gguf[h] && i < tsr_gguf_n_parts(s->gguf[h]); i++)
-            if (same_file(tsr_gguf_part_path(s->gguf[h], i), path))
+            if (tsr_file_is_same(tsr_gguf_part_path(s->gguf[h], i), path))
                 return true;
     return false;
 }

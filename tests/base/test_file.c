@@ -322,6 +322,10 @@ static void paths_join_with_one_slash(void **state)
     assert_false(tsr_file_exists(test_path(dir, "none")));
     test_write_file(test_path(dir, "f"), "", 0);
     assert_false(tsr_file_is_dir(test_path(dir, "f")));
+    test_write_file(test_path(dir, "g"), "", 0);
+    assert_true(tsr_file_is_same(test_path(dir, "f"), test_path(dir, "./f")));
+    assert_false(tsr_file_is_same(test_path(dir, "f"), test_path(dir, "g")));
+    assert_false(tsr_file_is_same(test_path(dir, "none"), test_path(dir, "none")));
 }
 
 #define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)

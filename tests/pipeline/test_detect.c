@@ -241,6 +241,11 @@ static void overlays_are_numbered_and_refused_early(void **state)
     assert_true(tsr_file_exists(test_path(root, "o-2.png")));
     assert_false(tsr_file_exists(path));
     tessera_free(r.text);
+    s.n = 0; /* what was drawn is now a picture to look at, and would be drawn over */
+    snprintf(path, sizeof path, "%s", test_path(root, "./o-1.png"));
+    r = detect(&s, &o, NULL, 1, (const char *const[]){test_path(root, "o-1.png")});
+    assert_error(&r.err, TSR_ERR_USAGE, "o-1.png", "over the picture");
+    assert_int_equal(s.n, 0);
 }
 
 static void stopped_work_gives_what_is_done(void **state)
@@ -265,7 +270,7 @@ static void stopped_work_gives_what_is_done(void **state)
 static void memory_may_run_short_anywhere(void **state)
 {
     char path[512];
-    const char *const files[] = {sample("scene.png"), sample("shapes.png")};
+    const char *const files[] = {sample("line.png"), sample("line.png")}; /* small: it is read and drawn often */
     size_t live = tsr_alloc_live(), k = 0;
     outcome r;
     (void)state;
