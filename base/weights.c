@@ -34,7 +34,8 @@ struct tsr_weights {
     char *path;
     tsr_mapping *shards;
     size_t n_shards;
-    entry *entries; /* sorted by name once open */
+    entry *entries;  /* as they came; those of shards sorted by name */
+    uint32_t *order; /* the places of entries by name: small, so that files of many tensors in any order stay cheap */
     size_t n_entries, cap_entries;
     kept *kept;     /* the last first */
     alias *aliases; /* likewise */
@@ -64,13 +65,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* The first entry whose name is not before `name`. */
+static entry *nth(const tsr_weights *w, size_t i)
+{
+    return &w->entries[w->order[i]];
+}
+
+/* The first place in order whose name is not before `name`. */
 static size_t lower_bound(const tsr_weights *w, const char *name)
 {
     size_t lo = 0, hi = w->n_entries;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (strcmp(w->entries[mid].name, name) < 0)
+        if (strcmp(nth(w, mid)->name, name) < 0)
             lo = mid + 1;
         else
             hi = mid;
@@ -78,26 +84,37 @@ static size_t lower_bound(const tsr_weights *w, const char *name)
     return lo;
 }
 
-static tsr_status insert(tsr_weights *w, size_t at, entry e, tsr_error *err)
+static tsr_status grow(tsr_weights *w, tsr_error *err)
 {
-    if (w->n_entries == w->cap_entries) {
-        size_t cap = w->cap_entries ? 2 * w->cap_entries : 256;
-        entry *grown = tsr_realloc(w->entries, cap * sizeof *grown);
-        if (!grown)
-            return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s: %zu tensors", w->path, cap);
-        w->entries = grown;
-        w->cap_entries = cap;
-    }
-    e.name = tsr_strdup(e.name);
-    if (!e.name)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", w->path);
-    memmove(&w->entries[at + 1], &w->entries[at], (w->n_entries - at) * sizeof e);
-    w->entries[at] = e;
-    w->n_entries++;
+    size_t cap = w->cap_entries ? 2 * w->cap_entries : 256;
+    if (cap > UINT32_MAX)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: more than %zu tensors", w->path, w->n_entries);
+    entry *entries = tsr_realloc(w->entries, cap * sizeof *entries);
+    if (entries)
+        w->entries = entries;
+    uint32_t *order = entries ? tsr_realloc(w->order, cap * sizeof *order) : NULL;
+    if (!order)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s: %zu tensors", w->path, cap);
+    w->order = order;
+    w->cap_entries = cap;
     return TSR_OK;
 }
 
-/* A shard's tensor: behind the others, which are sorted when all are there. */
+static tsr_status insert(tsr_weights *w, size_t at, entry e, tsr_error *err)
+{
+    tsr_status st = w->n_entries == w->cap_entries ? grow(w, err) : TSR_OK;
+    if (st != TSR_OK)
+        return st;
+    e.name = tsr_strdup(e.name);
+    if (!e.name)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", w->path);
+    memmove(&w->order[at + 1], &w->order[at], (w->n_entries - at) * sizeof *w->order);
+    w->order[at] = (uint32_t)w->n_entries;
+    w->entries[w->n_entries++] = e;
+    return TSR_OK;
+}
+
+/* A shard's tensor: behind the others; all are sorted, and so in order, when all are there. */
 static tsr_status add_tensor(void *user, const char *name, const tsr_view *view, tsr_error *err)
 {
     tsr_weights *w = user;
@@ -282,6 +299,7 @@ void tsr_weights_close(tsr_weights *w)
         tsr_free(a);
     }
     tsr_free(w->entries);
+    tsr_free(w->order);
     tsr_free(w->shards);
     tsr_free(w->path);
     tsr_free(w);
@@ -325,18 +343,18 @@ size_t tsr_weights_count(const tsr_weights *w)
 
 const char *tsr_weights_name(const tsr_weights *w, size_t i)
 {
-    return w->entries[i].name;
+    return nth(w, i)->name;
 }
 
 const tsr_view *tsr_weights_view(const tsr_weights *w, size_t i)
 {
-    return &w->entries[i].view;
+    return &nth(w, i)->view;
 }
 
 static entry *find(const tsr_weights *w, const char *name)
 {
     size_t i = lower_bound(w, name);
-    return i < w->n_entries && strcmp(w->entries[i].name, name) == 0 ? &w->entries[i] : NULL;
+    return i < w->n_entries && strcmp(nth(w, i)->name, name) == 0 ? nth(w, i) : NULL;
 }
 
 const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name)
@@ -348,7 +366,7 @@ const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name)
 tsr_status tsr_weights_add(tsr_weights *w, const char *name, const tsr_view *view, tsr_error *err)
 {
     size_t at = lower_bound(w, name);
-    if (at < w->n_entries && strcmp(w->entries[at].name, name) == 0) {
+    if (at < w->n_entries && strcmp(nth(w, at)->name, name) == 0) {
         place p = place_of(w, name);
         return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is there twice", p.file, p.name);
     }
@@ -364,7 +382,7 @@ tsr_status tsr_weights_add_owned(tsr_weights *w, const char *name, const tsr_vie
 bool tsr_weights_has_prefix(const tsr_weights *w, const char *prefix)
 {
     size_t i = lower_bound(w, prefix);
-    return i < w->n_entries && strncmp(w->entries[i].name, prefix, strlen(prefix)) == 0;
+    return i < w->n_entries && strncmp(nth(w, i)->name, prefix, strlen(prefix)) == 0;
 }
 
 static void shape_text(char *buf, size_t cap, unsigned n_dims, const size_t *shape)
@@ -450,11 +468,12 @@ size_t tsr_weights_ignore(tsr_weights *w, const char *prefix, const char *suffix
 {
     size_t n = 0, tail = strlen(suffix), head = strlen(prefix);
     for (size_t i = lower_bound(w, prefix); i < w->n_entries; i++) {
-        size_t len = strlen(w->entries[i].name);
-        if (strncmp(w->entries[i].name, prefix, head) != 0)
+        entry *e = nth(w, i);
+        size_t len = strlen(e->name);
+        if (strncmp(e->name, prefix, head) != 0)
             break;
-        if (len >= head + tail && strcmp(w->entries[i].name + len - tail, suffix) == 0) {
-            w->entries[i].claimed = true;
+        if (len >= head + tail && strcmp(e->name + len - tail, suffix) == 0) {
+            e->claimed = true;
             n++;
         }
     }
@@ -466,8 +485,8 @@ tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err)
     const char *first = NULL;
     size_t n = 0;
     for (size_t i = 0; i < w->n_entries; i++)
-        if (!w->entries[i].claimed && n++ == 0)
-            first = w->entries[i].name;
+        if (!nth(w, i)->claimed && n++ == 0)
+            first = nth(w, i)->name;
     if (n == 0)
         return TSR_OK;
     place p = place_of(w, first);
