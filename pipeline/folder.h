@@ -61,4 +61,8 @@ void tsri_folder_deinit(tsri_folder *f);
  * opened is an error where no other one fits. */
 tsr_status tsri_folder_mmproj(char **path, const tsri_folder *f, const char *gguf, tsr_error *err);
 
+/* Where tsri_folder_mmproj found none: a sentence on the first mmproj in f that does not fit and why. *text is the
+ * caller's (tsr_free); NULL when there is no mmproj at all. */
+tsr_status tsri_folder_unfit_mmproj(char **text, const tsri_folder *f, const char *gguf, tsr_error *err);
+
 #endif

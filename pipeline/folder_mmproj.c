@@ -4,6 +4,7 @@
 #include "folder.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tsr_alloc.h"
@@ -141,5 +142,26 @@ tsr_status tsri_folder_mmproj(char **path, const tsri_folder *f, const char *ggu
         return tsr_fail(err, first_bad.status, "%s", first_bad.text);
     if (best && !(*path = tsr_strdup(best->path)))
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", best->path);
+    return TSR_OK;
+}
+
+tsr_status tsri_folder_unfit_mmproj(char **text, const tsri_folder *f, const char *gguf, tsr_error *err)
+{
+    static const char format[] = "%s does not belong to it: it is made for a width of %zu, the text model has %zu";
+    size_t want, is, i = 0;
+    *text = NULL;
+    while (i < f->n_ggufs && !f->ggufs[i].is_mmproj)
+        i++;
+    if (i == f->n_ggufs)
+        return TSR_OK;
+    tsr_status st = width_of(&want, gguf, text_width, err);
+    if (st == TSR_OK)
+        st = width_of(&is, f->ggufs[i].path, projected_width, err);
+    if (st != TSR_OK)
+        return st;
+    size_t cap = strlen(f->ggufs[i].path) + sizeof format + 40; /* two numbers of 20 digits */
+    if (!(*text = tsr_alloc(cap)))
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", f->ggufs[i].path);
+    snprintf(*text, cap, format, f->ggufs[i].path, is, want);
     return TSR_OK;
 }

@@ -216,6 +216,8 @@ tessera_status tessera_model_open(tessera_model **out, const char *path, const t
     tsr_log_write(&m->log, TSR_LOG_INFO, "%s: %s, %u threads, kernels %s, %s", path,
                   tsri_model_variant(m), tsr_pool_threads(m->pool),
                   tsr_cpu_level_name(tsr_cpu_get()), tsr_matmul_backend());
+    if (m->files.unfit)
+        tsr_log_write(&m->log, TSR_LOG_WARN, "%s takes text alone: %s", path, m->files.unfit);
     *out = m;
     return TESSERA_OK;
 }

@@ -113,6 +113,8 @@ static tsr_status open_gguf(tsri_model_files *f, const char *mmproj, const char 
     const char *path = mmproj ? mmproj : found ? found : beside;
     if (st == TSR_OK && path)
         st = open_mmproj(f, path, err);
+    else if (st == TSR_OK)
+        st = tsri_find_unfit_mmproj(f->path, &f->unfit, err);
     tsr_free(beside);
     return st;
 }
@@ -156,6 +158,7 @@ void tsri_model_files_close(tsri_model_files *f)
     tsr_gguf_close(f->mmproj);
     tsr_gguf_close(f->text);
     tsr_free(f->config_name);
+    tsr_free(f->unfit);
     tsr_free(f->dir);
     tsr_free(f->path);
     *f = (tsri_model_files){0};

@@ -12,6 +12,7 @@ typedef struct tsri_model_files {
     char *dir;        /* the folder that it is or lies in */
     tsr_gguf *text;   /* NULL: safetensors */
     tsr_gguf *mmproj; /* vision and sound of a GGUF model; NULL: none */
+    char *unfit;      /* then: why one that stands beside the model isn't it; NULL: none stands there */
     tsr_json *config; /* in the form of config.json */
     char *config_name; /* the file that it is, or was made from */
     tsr_json *processor; /* the document that the feature extractor stands in; NULL: none */

@@ -269,18 +269,30 @@ tsr_status tsri_find_model(const char *spec, char **path, char **mmproj, tsr_err
     return st;
 }
 
-tsr_status tsri_find_mmproj(const char *gguf, char **path, tsr_error *err)
+/* Ask `ask` about the folder that the file stands in. */
+static tsr_status look_beside(const char *gguf, char **out,
+                              tsr_status (*ask)(char **, const tsri_folder *, const char *, tsr_error *), tsr_error *err)
 {
     tsri_folder f;
     const char *slash = strrchr(gguf, '/');
-    *path = NULL;
+    *out = NULL;
     char *dir = !slash ? tsr_strdup(".") : slash == gguf ? tsr_strdup("/") : tsr_strndup(gguf, (size_t)(slash - gguf));
     if (!dir)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", gguf);
     tsr_status st = tsri_folder_scan(&f, dir, false, err);
     if (st == TSR_OK)
-        st = tsri_folder_mmproj(path, &f, gguf, err);
+        st = ask(out, &f, gguf, err);
     tsri_folder_deinit(&f);
     tsr_free(dir);
     return st;
+}
+
+tsr_status tsri_find_mmproj(const char *gguf, char **path, tsr_error *err)
+{
+    return look_beside(gguf, path, tsri_folder_mmproj, err);
+}
+
+tsr_status tsri_find_unfit_mmproj(const char *gguf, char **text, tsr_error *err)
+{
+    return look_beside(gguf, text, tsri_folder_unfit_mmproj, err);
 }

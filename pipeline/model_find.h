@@ -22,5 +22,7 @@ tsr_status tsri_find_model(const char *spec, char **path, char **mmproj, tsr_err
 /* The mmproj that stands beside the text model GGUF and belongs to it (tsri_folder_mmproj); NULL when there is none.
  * *path is the caller's. */
 tsr_status tsri_find_mmproj(const char *gguf, char **path, tsr_error *err);
+/* Where there is none: a sentence on one that stands there but does not fit (tsri_folder_unfit_mmproj), or NULL. */
+tsr_status tsri_find_unfit_mmproj(const char *gguf, char **text, tsr_error *err);
 
 #endif

@@ -329,6 +329,16 @@ static void paths_are_themselves_and_folders_may_hold_one_gguf(void **state)
     assert_int_equal(tsri_find_mmproj(dir, &mm, &err), TSR_OK);
     assert_non_null(strstr(mm, "/mmproj-F16.gguf"));
     tsr_free(mm);
+    put_gguf("org--unfit", commit_a, "x-Q8_0.gguf", false, 8);
+    snprintf(dir, sizeof dir, "%s/hub/models--org--unfit/snapshots/%s/x-Q8_0.gguf", root, commit_a);
+    assert_int_equal(tsri_find_unfit_mmproj(dir, &mm, &err), TSR_OK);
+    assert_null(mm);
+    put_gguf("org--unfit", commit_a, "mmproj-F16.gguf", true, 6); /* another model's */
+    assert_int_equal(tsri_find_mmproj(dir, &mm, &err), TSR_OK);
+    assert_null(mm);
+    assert_int_equal(tsri_find_unfit_mmproj(dir, &mm, &err), TSR_OK);
+    assert_non_null(strstr(mm, "/mmproj-F16.gguf does not belong to it: it is made for a width of 6, the text model has 8"));
+    tsr_free(mm);
     put_gguf("org--dir", commit_a, "y-Q4_0.gguf", false, 8);
     snprintf(dir, sizeof dir, "%s/hub/models--org--dir/snapshots/%s", root, commit_a);
     expect_refused(dir, TSR_ERR_USAGE, "several GGUF models are there; name the file: Q8_0, Q4_0", NULL);
