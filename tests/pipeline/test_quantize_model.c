@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "generation.h"
 #include "hash_model.h"
 #include "recipes.h"
 #include "st_writer.h"
@@ -676,6 +677,49 @@ static void failed_allocations_are_survived(void **state)
     }
 }
 
+static void expect_same_sampling(const char *generation_config)
+{
+    enum { VOCAB = 1 << 20 };
+    path dir = model_folder("text"), gguf = in_root("sampling.gguf"), config = below(dir, "generation_config.json");
+    tsri_generation a, b;
+    tsr_gguf *g;
+    tsr_error err = {TSR_OK, ""};
+    if (generation_config)
+        test_write_file(config.at, generation_config, strlen(generation_config));
+    else
+        unlink(config.at);
+    unlink(gguf.at);
+    quantize_quietly(dir.at, gguf.at, "f32", NULL);
+    assert_int_equal(tsr_gguf_open(&g, gguf.at, &err), TSR_OK);
+    assert_int_equal(tsri_generation_read(&a, dir.at, VOCAB, &err), TSR_OK);
+    assert_int_equal(tsri_generation_read_gguf(&b, g, VOCAB, &err), TSR_OK);
+    assert_int_equal(a.do_sample, b.do_sample);
+    assert_int_equal(a.top_k, b.top_k);
+    assert_true(!a.do_sample || (float)a.temperature == (float)b.temperature);
+    assert_true((float)a.top_p == (float)b.top_p && (float)a.min_p == (float)b.min_p);
+    assert_true((float)a.repetition_penalty == (float)b.repetition_penalty);
+    tsri_generation_deinit(&a);
+    tsri_generation_deinit(&b);
+    tsr_gguf_close(g);
+}
+
+static void sampling_stays_what_the_folder_wants(void **state)
+{
+    (void)state;
+    path config = below(model_folder("text"), "generation_config.json");
+    struct stat sb;
+    size_t len = 0;
+    unsigned char *old = stat(config.at, &sb) == 0 ? test_read_file(config.at, &len) : NULL;
+    expect_same_sampling("{\"do_sample\": false, \"temperature\": 0.7, \"top_k\": 20}"); /* greedy, whatever it says */
+    expect_same_sampling("{\"do_sample\": true, \"temperature\": 0.7, \"top_p\": 0.9, \"min_p\": 0.05}");
+    expect_same_sampling("{\"do_sample\": true, \"repetition_penalty\": 1.1}");
+    expect_same_sampling("{}");
+    expect_same_sampling(NULL);
+    if (old)
+        test_write_file(config.at, old, len);
+    free(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +731,7 @@ int main(void)
         cmocka_unit_test(blocks_that_are_copied_are_looked_at),
         cmocka_unit_test(files_are_named_after_the_folder_or_the_repository),
         cmocka_unit_test(what_falls_back_is_told),
+        cmocka_unit_test(sampling_stays_what_the_folder_wants),
         cmocka_unit_test(weights_that_no_type_can_say_are_named),
         cmocka_unit_test(places_and_options_are_checked_before_anything_is_written),
         cmocka_unit_test(what_a_gguf_file_cannot_say_is_refused),
