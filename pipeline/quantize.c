@@ -171,8 +171,10 @@ static tsr_status plan_file(job *j, tsri_gguf_out *o)
 
 /* ---- places ---- */
 
-static tsr_status check_place(const job *j, const char *path)
+static tsr_status check_place(const job *j, const tsri_gguf_out *o)
 {
+    const char *path = o->path;
+    bool is_second = o->half != TSRI_TEXT && j->wanted[TSRI_TEXT];
     struct stat sb;
     if (stat(path, &sb) != 0)
         return TSR_OK; /* what else may be wrong shows when the file is created */
@@ -183,7 +185,8 @@ static tsr_status check_place(const job *j, const char *path)
     if (tsri_source_is_file(j->source, path))
         return tsr_fail(j->err, TSR_ERR_USAGE, "%s: would be written over itself", path);
     if (!j->o->force)
-        return tsr_fail(j->err, TSR_ERR_USAGE, "%s: exists; --force replaces it", path);
+        return tsr_fail(j->err, TSR_ERR_USAGE, "%s: exists; --force replaces it%s", path,
+                        is_second ? ", --only text keeps it" : "");
     return TSR_OK;
 }
 
@@ -209,7 +212,7 @@ static tsr_status place_files(job *j)
         o->mix = j->mix[h];
         st = name_file(j, o);
         if (st == TSR_OK)
-            st = check_place(j, o->path);
+            st = check_place(j, o);
     }
     if (st == TSR_OK && j->n_files == 2 && strcmp(j->files[0].path, j->files[1].path) == 0)
         st = tsr_fail(j->err, TSR_ERR_USAGE, "%s: the text model and the mmproj cannot be one file", j->out);

@@ -677,6 +677,18 @@ static void failed_allocations_are_survived(void **state)
     }
 }
 
+static void another_type_beside_the_same_mmproj_takes_only_text(void **state)
+{
+    (void)state;
+    path from = model_folder("e2b"), to = empty_folder("two-types");
+    tessera_quantize_opts o = {.type = "f16", .threads = 1};
+    tessera_free(must_quantize(from.at, below(to, "a-F16.gguf").at, o));
+    refuse(from.at, below(to, "a-F32.gguf").at, (tessera_quantize_opts){.type = "f32", .threads = 1},
+           TESSERA_ERR_USAGE, "exists; --force replaces it, --only text keeps it");
+    refuse(from.at, below(to, "a-F16.gguf").at, o, TESSERA_ERR_USAGE, "a-F16.gguf: exists; --force replaces it");
+    assert_int_equal(count_files(to), 2);
+}
+
 static void expect_same_sampling(const char *generation_config)
 {
     enum { VOCAB = 1 << 20 };
@@ -732,6 +744,7 @@ int main(void)
         cmocka_unit_test(files_are_named_after_the_folder_or_the_repository),
         cmocka_unit_test(what_falls_back_is_told),
         cmocka_unit_test(sampling_stays_what_the_folder_wants),
+        cmocka_unit_test(another_type_beside_the_same_mmproj_takes_only_text),
         cmocka_unit_test(weights_that_no_type_can_say_are_named),
         cmocka_unit_test(places_and_options_are_checked_before_anything_is_written),
         cmocka_unit_test(what_a_gguf_file_cannot_say_is_refused),
