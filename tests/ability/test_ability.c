@@ -236,7 +236,7 @@ static double run_case(tessera_model *m, const tsr_json *c, const char *how)
     rq.think = think;
     rq.tools = text_of(c, "tools");
     rq.temperature = 0;
-    rq.max_tokens = 400;
+    rq.max_tokens = 200;
     if (tessera_run(m, &rq, NULL, NULL, &result, &err) != TESSERA_OK)
         fail_msg("%s", err.text);
     char *json = NULL;
