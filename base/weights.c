@@ -401,20 +401,20 @@ static void shape_text(char *buf, size_t cap, unsigned n_dims, const size_t *sha
 static tsr_status check_spec(const tsr_weights *w, const char *name, const tsr_weight_spec *s, const tsr_view *v,
                              tsr_error *err)
 {
-    char want[96], have[96];
-    place p = place_of(w, name);
     bool ok = s->n_dims == v->n_dims || (s->n_dims == 0 && v->n_dims == 1 && v->shape[0] == 1);
     for (unsigned d = 0; ok && d < s->n_dims; d++)
         ok = s->shape[d] == 0 || s->shape[d] == v->shape[d];
+    if (ok && tsr_type_info(v->type)->is_float)
+        return TSR_OK;
+    place p = place_of(w, name);
     if (!ok) {
+        char want[96], have[96];
         shape_text(want, sizeof want, s->n_dims, s->shape);
         shape_text(have, sizeof have, v->n_dims, v->shape);
         return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: shape %s, expected %s", p.file, p.name, have, want);
     }
-    if (!tsr_type_info(v->type)->is_float)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16, BF16 or a block type", p.file,
-                        p.name, tsr_type_info(v->type)->name);
-    return TSR_OK;
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s: type %s, expected F32, F16, BF16 or a block type", p.file,
+                    p.name, tsr_type_info(v->type)->name);
 }
 
 static tsr_status take_one(tsr_weights *w, const char *prefix, const tsr_weight_spec *s, tsr_error *err)
