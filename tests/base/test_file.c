@@ -1,7 +1,6 @@
 /* Files: what may be opened, how long it may be, and that a replace never harms the old file. */
 #include "test_main.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -32,17 +31,6 @@ static int remove_dir(void **state)
     test_tmp_remove(dir);
     dir = NULL;
     return 0;
-}
-
-static size_t count_files(void)
-{
-    size_t n = 0;
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2; /* . and .. */
 }
 
 static void refuse(const char *path, tsr_status st, const char *part)
@@ -239,7 +227,7 @@ static void replace_writes_whole_files_and_leaves_nothing_beside(void **state)
     assert_content(path, "second one");
     assert_int_equal(tsr_file_replace(path, NULL, 0, NULL), TSR_OK);
     assert_content(path, "");
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
 }
 
 static void replace_passes_over_a_left_temporary_file(void **state)
@@ -253,7 +241,7 @@ static void replace_passes_over_a_left_temporary_file(void **state)
     assert_string_not_equal(first, second);
     assert_int_equal(tsr_file_replace(path, "x", 1, NULL), TSR_OK);
     assert_content(path, "x");
-    assert_int_equal(count_files(), 3);
+    assert_int_equal(test_tmp_count(dir), 3);
     close(a);
     close(b);
     tsr_free(first);
@@ -269,7 +257,7 @@ static void replace_fails_by_name(void **state)
     assert_int_equal(mkdir(test_path(dir, "sub"), 0700), 0);
     assert_int_equal(tsr_file_replace(test_path(dir, "sub"), "x", 1, &f), TSR_ERR_IO);
     assert_error(&f, TSR_ERR_IO, "sub", "renamed");
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
 }
 
 /* In a child that may write 1,000 bytes to a file: the replace must fail as I/O. */
@@ -301,7 +289,7 @@ static void failed_replace_leaves_the_old_file_whole(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_content(path, "precious");
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
     tsr_alloc_fail_at(1);
     assert_int_equal(tsr_file_replace(path, "x", 1, NULL), TSR_ERR_NOMEM);
     tsr_alloc_fail_at(0);

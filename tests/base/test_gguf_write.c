@@ -2,7 +2,6 @@
  * and however it ends, an old file of that name is whole. */
 #include "test_main.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,17 +29,6 @@ static int remove_dir(void **state)
     test_tmp_remove(dir);
     dir = NULL;
     return 0;
-}
-
-static size_t count_files(void)
-{
-    size_t n = 0;
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2; /* . and .. */
 }
 
 static void must(tsr_status st, const tsr_error *err)
@@ -204,7 +192,7 @@ static void what_was_written_is_read(void **state)
             check_arrays(g);
             check_tensors(g, alignment);
             tsr_gguf_close(g);
-            assert_int_equal(count_files(), 1);
+            assert_int_equal(test_tmp_count(dir), 1);
         }
 }
 
@@ -311,7 +299,7 @@ static void what_cannot_be_written_is_named_and_nothing_is_created(void **state)
         assert_int_equal(tsr_gguf_writer_begin(w, &f), cases[i].st);
         assert_error(&f, cases[i].st, cases[i].named, cases[i].why);
         assert_non_null(strstr(f.text, "w.gguf: "));
-        assert_int_equal(count_files(), 0);
+        assert_int_equal(test_tmp_count(dir), 0);
         tsr_gguf_writer_close(w);
     }
 }
@@ -351,9 +339,9 @@ static void data_out_of_place_is_a_bug(void **state)
     assert_error(&g, TSR_ERR_BUG, "w.gguf", "more than");
     must(tsr_gguf_writer_sync(w, &e), &e);
     assert_int_equal(tsr_gguf_writer_data(w, "x", 1, &h), TSR_ERR_BUG);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
     tsr_gguf_writer_close(w); /* never finished */
-    assert_int_equal(count_files(), 0);
+    assert_int_equal(test_tmp_count(dir), 0);
 }
 
 static void writing_survives_every_failed_allocation(void **state)
@@ -375,7 +363,7 @@ static void writing_survives_every_failed_allocation(void **state)
             assert_error(&e, TSR_ERR_NOMEM, "out of memory", NULL);
         tsr_gguf_writer_close(w);
         assert_int_equal(tsr_alloc_live(), live);
-        assert_int_equal(count_files(), 0);
+        assert_int_equal(test_tmp_count(dir), 0);
         if (st == TSR_OK)
             return;
     }
@@ -391,7 +379,7 @@ static void assert_old_file(size_t n_files)
     assert_int_equal(len, 8);
     assert_memory_equal(got, "precious", 8);
     free(got);
-    assert_int_equal(count_files(), n_files);
+    assert_int_equal(test_tmp_count(dir), n_files);
 }
 
 /* In a child that may make files of 3,000 bytes: the room is refused before data is made. */

@@ -1,7 +1,6 @@
 /* .npy files: headers as NumPy reads them, rows counted at the end, nothing half written. */
 #include "test_main.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -27,17 +26,6 @@ static int remove_dir(void **state)
     tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
     test_tmp_remove(dir);
     return 0;
-}
-
-static size_t count_files(void)
-{
-    size_t n = 0;
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2; /* . and .. */
 }
 
 /* The file is version 1.0 with this dictionary, aligned to 64 bytes, then exactly these data. */
@@ -73,7 +61,7 @@ static void arrays_are_written_whole(void **state)
     assert_npy(p, "{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }", i, sizeof i);
     assert_int_equal(tsr_npy_write(p, TSR_U8, 4, (const size_t[]){2, 2, 2, 3}, u, NULL), TSR_OK);
     assert_npy(p, "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 2, 3,), }", u, sizeof u);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
 }
 
 static void rows_are_counted_at_the_end(void **state)
@@ -91,7 +79,7 @@ static void rows_are_counted_at_the_end(void **state)
     assert_int_equal(access(p, F_OK), -1); /* not before it is whole */
     assert_int_equal(tsr_npy_close(w, true, NULL), TSR_OK);
     assert_npy(p, "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 5,), }", f, sizeof f);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
 }
 
 static void unwanted_file_leaves_nothing(void **state)
@@ -102,7 +90,7 @@ static void unwanted_file_leaves_nothing(void **state)
     assert_int_equal(tsr_npy_open(&w, test_path(dir, "x.npy"), TSR_F32, 1, (const size_t[]){0}, NULL), TSR_OK);
     assert_int_equal(tsr_npy_append(w, &one, 1, NULL), TSR_OK);
     assert_int_equal(tsr_npy_close(w, false, NULL), TSR_OK);
-    assert_int_equal(count_files(), 0);
+    assert_int_equal(test_tmp_count(dir), 0);
     assert_int_equal(tsr_npy_close(NULL, true, NULL), TSR_OK);
 }
 
@@ -122,7 +110,7 @@ static void what_cannot_be_written_is_refused(void **state)
     assert_int_equal(tsr_npy_close(w, false, NULL), TSR_OK);
     assert_int_equal(tsr_npy_open(&w, test_path(dir, "no/x.npy"), TSR_F32, 1, (const size_t[]){0}, &h), TSR_ERR_NOINPUT);
     assert_error(&h, TSR_ERR_NOINPUT, "no/x.npy", NULL);
-    assert_int_equal(count_files(), 0);
+    assert_int_equal(test_tmp_count(dir), 0);
 }
 
 static int fill_the_disk(const char *path)
@@ -159,7 +147,7 @@ static void full_disk_is_told_and_leaves_the_old_file(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_npy(p, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", &one, sizeof one);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(test_tmp_count(dir), 1);
 }
 
 static void write_survives_every_failed_allocation(void **state)
@@ -175,7 +163,7 @@ static void write_survives_every_failed_allocation(void **state)
         if (st == TSR_OK)
             break;
         assert_int_equal(st, TSR_ERR_NOMEM);
-        assert_int_equal(count_files(), 0);
+        assert_int_equal(test_tmp_count(dir), 0);
     }
 }
 

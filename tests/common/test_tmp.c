@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "test_tmp.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,17 @@ void test_tmp_remove(char *dir)
         return;
     must(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0, "remove", dir);
     free(dir);
+}
+
+size_t test_tmp_count(const char *dir)
+{
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    must(d != NULL, "list", dir);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n - 2; /* . and .. */
 }
 
 const char *test_path(const char *dir, const char *name)

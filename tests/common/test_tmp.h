@@ -7,6 +7,7 @@
 /* A new empty folder under TMPDIR (or /tmp); the caller's (test_tmp_remove frees it too). */
 char *test_tmp_make(void);
 void test_tmp_remove(char *dir); /* with all that is in it; NULL is fine */
+size_t test_tmp_count(const char *dir);  /* files and folders in it, not deeper */
 
 /* "DIR/NAME" in a static buffer that lives until the fourth call after this one. */
 const char *test_path(const char *dir, const char *name);

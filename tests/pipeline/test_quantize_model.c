@@ -1,6 +1,5 @@
 /* Models written as GGUF: what was written runs as the model it was made of, whatever the road and the number of
  * threads; what cannot be written is named; and however it ends, old files are whole. */
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,17 +70,6 @@ static path empty_folder(const char *name)
     path dir = in_root(name);
     assert_int_equal(mkdir(dir.at, 0700), 0);
     return dir;
-}
-
-static size_t count_files(path dir)
-{
-    size_t n = 0;
-    DIR *d = opendir(dir.at);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2; /* . and .. */
 }
 
 static char *must_quantize(const char *in, const char *out, tessera_quantize_opts o)
@@ -190,7 +178,7 @@ static void f32_files_are_the_model_to_the_bit(void **state)
         snprintf(name, sizeof name, "same-%s", models[i].name);
         path to = empty_folder(name), a = below(to, "a"), b = below(to, "b"), file = below(to, "m-f32.gguf");
         quantize_quietly(from.at, file.at, "f32", "f32");
-        assert_int_equal(count_files(to), models[i].sees ? 2 : 1);
+        assert_int_equal(test_tmp_count(to.at), models[i].sees ? 2 : 1);
         run(from.at, a, models[i].sees, models[i].hears);
         run(file.at, b, models[i].sees, models[i].hears); /* finds its mmproj beside it */
         assert_same_dumps(a, b, models[i].sees, models[i].hears);
@@ -219,7 +207,7 @@ static void gguf_of_a_gguf_is_that_of_the_folder(void **state)
     o = (tessera_quantize_opts){.only = "text", .type = "q8_0"};
     tessera_free(must_quantize(from.at, below(to, "other-half.gguf").at, o));
     assert_same_bytes(below(to, "direct-q8_0.gguf").at, below(to, "other-half.gguf").at);
-    assert_int_equal(count_files(to), 9);
+    assert_int_equal(test_tmp_count(to.at), 9);
 }
 
 /* ---- a text model whose rows are whole blocks ---- */
@@ -377,7 +365,7 @@ static void blocks_are_rounded_again_only_when_asked(void **state)
     quantize_quietly(from.at, q8.at, "q8_0", NULL);
     tessera_quantize_opts o = {.type = "q4_0"};
     refuse(q8.at, q4.at, o, TESSERA_ERR_USAGE, "tensor blk.0.attn_k.weight is Q8_0 already");
-    assert_int_equal(count_files(to), 1);
+    assert_int_equal(test_tmp_count(to.at), 1);
     o.allow_requantize = 1;
     tessera_free(must_quantize(q8.at, q4.at, o));
     expect_type(q4.at, "blk.0.attn_q.weight", TSR_Q4_0);
@@ -404,7 +392,7 @@ static void blocks_that_are_copied_are_looked_at(void **state)
     free(bytes);
     refuse(file.at, below(to, "copy.gguf").at, (tessera_quantize_opts){.type = "q8_0"}, TESSERA_ERR_MODEL,
            "tensor blk.1.attn_k.weight: element [1, 32] is");
-    assert_int_equal(count_files(to), 1);
+    assert_int_equal(test_tmp_count(to.at), 1);
 }
 
 static void expect_name(const char *file, const char *want)
@@ -512,7 +500,7 @@ static void weights_that_no_type_can_say_are_named(void **state)
         unsigned char *old = test_read_file(below(to, "m.gguf").at, &len);
         assert_int_equal(len, 8);
         free(old);
-        assert_int_equal(count_files(to), 1);
+        assert_int_equal(test_tmp_count(to.at), 1);
     }
 }
 
@@ -544,7 +532,7 @@ static void places_and_options_are_checked_before_anything_is_written(void **sta
     refuse(file.at, other.at, (tessera_quantize_opts){.only = "mmproj"}, TESSERA_ERR_USAGE, "has no towers");
     path text = model_folder("text");
     refuse(text.at, other.at, (tessera_quantize_opts){.only = "mmproj"}, TESSERA_ERR_USAGE, "has no towers");
-    assert_int_equal(count_files(to), 2);
+    assert_int_equal(test_tmp_count(to.at), 2);
 }
 
 static void what_a_gguf_file_cannot_say_is_refused(void **state)
@@ -559,7 +547,7 @@ static void what_a_gguf_file_cannot_say_is_refused(void **state)
     free(config);
     refuse(from.at, below(to, "m.gguf").at, (tessera_quantize_opts){.type = "f32"}, TESSERA_ERR_UNSUPPORTED,
            "use_bidirectional_attention");
-    assert_int_equal(count_files(to), 0);
+    assert_int_equal(test_tmp_count(to.at), 0);
 }
 
 /* ---- an end in the middle ---- */
@@ -574,7 +562,7 @@ static void assert_old_files(path dir, size_t n_files)
         assert_memory_equal(old, "precious", 8);
         free(old);
     }
-    assert_int_equal(count_files(dir), n_files);
+    assert_int_equal(test_tmp_count(dir.at), n_files);
 }
 
 static path old_files(const char *name)
@@ -672,7 +660,7 @@ static void failed_allocations_are_survived(void **state)
             break;
         if (st != TESSERA_ERR_NOMEM)
             fail_msg("allocation %zu: %d: %s", k, (int)st, err.text);
-        if (count_files(to) != 0)
+        if (test_tmp_count(to.at) != 0)
             break; /* only the report was left to make */
     }
 }
@@ -686,7 +674,7 @@ static void another_type_beside_the_same_mmproj_takes_only_text(void **state)
     refuse(from.at, below(to, "a-F32.gguf").at, (tessera_quantize_opts){.type = "f32", .threads = 1},
            TESSERA_ERR_USAGE, "exists; --force replaces it, --only text keeps it");
     refuse(from.at, below(to, "a-F16.gguf").at, o, TESSERA_ERR_USAGE, "a-F16.gguf: exists; --force replaces it");
-    assert_int_equal(count_files(to), 2);
+    assert_int_equal(test_tmp_count(to.at), 2);
 }
 
 static void expect_same_sampling(const char *generation_config)
