@@ -1,10 +1,10 @@
 """Train tessera-nano: stage `towers` (dense targets on soft tokens), then stage `join` (the decoder speaks).
 
-Everything that a stop must not lose lies in --work: STAGE.pt (model, heads, optimiser, counters, levels, random state;
-written every few minutes by atomic rename) and log.csv. --resume goes on from there; without it a stage starts anew
-(`join` starts from towers.pt). A checkpoint is also written on SIGTERM.
+Everything that a stop must not lose lies in --work: towers-PART.pt or join.pt (model, heads, optimiser, counters, levels,
+random state; written every few minutes by atomic rename) and log-*.csv. --resume goes on from there; without it a stage
+starts anew (`join` starts from the two towers-PART.pt). A checkpoint is also written on SIGTERM.
 
-usage: train.py {towers,join} --work DIR --minutes M [--threads N] [--resume] [--cool]
+usage: train.py {towers,join} --work DIR --minutes M [--part vision|audio] [--follow FILE] [--resume] [--cool] ...
 """
 
 import argparse
