@@ -3,7 +3,6 @@
 
 #include "media_part.h"
 #include "tsr_alloc.h"
-#include "tsr_audio.h"
 
 static tsr_status load_frame(const tsri_media_list *l, tsri_media *m, size_t i, tsr_error *err)
 {
@@ -45,30 +44,38 @@ static tsr_audio_opts audio_opts(const tessera_request *rq, const tsri_media *m)
     return o;
 }
 
-static tsr_status load_audio(const tsri_media_list *l, tsri_media *m, tsr_error *err)
+static tsr_status make_features(const tsri_media_list *l, tsri_media *m, const tsr_audio *sound, tsr_error *err)
 {
     const tsri_input *in = &l->inputs[m->part];
-    tsr_audio sound = {0};
-    tsr_audio_opts o = audio_opts(l->rq, m);
-    tsr_status st = tsri_media_report(l, "decoding sound", 0, 1, err);
-    if (st == TSR_OK)
-        st = tsr_audio_decode(&sound, in->source, &o, err);
-    if (st != TSR_OK)
-        return st;
-    m->n_features = tsr_hearing_frames_for(l->model->hearing, sound.n_samples);
+    tsr_status st = TSR_OK;
+    m->n_features = tsr_hearing_frames_for(l->model->hearing, sound->n_samples);
     m->feature_width = tsr_hearing_describe(l->model->hearing).feature_width;
-    m->n_tokens = tsr_hearing_tokens_for(l->model->hearing, sound.n_samples);
-    m->end = m->begin + (double)sound.n_samples / sound.sample_rate;
+    m->n_tokens = tsr_hearing_tokens_for(l->model->hearing, sound->n_samples);
+    m->end = m->begin + (double)sound->n_samples / sound->sample_rate;
     if (m->n_tokens == 0)
         st = tsr_fail(err, TSR_ERR_DATA, "%s: %zu samples at %u Hz are too short to give a soft token", in->name,
-                      sound.n_samples, sound.sample_rate);
+                      sound->n_samples, sound->sample_rate);
     size_t n = 0;
     if (st == TSR_OK && !tsr_mul_size(&n, m->n_features, m->feature_width))
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", in->name);
     if (st == TSR_OK)
         st = tsr_alloc_array(&m->features, n, sizeof *m->features, in->name, err);
     if (st == TSR_OK)
-        tsr_hearing_features(l->model->hearing, sound.samples, sound.n_samples, m->features);
+        tsr_hearing_features(l->model->hearing, sound->samples, sound->n_samples, m->features);
+    return st;
+}
+
+static tsr_status load_audio(const tsri_media_list *l, tsri_media *m, tsr_error *err)
+{
+    tsr_audio sound = {0};
+    tsr_audio_opts o = audio_opts(l->rq, m);
+    if (l->given_sound)
+        return make_features(l, m, l->given_sound, err);
+    tsr_status st = tsri_media_report(l, "decoding sound", 0, 1, err);
+    if (st == TSR_OK)
+        st = tsr_audio_decode(&sound, l->inputs[m->part].source, &o, err);
+    if (st == TSR_OK)
+        st = make_features(l, m, &sound, err);
     tsr_audio_deinit(&sound);
     return st;
 }

@@ -7,6 +7,7 @@
 #define TSR_MEDIA_PART_H
 
 #include "model_internal.h"
+#include "tsr_audio.h"
 #include "tsr_image.h"
 #include "tsr_pdf.h"
 #include "tsr_source.h"
@@ -48,6 +49,7 @@ typedef struct tsri_media_list {
     tessera_model *model;
     const tessera_request *rq;
     const tsr_image *given; /* NULL, or what the one picture part shows: it is not read from a file */
+    const tsr_audio *given_sound; /* NULL, or what the one sound part holds, at the model's rate: likewise */
     tsri_input *inputs; /* [rq->n_parts] */
     tsri_media *at;
     size_t n, cap;

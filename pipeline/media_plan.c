@@ -222,6 +222,15 @@ static tsr_status plan_sound(tsri_media_list *l, size_t part, double begin, doub
     return TSR_OK;
 }
 
+/* Samples in memory have a length that is known, and a part's path is their name alone. */
+static tsr_status plan_given_sound(tsri_media_list *l, size_t part, tsr_error *err)
+{
+    double seconds = (double)l->given_sound->n_samples / l->given_sound->sample_rate;
+    l->inputs[part].name = l->rq->parts[part].path;
+    l->inputs[part].facts.audio_us = (int64_t)(seconds * 1e6 + 0.5);
+    return plan_sound(l, part, 0, 0, err);
+}
+
 static tsr_status plan_audio(tsri_media_list *l, size_t part, tsr_error *err)
 {
     tsr_status st = probe(&l->inputs[part], err);
@@ -361,6 +370,8 @@ static tsr_status plan_part(tsri_media_list *l, size_t part, tsr_error *err)
     tessera_part_kind kind;
     if (l->given && p->kind == TESSERA_PART_IMAGE)
         return plan_given(l, part, err);
+    if (l->given_sound && p->kind == TESSERA_PART_AUDIO)
+        return plan_given_sound(l, part, err);
     size_t most = tsri_or_size(l->rq->max_file_bytes, TSRI_DEFAULT_MAX_FILE_BYTES);
     tsr_status st = tsri_input_open(&l->inputs[part], p, most, &kind, err);
     if (st != TSR_OK)

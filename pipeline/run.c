@@ -22,6 +22,7 @@ typedef struct run {
     tessera_model *m;
     const tessera_request *rq;
     const tsr_image *given; /* or NULL */
+    const tsr_audio *given_sound;
     tessera_event_fn fn;
     void *user;
     tessera_result *r;
@@ -98,8 +99,8 @@ static tsr_status build_prompt(run *u)
 static tsr_status prepare_media(run *u)
 {
     double t0 = now_s();
-    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .given = u->given, .fn = u->fn, .user = u->user,
-                                .notes = u->r->notes};
+    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .given = u->given, .given_sound = u->given_sound,
+                                 .fn = u->fn, .user = u->user, .notes = u->r->notes};
     tsr_status st = tsri_media_plan(&u->media, u->err);
     if (st == TSR_OK)
         st = build_prompt(u);
@@ -430,20 +431,33 @@ static void run_deinit(run *u)
     tsri_media_deinit(&u->media);
 }
 
+static tsr_status run_whole(run *u, tessera_result **out, tsr_error *err)
+{
+    tsr_error first = {TSR_OK, ""}; /* cleared when the work is stopped on request */
+    *out = NULL;
+    u->err = &first;
+    u->r = tsri_result_new();
+    tsr_status st = u->r ? run_all(u) : tsr_fail(&first, TSR_ERR_NOMEM, "out of memory: the result");
+    run_deinit(u);
+    if (st == TSR_OK)
+        *out = u->r;
+    else
+        tessera_result_free(u->r);
+    return st == TSR_OK ? st : tsr_fail(err, st, "%s", first.text);
+}
+
 tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,
                     void *user, tessera_result **out, tsr_error *err)
 {
-    tsr_error first = {TSR_OK, ""}; /* cleared when the work is stopped on request */
-    run u = {.m = m, .rq = rq, .given = given, .fn = fn, .user = user, .err = &first};
-    *out = NULL;
-    u.r = tsri_result_new();
-    tsr_status st = u.r ? run_all(&u) : tsr_fail(&first, TSR_ERR_NOMEM, "out of memory: the result");
-    run_deinit(&u);
-    if (st == TSR_OK)
-        *out = u.r;
-    else
-        tessera_result_free(u.r);
-    return st == TSR_OK ? st : tsr_fail(err, st, "%s", first.text);
+    run u = {.m = m, .rq = rq, .given = given, .fn = fn, .user = user};
+    return run_whole(&u, out, err);
+}
+
+tsr_status tsri_run_sound(tessera_model *m, const tessera_request *rq, const tsr_audio *given, tessera_event_fn fn,
+                          void *user, tessera_result **out, tsr_error *err)
+{
+    run u = {.m = m, .rq = rq, .given_sound = given, .fn = fn, .user = user};
+    return run_whole(&u, out, err);
 }
 
 tessera_status tessera_run(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,

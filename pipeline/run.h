@@ -1,8 +1,9 @@
-/* run.h: a request inside the library, where a picture may be in memory already. */
+/* run.h: a request inside the library, where a picture or a sound may be in memory already. */
 #ifndef TSR_RUN_H
 #define TSR_RUN_H
 
 #include "tessera.h"
+#include "tsr_audio.h"
 #include "tsr_image.h"
 #include "tsr_status.h"
 
@@ -10,5 +11,9 @@
  * path is then its name alone and nothing is opened. */
 tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,
                     void *user, tessera_result **out, tsr_error *err);
+
+/* The same with the samples of the request's one AUDIO part, mono at the rate that the model hears at (16 kHz). */
+tsr_status tsri_run_sound(tessera_model *m, const tessera_request *rq, const tsr_audio *given, tessera_event_fn fn,
+                          void *user, tessera_result **out, tsr_error *err);
 
 #endif
