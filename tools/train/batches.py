@@ -86,20 +86,24 @@ class Source:
         self.bank = speech.Bank(os.path.join(cache, f"speech-{split}"))
         self.fonts = fonts(split)
 
-    def fit(self, picture, budget):
-        size = pictures.fitted(*picture.size, budget)
+    def fit(self, picture, budget, aspect=None):
+        """The reference's sizing; with `aspect` that of a large picture of this ratio, so that all of a batch are of one size."""
+        size = pictures.fitted(aspect * 1e4, 1e4, budget) if aspect else pictures.fitted(*picture.size, budget)
         return picture if size == picture.size else picture.resize(size, pictures.Image.BICUBIC)
 
-    def scene_picture(self, budget, most, sizes, kinds, least=1):
+    def aspect(self, budget):
+        return math.exp(self.rng.uniform(-0.6, 0.6)) if budget >= 12 else 1.0
+
+    def scene_picture(self, budget, most, sizes, kinds, least=1, aspect=None):
         """A picture of any size, to be fitted into budget, and its objects."""
-        aspect = math.exp(self.rng.uniform(-0.6, 0.6)) if budget >= 12 else 1.0
+        aspect = aspect or self.aspect(budget)
         side = self.rng.randint(140, 520) if budget >= 12 else self.rng.randint(90, 260)
         w, h = max(48, round(side * aspect ** 0.5)), max(48, round(side / aspect ** 0.5))
         return pictures.scene(self.rng, self.np_rng, w, h, most, sizes, kinds, least)
 
-    def scene(self, budget, most, sizes, kinds):
-        picture, objects = self.scene_picture(budget, most, sizes, kinds)
-        return self.fit(picture, budget), objects
+    def scene(self, budget, most, sizes, kinds, aspect=None):
+        picture, objects = self.scene_picture(budget, most, sizes, kinds, aspect=aspect)
+        return self.fit(picture, budget, aspect), objects
 
     def line_picture(self, letters, alphabet=None):
         text = random_text(self.rng, *letters, alphabet)
@@ -112,10 +116,10 @@ class Source:
         return self.fit(picture, budget), marks, text
 
     def picture_batch(self, kind, level):
-        rows = []
+        rows, aspect = [], self.aspect(level["budget"])
         for _ in range(level["n"]):
             if kind == "scene":
-                picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"])
+                picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"], aspect)
                 marks = []
             else:
                 picture, marks, _ = self.line(level["budget"], level["letters"], level.get("alphabet"))
@@ -134,10 +138,7 @@ class Source:
             mel = speech.log_mel(x)
             rows.append((mel, speech.word_targets((len(mel) + 3) // 4, spans)))
         features, mask = padded_sounds([r[0] for r in rows])
-        words = np.full((len(rows), (features.shape[1] + 3) // 4), -100, np.int64)
-        for i, (_, y) in enumerate(rows):
-            words[i, :len(y)] = y
-        return dict(kind="sound", features=features, mask=mask, words=words)
+        return dict(kind="sound", features=features, mask=mask, words=padded_targets([r[1] for r in rows]))
 
     def batch(self, kind, at):
         level = settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
@@ -161,6 +162,14 @@ def padded_sounds(mels):
     for i, mel in enumerate(mels):
         features[i, :len(mel)], mask[i, :len(mel)] = mel, True
     return features, mask
+
+
+def padded_targets(rows):
+    """Targets of audio tokens [n, most, 4]; -100 beyond a sound's end."""
+    out = np.full((len(rows), max(map(len, rows)), rows[0].shape[1]), -100, np.int64)
+    for i, y in enumerate(rows):
+        out[i, :len(y)] = y
+    return out
 
 
 def produce(queue, seed, cache, names, levels, weights):

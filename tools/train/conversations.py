@@ -1,7 +1,9 @@
 """Samples and batches for the join stage: pictures and sounds inside chats, answers to be learnt.
 
-A sample is a dict: pictures [(pixels, places, kinds, boxes, slots)], sounds [(mel, word targets)], text [(piece, learn)] in
-the order of the prompt. Several questions about one picture make several turns, so a tower's work serves them all.
+A sample is a dict: pictures [(pixels, places, kinds, boxes, slots, index, fresh)], sounds [(mel, word targets)], text
+[(piece, learn, ordinals)] in the order of the prompt. Several questions about one picture make several turns, so a tower's
+work serves them all. `index` and `ordinals` number the things of a list (objects from the left, words, characters, seconds
+of a film) on both sides, where they are perceived and where they are named: dense targets of the decoder's first layers.
 """
 
 import os
@@ -16,8 +18,8 @@ import pages
 import pictures
 import speech
 import tasks
-from model import SPECIAL
-from vocabulary import WORDS
+from model import INDEX_CLASSES, SPECIAL
+from vocabulary import COLOUR_NAMES, WORDS
 
 SCENE_LEVELS = [
     dict(budget=12, n=14, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient"), turns=3),
@@ -51,17 +53,18 @@ class Conversations(batches.Source):
     def seen(self, picture, objects=(), marks=()):
         """The arrays of one picture and its number of soft tokens."""
         cols, rows = picture.size[0] // pictures.TOKEN, picture.size[1] // pictures.TOKEN
-        arrays = (*pictures.patches(picture), *pictures.object_targets(cols, rows, objects),
-                  pictures.character_targets(cols, rows, marks))
-        return arrays, cols * rows
+        kinds, boxes = pictures.object_targets(cols, rows, objects)
+        slots = pictures.character_targets(cols, rows, marks)
+        index = slots[:, -1] if marks else kinds[:, 3]
+        return (*pictures.patches(picture), kinds, boxes, slots, index, np.full(len(index), -100, np.int64)), cols * rows
 
     def heard(self, samples, spans=()):
         mel = speech.log_mel(samples)
         n = (len(mel) + 3) // 4
         return (mel, speech.word_targets(n, spans)), n
 
-    def chat(self, turns, tools=(), **arrays):
-        """turns: [(user text, answer)]; text of the whole conversation with the answers marked. With thinking on, which a
+    def chat(self, turns, tools=(), names=(), **arrays):
+        """turns: [(user text, answer)], names: their tasks; text of the whole conversation with the answers marked. With thinking on, which a
         system turn may ask for, the model thinks nothing and says so; a few prompts hold the empty thought already."""
         thinks, given = self.rng.random() < 0.04, self.rng.random() < 0.06
         text, start = [], chat.prompt([], tasks.system_turn(self.rng), tools, thinks)
@@ -69,13 +72,17 @@ class Conversations(batches.Source):
         for i, (question, answer) in enumerate(turns):
             last = i == len(turns) - 1  # a history holds no thoughts
             before = chat.EMPTY_THOUGHT if given and not thinks and last else ""
-            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n{before}", False))
-            text.append(((chat.EMPTY_THOUGHT if thinks and last else "") + answer + "<turn|>", not thinks or last))
+            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n{before}", False, None))
+            thought, numbers = chat.EMPTY_THOUGHT if thinks and last else "", tasks.ordinals(names[i], answer) if names else None
+            if numbers:
+                end = numbers[-1] + (names[i] not in ("caption", "boxes"))
+                numbers = [-100] * len(thought) + numbers + [end] * len("<turn|>")
+            text.append((thought + answer + "<turn|>", not thinks or last, numbers))
             start = "\n"
         return dict(dict(pictures=[], sounds=[]), text=text, **arrays)
 
     def scene_sample(self, level):
-        picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"])
+        picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"], level.get("aspect"))
         arrays, n = self.seen(picture, objects)
         turns, names = [], []
         for _ in range(self.rng.randint(1, level["turns"])):
@@ -83,27 +90,30 @@ class Conversations(batches.Source):
             if task not in names:
                 names.append(task)
                 turns.append((question if turns else chat.image(n) + question, answer))
-        return dict(self.chat(turns, pictures=[arrays]), task=names, truth=objects)
+        return dict(self.chat(turns, names=names, pictures=[arrays]), task=names, truth=objects)
 
     def line_sample(self, level):
         picture, marks, text = self.line(level["budget"], level["letters"])
         arrays, n = self.seen(picture, (), marks)
         task, question, answer = tasks.about_line(self.rng, text, self.split)
-        return dict(self.chat([(chat.image(n) + question, answer)], pictures=[arrays]), task=[task], truth=text)
+        return dict(self.chat([(chat.image(n) + question, answer)], names=[task], pictures=[arrays]), task=[task], truth=text)
 
     def sound_sample(self, level):
         samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
         words = [WORDS[w] for _, _, w in spans]
         arrays, n = self.heard(samples, spans)
         task, question, answer = tasks.about_speech(self.rng, words, self.split)
-        return dict(self.chat([(question + chat.sound(n), answer)], sounds=[arrays]), task=[task], truth=words)
+        return dict(self.chat([(question + chat.sound(n), answer)], names=[task], sounds=[arrays]), task=[task], truth=words)
 
     def film_sample(self, level):
         frames, story = films.film(self.rng, self.np_rng, self.rng.randint(*level["frames"]), ("plain", "gradient", "noise"))
         arrays, marks = [], []
         for second, (picture, objects) in enumerate(frames):
             one, n = self.seen(self.fit(picture, level["budget"]), objects)
-            arrays.append(one)
+            fresh = np.where(one[2][:, 0] > 0, 0, -100)
+            if second and second == story["appears"]:
+                fresh[one[2][:, 0] == 1 + COLOUR_NAMES.index(story["guest"]["colour"])] = 1
+            arrays.append((*one[:5], np.full(n, 1 + second, np.int64), fresh))
             marks.append((second, n))
         turns, names = [], []
         for _ in range(self.rng.randint(1, 3)):
@@ -149,7 +159,7 @@ class Conversations(batches.Source):
         o = self.rng.choice(can)
         question, answer = tasks.ask(self.rng, "tool", self.split, it=o["shape"]), chat.tool_call("set_light", {"color": o["colour"]})
         sample = self.chat([(chat.image(n) + question, answer)], tools=[tasks.LIGHT], pictures=[one])
-        sample["text"][-1] = (answer + "<|tool_response>", True)  # an open call waits for its response
+        sample["text"][-1] = (answer + "<|tool_response>", True, None)  # an open call waits for its response
         return dict(sample, task=["tool"], truth=answer)
 
     def sample(self, kind, level):
@@ -157,6 +167,8 @@ class Conversations(batches.Source):
 
     def batch(self, kind, at):
         level = batches.settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
+        if kind == "scene":
+            level = dict(level, aspect=self.aspect(level["budget"]))
         return dict(collate([self.sample(kind, level) for _ in range(level["n"])], self.tokenizer), kind=kind)
 
 
@@ -174,24 +186,40 @@ def worth(encoding, piece):
 
 
 def encoded(sample, tokenizer):
-    """Token ids, labels (-100 where nothing is learnt) and their weights."""
-    ids, labels, weights = [], [], []
-    for piece, learn in sample["text"]:
+    """Token ids, labels (-100 where nothing is learnt), their weights, and the number of the thing that the next token names."""
+    ids, labels, weights, index = [], [], [], []
+    for piece, learn, numbers in sample["text"]:
         new = tokenizer.encode(piece, add_special_tokens=False)
         ids += new.ids
         labels += new.ids if learn else [-100] * len(new.ids)
         weights += worth(new, piece) if learn else [0.0] * len(new.ids)
-    return ids, labels, weights
+        index += [min(numbers[a], INDEX_CLASSES - 1) if numbers and numbers[a] >= 0 else -100 for a, _ in new.offsets]
+    return ids, labels, weights, index[1:] + [-100]
+
+
+def numbered(sample, row):
+    """Fill what the soft tokens of a sample should know of lists into its row of the batch."""
+    at_pictures = np.isin(row["ids"], (SPECIAL["<|image|>"], SPECIAL["<|video|>"]))
+    at_sounds = row["ids"] == SPECIAL["<|audio|>"]
+    if at_pictures.any():
+        row["index"][at_pictures] = np.concatenate([p[5] for p in sample["pictures"]])
+        row["fresh"][at_pictures] = np.concatenate([p[6] for p in sample["pictures"]])
+    if at_sounds.any():
+        targets = np.concatenate([s[1] for s in sample["sounds"]])
+        row["index"][at_sounds], row["before"][at_sounds] = targets[:, 3], targets[:, 1:3]
 
 
 def collate(samples, tokenizer):
     rows = [encoded(s, tokenizer) for s in samples]
     most = max(len(r[0]) for r in rows)
-    out = dict(ids=np.full((len(rows), most), SPECIAL["<pad>"], np.int64), labels=np.full((len(rows), most), -100, np.int64),
-               weights=np.zeros((len(rows), most), np.float32), attention=np.zeros((len(rows), most), np.int64))
-    for i, (ids, labels, weights) in enumerate(rows):
+    nothing = lambda *more: np.full((len(rows), most, *more), -100, np.int64)
+    out = dict(ids=np.full((len(rows), most), SPECIAL["<pad>"], np.int64), labels=nothing(), index=nothing(), fresh=nothing(),
+               before=nothing(2), weights=np.zeros((len(rows), most), np.float32), attention=np.zeros((len(rows), most), np.int64))
+    for i, (ids, labels, weights, index) in enumerate(rows):
         n = len(ids)
         out["ids"][i, :n], out["labels"][i, :n], out["weights"][i, :n], out["attention"][i, :n] = ids, labels, weights, 1
+        out["index"][i, :n] = index
+        numbered(samples[i], {k: v[i] for k, v in out.items()})
     seen = [p for s in samples for p in s["pictures"]]
     if seen:
         out.update(batches.padded_pictures(seen), kinds=np.concatenate([p[2] for p in seen]), boxes=np.concatenate([p[3] for p in seen]),
@@ -199,10 +227,7 @@ def collate(samples, tokenizer):
     heard = [s for sample in samples for s in sample["sounds"]]
     if heard:
         features, mask = batches.padded_sounds([h[0] for h in heard])
-        words = np.full((len(heard), (features.shape[1] + 3) // 4), -100, np.int64)
-        for i, (_, y) in enumerate(heard):
-            words[i, :len(y)] = y
-        out.update(features=features, mask=mask, words=words)
+        out.update(features=features, mask=mask, words=batches.padded_targets([h[1] for h in heard]))
     return out
 
 

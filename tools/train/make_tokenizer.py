@@ -13,7 +13,6 @@ import sys
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-import batches
 import tasks
 from model import SPECIAL, VOCABULARY
 from vocabulary import COLOUR_NAMES, SHAPES, SIZES, WORDS

@@ -13,6 +13,7 @@ VOCABULARY = 1024
 WIDTH = 256
 SMOOTH_ROWS = 256  # of the position table
 EDGE_BINS = 64     # classes of a box's edge, over its place in the picture
+INDEX_CLASSES = 64 # of the number of a thing in a list
 SPECIAL = {name: i for i, name in enumerate(
     '<pad> <eos> <bos> <unk> <mask> <|tool> <tool|> <|tool_call> <tool_call|> <|tool_response> <tool_response|> <|"|> '
     "<|think|> <|channel> <channel|> <|turn> <turn|> <|image> <|audio> <|image|> <|audio|> <image|> <audio|> <|video|>".split())}
@@ -86,8 +87,16 @@ class Heads(nn.Module):
         self.box = nn.Linear(WIDTH, 4)
         self.edges = nn.Linear(WIDTH, 4 * EDGE_BINS)
         self.place = nn.Linear(WIDTH, 2)  # the token's own centre
+        self.digits = nn.Linear(WIDTH, 4 * (11 + 10))  # hundreds and tens of each edge in thousandths, as the answer writes them
+        self.rank = nn.Linear(WIDTH, 6)   # which object from the left
+        self.count = nn.Linear(WIDTH, 6)  # objects in the picture
+        self.order = nn.Linear(WIDTH, INDEX_CLASSES)  # number of the first character
         self.characters = nn.Linear(WIDTH, CHARACTER_SLOTS * (1 + len(CHARACTERS)))
         self.word = nn.Linear(WIDTH, 1 + len(WORDS))
+        self.word_before = nn.Linear(WIDTH, 1 + len(WORDS))
+        self.decoder_index = nn.ModuleList([nn.Linear(WIDTH, INDEX_CLASSES) for _ in range(2)])
+        self.decoder_before = nn.ModuleList([nn.Linear(WIDTH, 2 * (1 + len(WORDS))) for _ in range(2)])
+        self.decoder_fresh = nn.ModuleList([nn.Linear(WIDTH, 2) for _ in range(2)])  # an object of a film that was not there before
 
 
 def is_tower(name):

@@ -67,6 +67,9 @@ class Both:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, state):
+        """A part whose parameters are others than those of the state starts anew."""
+        sizes = lambda groups: [len(g["params"]) for g in groups]
         for part, one in zip(self.parts, state):
-            part.load_state_dict(one)
+            if sizes(part.param_groups) == sizes(one["param_groups"]):
+                part.load_state_dict(one)
         self.param_groups = [g for part in self.parts for g in part.param_groups]

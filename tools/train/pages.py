@@ -26,7 +26,7 @@ def page(rng, font_path, width=480):
         for i, c in enumerate(text):
             if c != " ":
                 middle = (face.getlength(text[:i]) + face.getlength(text[:i + 1])) / 2
-                marks.append((c, (x + middle) / width, (y + (top + bottom) / 2) / height))
+                marks.append((c, (x + middle) / width, (y + (top + bottom) / 2) / height, -100))
 
     def put_right(text, y, size):
         put(text, width - margin - font(font_path, size).getlength(text), y, size)

@@ -132,7 +132,7 @@ def font(path, size):
 
 
 def printed_line(rng, np_rng, text, font_path, size, kinds=("plain",)):
-    """A picture of one printed line and its characters: (character, x centre, y centre) in 0..1."""
+    """A picture of one printed line and its characters: (character, x centre, y centre, number), places in 0..1."""
     face = font(font_path, size)
     left, top, right, bottom = face.getbbox(text)
     pads = [rng.randint(size // 8 + 1, size) for _ in range(4)]
@@ -147,22 +147,26 @@ def printed_line(rng, np_rng, text, font_path, size, kinds=("plain",)):
     for i, c in enumerate(text):
         if c != " ":
             a, b = face.getlength(text[:i]), face.getlength(text[:i + 1])
-            marks.append((c, (x + (a + b) / 2) / w, middle))
+            marks.append((c, (x + (a + b) / 2) / w, middle, i + 1))
     return picture, marks
 
 
 # --- what a soft token should know -------------------------------------------------------------------------------
 
 def object_targets(cols, rows, objects):
-    """[n, 3] colour, shape and size (0 = none, else 1 + index) and [n, 4] box (y0, x0, y1, x1) in 0..1, per soft token."""
-    kinds, boxes = np.zeros((rows, cols, 3), np.int64), np.zeros((rows, cols, 4), np.float32)
+    """[n, 5] colour, shape, size (0 = none, else 1 + index), which from the left (0 = none), how many in the picture;
+    and [n, 4] box (y0, x0, y1, x1) in 0..1, per soft token."""
+    kinds, boxes = np.zeros((rows, cols, 5), np.int64), np.zeros((rows, cols, 4), np.float32)
+    kinds[..., 4] = len(objects)
+    from_left = sorted(o["cx"] for o in objects)
     px, py = (np.arange(cols) + 0.5) / cols, (np.arange(rows) + 0.5) / rows
     for o in sorted(objects, key=lambda o: -o["r"]):
         x0, y0, x1, y1 = o["box"]
         on = np.ix_((py >= y0 - 0.35 / rows) & (py <= y1 + 0.35 / rows), (px >= x0 - 0.35 / cols) & (px <= x1 + 0.35 / cols))
-        kinds[on] = 1 + COLOUR_NAMES.index(o["colour"]), 1 + SHAPES.index(o["shape"]), 1 + SIZES.index(o["size"])
+        kinds[on] = (1 + COLOUR_NAMES.index(o["colour"]), 1 + SHAPES.index(o["shape"]), 1 + SIZES.index(o["size"]),
+                     1 + from_left.index(o["cx"]), len(objects))
         boxes[on] = y0, x0, y1, x1
-    return kinds.reshape(-1, 3), boxes.reshape(-1, 4)
+    return kinds.reshape(-1, 5), boxes.reshape(-1, 4)
 
 
 def centres(places):
@@ -173,11 +177,14 @@ def centres(places):
 
 
 def character_targets(cols, rows, marks):
-    """[n, CHARACTER_SLOTS]: the characters whose centres lie in a token, left to right; 0 = none, else 1 + index."""
-    slots, used = np.zeros((rows * cols, CHARACTER_SLOTS), np.int64), {}
-    for c, x, y in sorted(marks, key=lambda m: (round(m[2] * rows), m[1])):
+    """[n, CHARACTER_SLOTS + 1]: the characters whose centres lie in a token, left to right; 0 = none, else 1 + index.
+    The last column is the number in its line of the first of them, 0 where there is none, or -100 where that isn't known."""
+    slots, used = np.zeros((rows * cols, CHARACTER_SLOTS + 1), np.int64), {}
+    for c, x, y, number in sorted(marks, key=lambda m: (round(m[2] * rows), m[1])):
         t = min(rows - 1, int(y * rows)) * cols + min(cols - 1, int(x * cols))
         k = used.get(t, 0)
+        if k == 0:
+            slots[t, -1] = number
         if k < CHARACTER_SLOTS:
             slots[t, k] = 1 + CHARACTERS.index(c)
             used[t] = k + 1

@@ -190,12 +190,18 @@ def log_mel(x):
 
 
 def word_targets(n_tokens, spans):
-    """Per audio token: 0 nothing, 1 + word index, or -100 where the word can't be known yet (its first half)."""
-    y = np.zeros(n_tokens, np.int64)
-    for first, last, word in spans:
+    """[n, 4] per audio token: the word (0 nothing, 1 + index), the word before it and the one before that (0 at the start),
+    how many words have been heard. -100 where that can't be known yet: in the first half of a word, and for the words
+    before it where nothing is said."""
+    y = np.zeros((n_tokens, 4), np.int64)
+    y[:, 1:3] = -100
+    one = two = 0
+    for k, (first, last, word) in enumerate(spans):
         middle = (first + last) // 2 // 640
         y[first // 640:middle] = -100
-        y[middle:last // 640 + 2] = 1 + word
+        y[middle:, 3] = k + 1
+        y[middle:last // 640 + 2, :3] = 1 + word, one, two
+        one, two = 1 + word, one
     return y
 
 

@@ -168,6 +168,25 @@ def about_scene(rng, objects, split="train"):
             return made
 
 
+def ordinals(task, answer):
+    """For each character of an answer that lists things, the number of the thing it belongs to (from 1; one more after the
+    last), as the decoder's own count is to be; None for other answers."""
+    ends = {"caption": (", ", " and ", "."), "boxes": ("}",)}.get(task)
+    if task == "read":
+        return list(range(1, len(answer) + 1))
+    if task in ("hear", "hear_digits", "translate"):
+        out, n = [], 1
+        for i, c in enumerate(answer):
+            n = 1 if c == "\n" or answer[i - 1] == ":" else n + (c == " ")
+            out.append(n)
+        return out
+    if ends is None:
+        return None
+    marks = [any(answer.startswith(e, i) for e in ends) for i in range(len(answer))]
+    own = ends != ("}",)  # a comma belongs to what it leads to, a brace to what it closes
+    return [1 + sum(marks[:i + own]) for i in range(len(answer))]
+
+
 def about_line(rng, text, split="train"):
     return "read", ask(rng, "read", split), text
 

@@ -26,6 +26,7 @@ import model as nano
 import optimiser
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
+TOWER_SHARES = {"scene": 0.55, "line": 0.45, "sound": 1.0}
 SHARES = {"scene": 0.5, "line": 0.15, "sound": 0.3, "film": 0.08, "page": 0.06, "talk": 0.12}
 TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
 TOWER_LEARNS_BELOW = 12000  # patches in a batch: a long film teaches the decoder alone, at a third of the time
@@ -46,11 +47,21 @@ def edge_loss(logits, boxes):
     return -((1 - part) * log_p.gather(1, low) + part * log_p.gather(1, low + 1)).mean()
 
 
+def digit_loss(logits, boxes):
+    """Hundreds and tens of the four edges in thousandths, as classes: their mean loss, and how often all eight are right."""
+    at = (boxes.clamp(0, 1) * 1000).round().long()
+    logits = logits.view(len(at), 4, 21)
+    hundreds, tens = logits[..., :11].flatten(0, 1), logits[..., 11:].flatten(0, 1)
+    want = (at // 100).flatten(), (at // 10 % 10).flatten()
+    right = ((hundreds.argmax(-1) == want[0]) & (tens.argmax(-1) == want[1])).view(-1, 4).all(-1)
+    return 0.5 * (F.cross_entropy(hundreds, want[0]) + F.cross_entropy(tens, want[1])), right.float().mean()
+
+
 def picture_losses(rows, batch, heads):
     """Loss and accuracies of the rows under objects and characters. rows: [all tokens, 256]."""
     kinds, slots = torch.from_numpy(batch["kinds"]), torch.from_numpy(batch["slots"])
     on, seen = kinds[:, 0] > 0, {}
-    shape, letters = heads.shape(rows), heads.characters(rows).view(len(rows), slots.shape[1], -1)
+    shape, letters = heads.shape(rows), heads.characters(rows).view(len(rows), slots.shape[1] - 1, -1)
     loss = 0.3 * F.cross_entropy(shape, kinds[:, 1])
     if on.any():
         for i, (name, logits) in enumerate((("colour", heads.colour(rows[on])), ("shape", shape[on]), ("size", heads.size(rows[on])))):
@@ -61,27 +72,59 @@ def picture_losses(rows, batch, heads):
         seen["box"] = F.l1_loss(heads.box(rows[on]), boxes)
         seen["box_acc"] = ((heads.box(rows[on]) - boxes).abs() < 0.05).all(-1).float().mean()
         seen["edge"] = edge_loss(heads.edges(rows[on]), boxes)
-        loss = loss + 5 * seen["box"] + seen["edge"]
+        seen["digit"], seen["digit_acc"] = digit_loss(heads.digits(rows[on]), boxes)
+        seen["rank"] = F.cross_entropy(heads.rank(rows[on]), kinds[on, 3])
+        seen["count"] = F.cross_entropy(heads.count(rows), kinds[:, 4])
+        loss = loss + 5 * seen["box"] + seen["edge"] + 0.5 * seen["digit"] + 0.5 * seen["rank"] + 0.3 * seen["count"]
     seen["place"] = F.l1_loss(heads.place(rows), torch.from_numpy(batch["centres"]))
     loss = loss + 5 * seen["place"]
-    flat, want = letters.flatten(0, 1), slots.flatten()
+    flat, want = letters.flatten(0, 1), slots[:, :-1].flatten()
     loss = loss + 0.3 * F.cross_entropy(flat, want)
     if (want > 0).any():
         seen["letter"] = F.cross_entropy(flat[want > 0], want[want > 0])
         seen["letter_acc"] = (flat[want > 0].argmax(-1) == want[want > 0]).float().mean()
         loss = loss + seen["letter"]
+        numbers = slots[:, -1].clamp(max=nano.INDEX_CLASSES - 1)
+        if (numbers > 0).any():
+            seen["order"] = F.cross_entropy(heads.order(rows[numbers > 0]), numbers[numbers > 0])
+            loss = loss + 0.3 * seen["order"]
     return loss, seen
 
 
 def sound_losses(rows, batch, heads):
     words = torch.from_numpy(batch["words"])
-    logits, want = heads.word(rows[:, :words.shape[1]]).flatten(0, 1), words.flatten()
+    logits, want = heads.word(rows[:, :words.shape[1]]).flatten(0, 1), words[..., 0].flatten()
     on = want > 0
     loss, seen = F.cross_entropy(logits, want, ignore_index=-100), {}
     if on.any():
         seen["word"] = F.cross_entropy(logits[on], want[on])
         seen["word_acc"] = (logits[on].argmax(-1) == want[on]).float().mean()
         loss = loss + seen["word"]
+    before = words[..., 1].flatten()
+    if (before >= 0).any():
+        seen["before"] = F.cross_entropy(heads.word_before(rows[:, :words.shape[1]]).flatten(0, 1), before, ignore_index=-100)
+        loss = loss + 0.5 * seen["before"]
+    return loss, seen
+
+
+def list_losses(states, batch, heads):
+    """What the decoder's first layers should know of lists (see conversations.py), from the states after two of them. The
+    last four layers read keys and values that the third and fourth make of these states: what isn't there can't be found."""
+    index, fresh, before = (torch.from_numpy(batch[k]) for k in ("index", "fresh", "before"))
+    at, new, said = index != -100, fresh != -100, before[..., 0] != -100
+    loss, seen = 0.0, {}
+    for i, state in enumerate(states):
+        state = F.rms_norm(state, state.shape[-1:])
+        if at.any():
+            seen[f"index{i}"] = F.cross_entropy(heads.decoder_index[i](state[at]), index[at])
+            loss = loss + seen[f"index{i}"]
+        if new.any():
+            seen[f"fresh{i}"] = F.cross_entropy(heads.decoder_fresh[i](state[new]), fresh[new], weight=torch.tensor([1.0, 4.0]))
+            loss = loss + seen[f"fresh{i}"]
+        if said.any():
+            logits = heads.decoder_before[i](state[said]).view(int(said.sum()) * 2, -1)
+            seen[f"before{i}"] = F.cross_entropy(logits, before[said].flatten(), ignore_index=-100)
+            loss = loss + seen[f"before{i}"]
     return loss, seen
 
 
@@ -106,6 +149,8 @@ def _half_precision(forward, *args, **kwargs):
 
 def quicken(model):
     """Training speed only: the exported model runs the reference's unchanged code."""
+    for layer in model.model.vision_tower.encoder.layers:
+        layer.forward = torch.compile(layer.forward, dynamic=True)
     tower = model.model.audio_tower
     for layer in (tower.subsample_conv_projection.layer0, tower.subsample_conv_projection.layer1):
         layer.forward = functools.partial(_subsample, layer)
@@ -156,13 +201,18 @@ def answer_logits(model, batch, rows):
     if sound_rows is not None:
         valid = torch.from_numpy(batch["mask"])[:, ::2][:, ::2]
         embeds = embeds.masked_scatter(masks[1][..., None].expand_as(embeds), sound_rows[valid])
+    states, hooks = [], []
+    for layer in text.layers[1:3]:
+        hooks.append(layer.register_forward_hook(lambda _, __, out: states.append(out[0] if isinstance(out, tuple) else out)))
     out = inner.language_model(inputs_embeds=embeds, per_layer_inputs=per_layer, attention_mask=torch.from_numpy(batch["attention"]),
                                use_cache=False, return_dict=True)
+    for hook in hooks:
+        hook.remove()
     want = labels[:, 1:]
     at = want != -100
     logits = model.lm_head(out.last_hidden_state[:, :-1][at])
     cap = model.config.text_config.final_logit_softcapping
-    return torch.tanh(logits / cap) * cap, want[at], torch.from_numpy(batch["weights"])[:, 1:][at]
+    return torch.tanh(logits / cap) * cap, want[at], torch.from_numpy(batch["weights"])[:, 1:][at], states
 
 
 # --- bookkeeping -------------------------------------------------------------------------------------------------
@@ -240,10 +290,9 @@ class Trainer:
     def load(self, path, everything):
         state = torch.load(path, weights_only=False)
         self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
+        self.heads.load_state_dict(state["heads"], strict=False)  # a head that an older checkpoint lacks starts anew
         if everything:
-            if len(state["optimiser"]) and all(len(a["param_groups"]) == len(b["param_groups"]) for a, b in zip(state["optimiser"], self.optimiser.state_dict())):
-                self.optimiser.load_state_dict(state["optimiser"])
+            self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.minutes, self.progress.means = state["step"], state["minutes"], state["means"]
             self.progress.at.update(state["levels"])
             torch.set_rng_state(state["random"])
@@ -252,7 +301,8 @@ class Trainer:
         """One tower and its heads from its own checkpoint."""
         state = torch.load(path, weights_only=False)
         self.model.load_state_dict({k: v for k, v in state["model"].items() if part in k}, strict=False)
-        self.heads.load_state_dict({k: v for k, v in state["heads"].items() if k.startswith("word") == (part == "audio")}, strict=False)
+        own = {k: v for k, v in state["heads"].items() if not k.startswith("decoder") and k.startswith("word") == (part == "audio")}
+        self.heads.load_state_dict(own, strict=False)
 
     def follow(self, path):
         """Take the vision tower from a trainer that works on it, whenever that has saved it."""
@@ -271,7 +321,8 @@ class Trainer:
         names = list(self.levels)
         self.shared_levels = mp.Array("i", [self.progress.at[n] for n in names])
         self.queue = mp.Queue(6)
-        self.shares = mp.Array("d", [0.0 if n in LATER else SHARES[n] for n in names])
+        shares = TOWER_SHARES if self.args.stage == "towers" else SHARES
+        self.shares = mp.Array("d", [0.0 if n in LATER else shares[n] for n in names])
         cache = os.path.join(self.args.work, "cache")
         seed = f"{self.args.stage} {self.step} {self.args.worker}"
         self.process = mp.Process(target=in_child, args=(body, self.queue, seed, cache, *more, names, self.shared_levels, self.shares), daemon=True)
@@ -279,7 +330,7 @@ class Trainer:
 
     def set_rate(self, spent):
         """Warm-up over the first steps; with --cool a straight fall to a fiftieth over this run's minutes."""
-        shape = min(1.0, (self.step + 1) / WARM_UP)
+        shape = min(1.0, (self.step + 1 - self.first_step) / WARM_UP)
         if self.args.cool:
             shape *= max(0.02, 1.0 - spent)
         for g in self.optimiser.param_groups:
@@ -291,6 +342,7 @@ class Trainer:
             common = meeting.Meeting(self.args.share, self.parameters, self.args.worker == 0)
         for sig in (signal.SIGTERM, signal.SIGINT):  # not earlier: the data process must not inherit this, or it can't be ended
             signal.signal(sig, self.on_signal)
+        self.first_step = self.step
         started = saved = logged = time.time()
         begun, waited, limit = self.minutes, 0.0, self.args.minutes * 60
         while not self.stop and time.time() - started < limit:
@@ -307,7 +359,7 @@ class Trainer:
                 common.meet()
             now = time.time()
             self.step, self.minutes = self.step + 1, begun + (now - started) / 60
-            if self.progress.means.get("scene_right", 0.0) > LATER_FROM:
+            if self.args.stage == "join" and self.progress.means.get("scene_right", 0.0) > LATER_FROM:
                 self.shares[:] = [SHARES[n] for n in self.levels]
             if self.progress.see(batch["kind"], seen):
                 self.shared_levels[list(self.levels).index(batch["kind"])] = self.progress.at[batch["kind"]]
@@ -353,11 +405,13 @@ def join(args):
         with torch.set_grad_enabled(learns):
             rows = tower_rows(trainer.model, batch)
             aux, seen = dense(rows, batch, trainer.heads) if learns else (0.0, {})
-        logits, want, weights = answer_logits(trainer.model, batch, rows)
+        logits, want, weights, states = answer_logits(trainer.model, batch, rows)
+        lists, told = list_losses(states, batch, trainer.heads)
+        seen.update(told)
         lm = (F.cross_entropy(logits, want, reduction="none") * weights).sum() / weights.sum()
         right = (logits.argmax(-1) == want)[weights == 1].float().mean()
         seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, right
-        return 2 * lm + 0.5 * aux, seen
+        return 2 * lm + 0.5 * aux + 0.3 * lists, seen
 
     trainer.run(losses)
 
