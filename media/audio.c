@@ -1,24 +1,20 @@
-/* audio.c: demux, decode, mix to mono, resample. The mix is done here and not by FFmpeg, whose own
+/* audio.c: demux, decode, mix to mono, resample, one packet at a time. The mix is done here and not by FFmpeg, whose own
  * downmix weights the channels by their place in the room. */
-#include "tsr_audio.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "audio_internal.h"
 #include "ff_internal.h"
-#include "resample_internal.h"
 #include "tsr_alloc.h"
 
-enum {
-    MAX_RATE = 768000,
-    MAX_CHANNELS = 64,
-    MAX_PADDING = 4096 /* samples that an encoder may have put behind the end to fill its last frame */
-};
+enum { MAX_PADDING = 4096 /* samples that an encoder may have put behind the end to fill its last frame */ };
 
 typedef struct state {
     tsri_ff_input in;
-    const tsr_audio_opts *opts;
+    tsr_audio_opts opts;
+    tsr_audio_facts *facts; /* the caller's */
+    bool each_call;         /* the deadline is for each piece */
     AVStream *stream;
     AVCodecContext *codec;
     AVPacket *pkt;
@@ -27,37 +23,12 @@ typedef struct state {
     unsigned rate, channels; /* of the first frame */
     int64_t at;              /* place of the next decoded sample on the file's time line */
     int64_t from, to;        /* the part to keep on that line; to: INT64_MAX is all */
-    uint64_t n_decoded, n_kept, max_kept, slack;
+    uint64_t n_decoded, n_kept, n_out, max_kept, slack;
     double *sum; /* [frame] scratch of the mix, and its result */
     float *mono;
     size_t scratch_cap;
-    tsri_samples out;
+    tsri_samples *out; /* the caller's, during a call */
 } state;
-
-tsr_audio_opts tsr_audio_opts_default(void)
-{
-    const tsr_audio_opts o = {16000, 0, -1, 30.0, UINT64_C(8) << 30, 8000000, 120000};
-    return o;
-}
-
-void tsr_audio_deinit(tsr_audio *a)
-{
-    tsr_free(a->samples);
-    memset(a, 0, sizeof *a);
-}
-
-static tsr_status check_opts(const tsr_audio_opts *o, tsr_error *err)
-{
-    if (o->sample_rate < 1000 || o->sample_rate > MAX_RATE)
-        return tsr_fail(err, TSR_ERR_USAGE, "audio: a sample rate of %u Hz is outside 1,000 to %d", o->sample_rate,
-                        MAX_RATE);
-    if (!(o->max_seconds > 0) || o->max_seconds > 1e6)
-        return tsr_fail(err, TSR_ERR_USAGE, "audio: a limit of %g seconds is outside 0 to 1,000,000", o->max_seconds);
-    if (o->start_us < 0 || (o->end_us >= 0 && o->end_us <= o->start_us))
-        return tsr_fail(err, TSR_ERR_USAGE, "audio: the part from %.3f s to %.3f s is empty", (double)o->start_us / 1e6,
-                        (double)o->end_us / 1e6);
-    return TSR_OK;
-}
 
 /* ---- the mean of the channels ---- */
 
@@ -137,8 +108,7 @@ static tsr_status mix(state *s, tsr_error *err)
 
 static tsr_status too_long(const state *s, double seconds, bool is_known, tsr_error *err)
 {
-    return tsr_fail(err, TSR_ERR_LIMIT, "%s: %s%.2f s of sound, the limit is %g s", s->in.name,
-                    is_known ? "" : "more than ", seconds, s->opts->max_seconds);
+    return tsri_audio_too_long(s->in.name, seconds, is_known, s->opts.max_seconds, err);
 }
 
 static int64_t us_to_samples(int64_t us, unsigned rate)
@@ -158,16 +128,19 @@ static tsr_status take_first_frame(state *s, tsr_error *err)
     const AVFrame *f = s->frame;
     s->rate = (unsigned)f->sample_rate;
     s->channels = (unsigned)f->ch_layout.nb_channels;
-    s->from = s->opts->start_us > 0 ? us_to_samples(s->opts->start_us, s->rate) : INT64_MIN;
-    s->to = s->opts->end_us >= 0 ? us_to_samples(s->opts->end_us, s->rate) : INT64_MAX;
-    s->max_kept = (uint64_t)floor(s->opts->max_seconds * s->rate + 1e-6);
+    s->from = s->opts.start_us > 0 ? us_to_samples(s->opts.start_us, s->rate) : INT64_MIN;
+    s->to = s->opts.end_us >= 0 ? us_to_samples(s->opts.end_us, s->rate) : INT64_MAX;
+    s->max_kept = (uint64_t)floor(s->opts.max_seconds * s->rate + 1e-6);
     if (has_exact_length(s))
         s->slack = MAX_PADDING;
     if (f->pts != AV_NOPTS_VALUE) {
         int64_t us = av_rescale_q(f->pts, s->codec->pkt_timebase, AV_TIME_BASE_Q);
         s->at = us_to_samples(us - tsri_ff_origin_us(&s->in), s->rate);
     }
-    return tsri_resampler_open(&s->resampler, s->rate, s->opts->sample_rate, TSRI_ENGINE_BEST, s->in.name, err);
+    s->facts->sample_rate = s->rate;
+    s->facts->channels = s->channels;
+    s->facts->start_us = av_rescale_rnd(s->at > s->from ? s->at : s->from, 1000000, s->rate, AV_ROUND_NEAR_INF);
+    return tsri_resampler_open(&s->resampler, s->rate, s->opts.sample_rate, TSRI_ENGINE_BEST, s->in.name, err);
 }
 
 static tsr_status take_frame(state *s, tsr_error *err)
@@ -176,8 +149,8 @@ static tsr_status take_frame(state *s, tsr_error *err)
     tsr_status st = TSR_OK;
     if (f->nb_samples <= 0)
         return TSR_OK;
-    if (f->sample_rate <= 0 || f->sample_rate > MAX_RATE || f->ch_layout.nb_channels <= 0 ||
-        f->ch_layout.nb_channels > MAX_CHANNELS)
+    if (f->sample_rate <= 0 || f->sample_rate > TSRI_MAX_RATE || f->ch_layout.nb_channels <= 0 ||
+        f->ch_layout.nb_channels > TSRI_MAX_CHANNELS)
         return tsr_fail(err, TSR_ERR_DATA, "%s: sound of %d channels at %d Hz is not possible", s->in.name,
                         f->ch_layout.nb_channels, f->sample_rate);
     if (s->rate == 0)
@@ -200,7 +173,7 @@ static tsr_status take_frame(state *s, tsr_error *err)
     s->n_kept += (uint64_t)keep;
     if (s->n_kept > s->max_kept + s->slack)
         return too_long(s, (double)s->max_kept / s->rate, false, err);
-    return tsri_resampler_push(s->resampler, s->mono + skip, (size_t)keep, &s->out, err);
+    return tsri_resampler_push(s->resampler, s->mono + skip, (size_t)keep, s->out, err);
 }
 
 /* ---- the loop ---- */
@@ -240,22 +213,6 @@ static bool is_past_range(const state *s)
     return s->rate != 0 && s->to != INT64_MAX && s->at >= s->to;
 }
 
-static tsr_status decode_all(state *s, tsr_error *err)
-{
-    bool end = false;
-    while (!end && !is_past_range(s)) {
-        tsr_status st = tsri_ff_read(&s->in, s->stream, s->pkt, &end, err);
-        if (st == TSR_OK && !end)
-            st = check_packet(s, err);
-        if (st == TSR_OK)
-            st = decode_packet(s, end ? NULL : s->pkt, err);
-        av_packet_unref(s->pkt);
-        if (st != TSR_OK)
-            return st;
-    }
-    return TSR_OK;
-}
-
 /* ---- before and after ---- */
 
 /* The length by the headers, -1 unknown. A PCM file cannot be longer than its bytes: writers into
@@ -276,14 +233,15 @@ static tsr_status check_length(const state *s, int64_t us, tsr_error *err)
 {
     if (us < 0)
         return TSR_OK;
-    int64_t end = s->opts->end_us >= 0 && s->opts->end_us < us ? s->opts->end_us : us;
-    double kept = (double)(end - s->opts->start_us) / 1e6;
+    int64_t end = s->opts.end_us >= 0 && s->opts.end_us < us ? s->opts.end_us : us;
+    double kept = (double)(end - s->opts.start_us) / 1e6;
     /* One codec frame more or less is for the samples themselves to decide. */
-    return kept > s->opts->max_seconds + 0.1 ? too_long(s, kept, true, err) : TSR_OK;
+    return kept > s->opts.max_seconds + 0.1 ? too_long(s, kept, true, err) : TSR_OK;
 }
 
-static tsr_status prepare(state *s, tsr_audio_facts *facts, tsr_error *err)
+static tsr_status prepare(state *s, tsr_error *err)
 {
+    tsr_audio_facts *facts = s->facts;
     s->stream = tsri_ff_find_stream(&s->in, AVMEDIA_TYPE_AUDIO);
     if (!s->stream)
         return tsr_fail(err, TSR_ERR_DATA, "%s: holds no sound", s->in.name);
@@ -311,8 +269,9 @@ static tsr_status prepare(state *s, tsr_audio_facts *facts, tsr_error *err)
 }
 
 /* FLAC files tell how many samples they hold. */
-static tsr_status check_all_there(const state *s, int64_t says_us, tsr_error *err)
+static tsr_status check_all_there(const state *s, tsr_error *err)
 {
+    int64_t says_us = s->facts->duration_us;
     if (s->n_decoded == 0)
         return tsr_fail(err, TSR_ERR_DATA, "%s: holds no sound that can be decoded", s->in.name);
     if (s->n_kept == 0)
@@ -330,9 +289,11 @@ static tsr_status check_all_there(const state *s, int64_t says_us, tsr_error *er
 /* Take the encoder's padding off the end, then hold the result to the limit once more. */
 static tsr_status finish(state *s, tsr_error *err)
 {
-    tsr_status st = tsri_resampler_finish(s->resampler, &s->out, err);
+    size_t before = s->out->n;
+    tsr_status st = tsri_resampler_finish(s->resampler, s->out, err);
     if (st != TSR_OK)
         return st;
+    s->n_out += s->out->n - before;
     int64_t says = has_exact_length(s) ? av_rescale_q(s->stream->duration, s->stream->time_base,
                                                       (AVRational){1, (int)s->rate})
                                        : INT64_MAX;
@@ -340,14 +301,47 @@ static tsr_status finish(state *s, tsr_error *err)
     if (says != INT64_MAX && !is_past_range(s) && excess > 0 && excess <= MAX_PADDING &&
         (uint64_t)excess < s->n_kept) {
         s->n_kept -= (uint64_t)excess;
-        size_t n = (size_t)((s->n_kept * s->opts->sample_rate + s->rate / 2) / s->rate);
-        s->out.n = n < s->out.n ? n : s->out.n;
+        uint64_t n = (s->n_kept * s->opts.sample_rate + s->rate / 2) / s->rate;
+        uint64_t cut = n < s->n_out ? s->n_out - n : 0;
+        s->out->n -= cut < s->out->n ? (size_t)cut : s->out->n;
     }
     return s->n_kept > s->max_kept ? too_long(s, (double)s->n_kept / s->rate, true, err) : TSR_OK;
 }
 
-static void close_state(state *s)
+/* One packet, or what the decoder still holds when there is none. */
+static tsr_status make_more(state *s, bool *end, tsr_error *err)
 {
+    bool drained = false;
+    size_t before = s->out->n;
+    tsr_status st = tsri_ff_read(&s->in, s->stream, s->pkt, &drained, err);
+    if (st == TSR_OK && !drained)
+        st = check_packet(s, err);
+    if (st == TSR_OK)
+        st = decode_packet(s, drained ? NULL : s->pkt, err);
+    av_packet_unref(s->pkt);
+    s->n_out += s->out->n - before;
+    *end = drained || is_past_range(s);
+    return st;
+}
+
+static tsr_status more(void *self, tsri_samples *out, bool *end, tsr_error *err)
+{
+    state *s = self;
+    s->out = out;
+    if (s->each_call)
+        tsri_ff_begin(&s->in);
+    tsr_status st = make_more(s, end, err);
+    if (st == TSR_OK && *end)
+        st = check_all_there(s, err);
+    if (st == TSR_OK && *end)
+        st = finish(s, err);
+    s->out = NULL;
+    return st;
+}
+
+static void close_state(void *self)
+{
+    state *s = self;
     tsri_resampler_close(s->resampler);
     av_frame_free(&s->frame);
     av_packet_free(&s->pkt);
@@ -355,42 +349,33 @@ static void close_state(state *s)
     tsri_ff_close(&s->in);
     tsr_free(s->sum);
     tsr_free(s->mono);
-    tsr_free(s->out.data);
     tsr_free(s);
 }
 
-tsr_status tsr_audio_decode(tsr_audio *out, const tsr_source *src, const tsr_audio_opts *opts, tsr_error *err)
+/* Samples of the result that finish() may take back; +1 for rounding. */
+static size_t padding_held(const state *s)
 {
-    const tsr_audio_opts def = tsr_audio_opts_default();
-    memset(out, 0, sizeof *out);
-    opts = opts ? opts : &def;
-    tsr_status st = check_opts(opts, err);
-    if (st != TSR_OK)
-        return st;
+    unsigned rate = s->facts->sample_rate ? s->facts->sample_rate : 1;
+    return has_exact_length(s) ? (size_t)((uint64_t)MAX_PADDING * s->opts.sample_rate / rate) + 1 : 0;
+}
+
+tsr_status tsri_sound_from_file(tsri_sound_maker *m, tsr_audio_facts *facts, const tsr_source *src,
+                                const tsr_audio_opts *opts, bool each_call, tsr_error *err)
+{
+    memset(m, 0, sizeof *m);
     state *s = tsr_calloc(1, sizeof *s);
     if (!s)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", tsr_source_name(src));
-    s->opts = opts;
+    s->opts = *opts;
+    s->facts = facts;
+    s->each_call = each_call;
     const tsri_ff_limits limits = {opts->max_bytes, opts->max_packets, 1 << 26, opts->timeout_ms};
-    st = tsri_ff_open(&s->in, src, &limits, err);
+    tsr_status st = tsri_ff_open(&s->in, src, &limits, err);
     if (st == TSR_OK)
-        st = prepare(s, &out->source, err);
+        st = prepare(s, err);
     if (st == TSR_OK)
-        st = decode_all(s, err);
-    if (st == TSR_OK)
-        st = check_all_there(s, out->source.duration_us, err);
-    if (st == TSR_OK)
-        st = finish(s, err);
-    if (st == TSR_OK) {
-        out->samples = s->out.data;
-        out->n_samples = s->out.n;
-        out->sample_rate = opts->sample_rate;
-        out->source.sample_rate = s->rate;
-        out->source.channels = s->channels;
-        s->out.data = NULL; /* handed over */
-    } else {
-        memset(out, 0, sizeof *out);
-    }
-    close_state(s);
+        *m = (tsri_sound_maker){.more = more, .close = close_state, .self = s, .hold = padding_held(s)};
+    else
+        close_state(s);
     return st;
 }

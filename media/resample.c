@@ -15,8 +15,7 @@ enum { PIECE = 1 << 16 };
 struct tsri_resampler {
     SwrContext *swr; /* NULL: the rates are equal */
     unsigned from_hz, to_hz;
-    uint64_t n_in;
-    size_t n_before; /* samples in the output before the first push */
+    uint64_t n_in, n_out;
     bool started;
     const char *name;
 };
@@ -104,16 +103,14 @@ static tsr_status convert(tsri_resampler *r, const float *in, size_t n, tsri_sam
                         r->name, got);
     *n_out = (size_t)got;
     out->n += (size_t)got;
+    r->n_out += (size_t)got;
     return TSR_OK;
 }
 
 tsr_status tsri_resampler_push(tsri_resampler *r, const float *in, size_t n, tsri_samples *out, tsr_error *err)
 {
     tsr_status st = TSR_OK;
-    if (!r->started) {
-        r->started = true;
-        r->n_before = out->n;
-    }
+    r->started = true;
     r->n_in += n;
     if (!r->swr) {
         st = tsri_samples_reserve(out, n, r->name, err);
@@ -143,11 +140,12 @@ tsr_status tsri_resampler_finish(tsri_resampler *r, tsri_samples *out, tsr_error
         if (st != TSR_OK)
             return st;
     }
-    size_t have = out->n - r->n_before;
-    if (have > want) /* the engine's own rounding, or the ringing behind the end */
-        out->n = r->n_before + (size_t)want;
-    if (have < want) {
-        size_t lack = (size_t)want - have;
+    if (r->n_out > want) { /* the engine's own rounding, or the ringing behind the end: in what was just drained */
+        size_t excess = (size_t)(r->n_out - want);
+        out->n -= excess < out->n ? excess : out->n;
+    }
+    if (r->n_out < want) {
+        size_t lack = (size_t)(want - r->n_out);
         tsr_status st = tsri_samples_reserve(out, lack, r->name, err);
         if (st != TSR_OK)
             return st;

@@ -27,7 +27,7 @@ tsr_status tsri_resampler_open(tsri_resampler **out, unsigned from_hz, unsigned 
                                const char *name, tsr_error *err);
 void tsri_resampler_close(tsri_resampler *r); /* NULL is fine */
 
-/* Take n samples and append what comes out. */
+/* Take n samples and append what comes out; the caller may take samples off the front of *out between calls. */
 tsr_status tsri_resampler_push(tsri_resampler *r, const float *in, size_t n, tsri_samples *out, tsr_error *err);
 /* Append the tail: all that was pushed, n, makes round(n * to / from) samples in all. */
 tsr_status tsri_resampler_finish(tsri_resampler *r, tsri_samples *out, tsr_error *err);
