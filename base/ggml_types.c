@@ -1,6 +1,7 @@
 /* ggml_types.c: ggml's type numbers. Facts: ggml.h (enum ggml_type); numbers that it retired keep their names,
- * so that an old file is refused by name. What is supported has the same name here and there. And the numbers of
- * whole files' mixtures: llama.h (enum llama_ftype). */
+ * so that an old file is refused by name. What is supported has the same name here and there; of the rest the blocks'
+ * sizes (ggml-common.h), so that such a file can be looked at. And the numbers of whole files' mixtures: llama.h (enum
+ * llama_ftype). */
 #include "ggml_types_internal.h"
 
 #include <ctype.h>
@@ -8,23 +9,34 @@
 
 #include "tsr_gguf.h"
 
-static const char *const names[] = {
-    [0] = "F32",          [1] = "F16",          [2] = "Q4_0",         [3] = "Q4_1",      [4] = "Q4_2",
-    [5] = "Q4_3",         [6] = "Q5_0",         [7] = "Q5_1",         [8] = "Q8_0",      [9] = "Q8_1",
-    [10] = "Q2_K",        [11] = "Q3_K",        [12] = "Q4_K",        [13] = "Q5_K",     [14] = "Q6_K",
-    [15] = "Q8_K",        [16] = "IQ2_XXS",     [17] = "IQ2_XS",      [18] = "IQ3_XXS",  [19] = "IQ1_S",
-    [20] = "IQ4_NL",      [21] = "IQ3_S",       [22] = "IQ2_S",       [23] = "IQ4_XS",   [24] = "I8",
-    [25] = "I16",         [26] = "I32",         [27] = "I64",         [28] = "F64",      [29] = "IQ1_M",
-    [30] = "BF16",        [31] = "Q4_0_4_4",    [32] = "Q4_0_4_8",    [33] = "Q4_0_8_8", [34] = "TQ1_0",
-    [35] = "TQ2_0",       [36] = "IQ4_NL_4_4",  [37] = "IQ4_NL_4_8",  [38] = "IQ4_NL_8_8", [39] = "MXFP4",
-    [40] = "NVFP4",       [41] = "Q1_0",
+/* Of a type that is ours the name alone: tensor.c holds the rest. */
+#define OURS(name) {name, 0, 0, true}
+#define GONE(name) {name, 0, 0, false} /* or never in a file: how it was laid out is no longer told */
+
+static const tsr_type_traits types[] = {
+    [0] = OURS("F32"),     [1] = OURS("F16"),     [2] = OURS("Q4_0"),    [3] = OURS("Q4_1"),
+    [4] = GONE("Q4_2"),    [5] = GONE("Q4_3"),    [6] = OURS("Q5_0"),    [7] = OURS("Q5_1"),
+    [8] = OURS("Q8_0"),    [9] = GONE("Q8_1"),    [10] = OURS("Q2_K"),   [11] = OURS("Q3_K"),
+    [12] = OURS("Q4_K"),   [13] = OURS("Q5_K"),   [14] = OURS("Q6_K"),   [15] = {"Q8_K", 256, 292, false},
+    [16] = {"IQ2_XXS", 256, 66, false},           [17] = {"IQ2_XS", 256, 74, false},
+    [18] = {"IQ3_XXS", 256, 98, false},           [19] = {"IQ1_S", 256, 50, false},
+    [20] = OURS("IQ4_NL"),                        [21] = {"IQ3_S", 256, 110, false},
+    [22] = {"IQ2_S", 256, 82, false},             [23] = OURS("IQ4_XS"),
+    [24] = {"I8", 1, 1, false},                   [25] = {"I16", 1, 2, false},
+    [26] = OURS("I32"),    [27] = OURS("I64"),    [28] = {"F64", 1, 8, false}, [29] = {"IQ1_M", 256, 56, false},
+    [30] = OURS("BF16"),                          [31] = {"Q4_0_4_4", 32, 18, false},
+    [32] = {"Q4_0_4_8", 32, 18, false},           [33] = {"Q4_0_8_8", 32, 18, false},
+    [34] = {"TQ1_0", 256, 54, false},             [35] = {"TQ2_0", 256, 66, false},
+    [36] = {"IQ4_NL_4_4", 32, 18, false},         [37] = {"IQ4_NL_4_8", 32, 18, false},
+    [38] = {"IQ4_NL_8_8", 32, 18, false},         [39] = OURS("MXFP4"),
+    [40] = {"NVFP4", 64, 36, false},              [41] = {"Q1_0", 128, 18, false},
 };
 
-enum { N_NAMES = sizeof names / sizeof *names };
+enum { N_TYPES = sizeof types / sizeof *types };
 
 const char *tsri_ggml_type_name(uint32_t id)
 {
-    return id < N_NAMES ? names[id] : NULL;
+    return id < N_TYPES ? types[id].name : NULL;
 }
 
 bool tsri_ggml_type_find(uint32_t id, tsr_type *out)
@@ -33,10 +45,15 @@ bool tsri_ggml_type_find(uint32_t id, tsr_type *out)
     return name && tsr_type_from_name(name, out);
 }
 
+const tsr_type_traits *tsri_ggml_type_other(uint32_t id)
+{
+    return id < N_TYPES && types[id].block_elems ? &types[id] : NULL;
+}
+
 bool tsri_ggml_type_id(tsr_type t, uint32_t *id)
 {
-    for (uint32_t i = 0; i < N_NAMES; i++)
-        if (strcmp(names[i], tsr_type_info(t)->name) == 0) {
+    for (uint32_t i = 0; i < N_TYPES; i++)
+        if (strcmp(types[i].name, tsr_type_info(t)->name) == 0) {
             *id = i;
             return true;
         }

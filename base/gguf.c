@@ -127,7 +127,7 @@ static tsr_status check_other(const tsr_gguf *g, const tsri_gguf_part *p, size_t
 static tsr_status open_part(tsr_gguf *g, char *path, tsr_error *err)
 {
     tsri_gguf_part *p = &g->parts[g->n_parts++];
-    *p = (tsri_gguf_part){.path = path};
+    *p = (tsri_gguf_part){.path = path, .any_type = g->any_type};
     if (!path)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a part of a GGUF file");
     tsr_status st = tsr_file_map(&p->map, path, err);
@@ -198,9 +198,11 @@ static tsr_status join(tsr_gguf *g, const split *first, tsr_error *err)
     return check_names(g, err);
 }
 
-static tsr_gguf *new_gguf(void)
+static tsr_gguf *new_gguf(bool any_type)
 {
     tsr_gguf *g = tsr_calloc(1, sizeof *g);
+    if (g)
+        g->any_type = any_type;
     if (g && !(g->parts = tsr_calloc(1, sizeof *g->parts))) {
         tsr_free(g);
         g = NULL;
@@ -236,11 +238,11 @@ tsr_status tsr_gguf_sniff(bool *is_gguf, const char *path, tsr_error *err)
     return TSR_OK;
 }
 
-tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err)
+static tsr_status open_path(tsr_gguf **out, const char *path, bool any_type, tsr_error *err)
 {
     split first;
     *out = NULL;
-    tsr_gguf *g = new_gguf();
+    tsr_gguf *g = new_gguf(any_type);
     if (!g)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
     tsr_status st = open_part(g, tsr_strdup(path), err);
@@ -255,15 +257,25 @@ tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err)
     return finish(out, g, st);
 }
 
-tsr_status tsri_gguf_open_bytes(tsr_gguf **out, tsr_bytes file, const char *path, tsr_error *err)
+tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err)
+{
+    return open_path(out, path, false, err);
+}
+
+tsr_status tsr_gguf_look(tsr_gguf **out, const char *path, tsr_error *err)
+{
+    return open_path(out, path, true, err);
+}
+
+static tsr_status open_bytes(tsr_gguf **out, tsr_bytes file, const char *path, bool any_type, tsr_error *err)
 {
     split first;
     *out = NULL;
-    tsr_gguf *g = new_gguf();
+    tsr_gguf *g = new_gguf(any_type);
     if (!g)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
     tsri_gguf_part *p = &g->parts[g->n_parts++];
-    p->path = tsr_strdup(path);
+    *p = (tsri_gguf_part){.path = tsr_strdup(path), .any_type = any_type};
     tsr_status st = p->path ? tsri_gguf_read(p, file, err) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
     if (st == TSR_OK)
         st = read_split(p, &first, err);
@@ -272,6 +284,16 @@ tsr_status tsri_gguf_open_bytes(tsr_gguf **out, tsr_bytes file, const char *path
     if (st == TSR_OK)
         st = join(g, &first, err);
     return finish(out, g, st);
+}
+
+tsr_status tsri_gguf_open_bytes(tsr_gguf **out, tsr_bytes file, const char *path, tsr_error *err)
+{
+    return open_bytes(out, file, path, false, err);
+}
+
+tsr_status tsri_gguf_look_bytes(tsr_gguf **out, tsr_bytes file, const char *path, tsr_error *err)
+{
+    return open_bytes(out, file, path, true, err);
 }
 
 void tsr_gguf_close(tsr_gguf *g)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "ggml_types_internal.h"
+#include "tensor_internal.h"
 #include "tsr_alloc.h"
 
 enum {
@@ -239,24 +240,30 @@ static tsr_status read_shape(reader *r, uint32_t *n_dims, size_t shape[TSR_MAX_D
     return TSR_OK;
 }
 
-static tsr_status read_type(reader *r, tsr_type *type)
+/* *type is TSR_N_TYPES for one that is not supported, which passes where the file is only looked at. */
+static tsr_status read_type(const tsri_gguf_part *p, reader *r, tsr_type *type, const tsr_type_traits **traits)
 {
     uint32_t id;
     if (!take_u32(r, &id))
         return cut(r);
-    if (tsri_ggml_type_find(id, type))
+    bool is_ours = tsri_ggml_type_find(id, type);
+    *traits = is_ours ? tsr_type_info(*type) : p->any_type ? tsri_ggml_type_other(id) : NULL;
+    if (*traits)
         return TSR_OK;
     const char *name = tsri_ggml_type_name(id);
     return name ? bad(r, "type %s is not supported", name) : bad(r, "type %u is unknown", id);
 }
 
-/* The view's own checks, told of this record. Before the data's place is known, `data` is NULL. */
-static tsr_status make_view(const reader *r, tsr_view *v, tsr_type type, unsigned n_dims, const size_t *shape,
-                            const void *data, size_t len)
+/* The view's own checks, told of this record. */
+typedef struct label {
+    char text[TSR_ERROR_TEXT];
+} label;
+
+static label label_of(const reader *r)
 {
-    char what[TSR_ERROR_TEXT];
-    snprintf(what, sizeof what, "%s: %s at byte %zu", r->path, r->where, r->record);
-    return tsr_view_make(v, type, n_dims, shape, data, len, what, r->err);
+    label l;
+    snprintf(l.text, sizeof l.text, "%s: %s at byte %zu", r->path, r->where, r->record);
+    return l;
 }
 
 /* The offset, still from the begin of the data, waits in *span. */
@@ -265,14 +272,15 @@ static tsr_status read_tensor(const tsri_gguf_part *p, reader *r, tsr_gguf_tenso
     uint64_t offset;
     uint32_t n_dims;
     size_t shape[TSR_MAX_DIMS] = {0};
-    tsr_type type = TSR_F32;
+    tsr_type type = TSR_N_TYPES;
     tsr_status st = read_shape(r, &n_dims, shape);
     if (st == TSR_OK)
-        st = read_type(r, &type);
+        st = read_type(p, r, &type, &t->traits);
     if (st == TSR_OK)
-        st = make_view(r, &t->view, type, n_dims, shape, NULL, SIZE_MAX);
+        st = tsri_view_measure(&t->view, t->traits, n_dims, shape, label_of(r).text, r->err);
     if (st != TSR_OK)
         return st;
+    t->view.type = type;
     if (!take_u64(r, &offset))
         return cut(r);
     if (offset % p->alignment != 0)
@@ -341,7 +349,10 @@ static tsr_status place_data(const tsri_gguf_part *p, reader *r, range *spans)
         end = spans[i].end;
         t->offset = data + spans[i].begin;
         const tsr_view v = t->view;
-        tsr_status st = make_view(r, &t->view, v.type, v.n_dims, v.shape, r->start + t->offset, v.n_bytes);
+        if (v.type == TSR_N_TYPES)
+            continue;
+        tsr_status st = tsr_view_make(&t->view, v.type, v.n_dims, v.shape, r->start + t->offset, v.n_bytes,
+                                      label_of(r).text, r->err);
         if (st != TSR_OK)
             return st;
     }

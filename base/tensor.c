@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "tensor_internal.h"
 #include "tsr_alloc.h"
 
 static const tsr_type_traits traits[TSR_N_TYPES] = {
@@ -74,9 +75,14 @@ tsr_view tsr_view_of_f32(const float *data, size_t rows, size_t cols)
     return v;
 }
 
-static tsr_status check_shape(tsr_view *v, const char *what, tsr_error *err)
+tsr_status tsri_view_measure(tsr_view *v, const tsr_type_traits *t, unsigned n_dims, const size_t *shape,
+                             const char *what, tsr_error *err)
 {
-    const tsr_type_traits *t = &traits[v->type];
+    *v = (tsr_view){.type = TSR_N_TYPES, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .n_elems = 1};
+    if (n_dims > TSR_MAX_DIMS)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: has %u dimensions, at most %d are known", what, n_dims, TSR_MAX_DIMS);
+    for (unsigned d = 0; d < n_dims; d++)
+        v->shape[d] = shape[d];
     for (unsigned d = 0; d < v->n_dims; d++) {
         if (v->shape[d] == 0)
             return tsr_fail(err, TSR_ERR_MODEL, "%s: dimension %u of %u is 0", what, d + 1, v->n_dims);
@@ -94,13 +100,9 @@ static tsr_status check_shape(tsr_view *v, const char *what, tsr_error *err)
 tsr_status tsr_view_make(tsr_view *out, tsr_type type, unsigned n_dims, const size_t *shape, const void *data,
                          size_t len_bytes, const char *what, tsr_error *err)
 {
-    tsr_view v = {.data = data, .type = type, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .n_elems = 1};
+    tsr_view v;
     memset(out, 0, sizeof *out);
-    if (n_dims > TSR_MAX_DIMS)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: has %u dimensions, at most %d are known", what, n_dims, TSR_MAX_DIMS);
-    for (unsigned d = 0; d < n_dims; d++)
-        v.shape[d] = shape[d];
-    tsr_status st = check_shape(&v, what, err);
+    tsr_status st = tsri_view_measure(&v, &traits[type], n_dims, shape, what, err);
     if (st != TSR_OK)
         return st;
     if (v.n_bytes > len_bytes)
@@ -108,6 +110,8 @@ tsr_status tsr_view_make(tsr_view *out, tsr_type type, unsigned n_dims, const si
                         traits[type].name, v.n_bytes, len_bytes);
     if (!tsr_type_is_block(type) && (uintptr_t)data % traits[type].block_bytes != 0)
         return tsr_fail(err, TSR_ERR_MODEL, "%s: its data is not aligned to its type %s", what, traits[type].name);
+    v.type = type;
+    v.data = data;
     *out = v;
     return TSR_OK;
 }

@@ -36,6 +36,9 @@ tsr_status tsr_gguf_sniff(bool *is_gguf, const char *path, tsr_error *err);
 /* Map and check PATH and, when it is the first part of a split file, all other parts. On failure *out
  * is NULL: TSR_ERR_MODEL for a file that is not right, else what mapping it gave. */
 tsr_status tsr_gguf_open(tsr_gguf **out, const char *path, tsr_error *err);
+/* The same for telling what a file holds, not for using it: tensors of types that are not supported pass, without
+ * data. All else is checked as for opening. */
+tsr_status tsr_gguf_look(tsr_gguf **out, const char *path, tsr_error *err);
 void tsr_gguf_close(tsr_gguf *g); /* NULL is fine; every view, key and span dies with it */
 
 const char *tsr_gguf_path(const tsr_gguf *g); /* what was opened */
@@ -125,7 +128,10 @@ tsr_status tsr_gguf_get_strs(const tsr_gguf *g, const char *key, tsr_gguf_need n
 
 typedef struct tsr_gguf_tensor {
     const char *name; /* printable ASCII; stands once in all parts */
-    tsr_view view;    /* into the mapping, shape in PyTorch's order: the file's dimensions reversed */
+    /* Into the mapping, shape in PyTorch's order: the file's dimensions reversed. Of a type that is not supported, as
+     * tsr_gguf_look lets in, data is NULL and type TSR_N_TYPES. */
+    tsr_view view;
+    const tsr_type_traits *traits; /* of the type in the file, supported or not */
     size_t part;
     size_t at;     /* byte of its part where its record begins, for messages */
     size_t offset; /* byte of its part where its data begins */

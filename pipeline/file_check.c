@@ -35,7 +35,7 @@ static void scan_row(tsri_bad_tensor *b, const tsr_view *v, size_t row, float *c
 static tsr_status scan(tsri_file_check *c, const tsri_weight_row *row, float *chunk, tsr_error *err)
 {
     tsri_bad_tensor b = {.row = row};
-    if (!tsr_type_info(row->view->type)->is_float)
+    if (!tsri_weight_row_is_supported(row) || !row->type->is_float)
         return TSR_OK;
     for (size_t r = 0; r < tsr_view_rows(row->view); r++)
         scan_row(&b, row->view, r, chunk);
@@ -78,22 +78,26 @@ static tsr_status open_parts(tsr_weights *w, const tsr_json *config, size_t widt
     return st;
 }
 
-static tsr_status open_towers(const tsr_gguf *g, tsr_error *err)
+/* Opened anew: what was looked at may hold what can't be. */
+static tsr_status open_towers(const char *path, tsr_error *err)
 {
     uint32_t width;
+    tsr_gguf *g = NULL;
     tsr_weights *w = NULL;
     tsr_json *config = tsr_json_new_object();
-    tsr_status st = config ? text_width(g, &width, err)
-                           : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", tsr_gguf_path(g));
+    tsr_status st = config ? tsr_gguf_open(&g, path, err) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
+    if (st == TSR_OK)
+        st = text_width(g, &width, err);
     if (st == TSR_OK)
         st = tsr_gguf_towers_config(config, g, err);
     if (st == TSR_OK)
-        st = tsr_weights_new(&w, tsr_gguf_path(g), err);
+        st = tsr_weights_new(&w, path, err);
     if (st == TSR_OK)
         st = tsr_gguf_towers_weights(w, g, err);
     if (st == TSR_OK)
         st = open_parts(w, config, width, err);
     tsr_weights_close(w);
+    tsr_gguf_close(g);
     tsr_json_free(config);
     return st;
 }
@@ -113,7 +117,7 @@ static tsr_status try_open(tsri_file_check *c, const tsri_weight_file *f, tsr_er
 {
     tsr_error why = {TSR_OK, ""};
     bool towers = f->gguf && tsr_gguf_text_kind(f->gguf) == TSR_GGUF_KIND_MMPROJ;
-    tsr_status st = towers ? open_towers(f->gguf, &why) : open_model(f->path, &why);
+    tsr_status st = towers ? open_towers(f->path, &why) : open_model(f->path, &why);
     if (st == TSR_OK)
         return TSR_OK;
     c->open_error = tsr_strdup(why.text);

@@ -1,6 +1,7 @@
 /* info_file.c: what a file of weights holds, for people. */
 #include "info_file.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,21 +20,26 @@ static int by_bytes(const void *a, const void *b)
     const tsri_type_sum *x = a, *y = b;
     if (x->n_bytes != y->n_bytes)
         return x->n_bytes > y->n_bytes ? -1 : 1;
-    return (int)x->type - (int)y->type;
+    return strcmp(x->type->name, y->type->name);
 }
 
-size_t tsri_sum_types(tsri_type_sum sums[TSR_N_TYPES], const tsri_weight_file *f)
+size_t tsri_sum_types(tsri_type_sum sums[TSRI_MOST_TYPES], const tsri_weight_file *f)
 {
     size_t n = 0;
-    for (int t = 0; t < TSR_N_TYPES; t++)
-        sums[t] = (tsri_type_sum){.type = (tsr_type)t};
     for (size_t i = 0; i < f->n_rows; i++) {
-        tsri_type_sum *s = &sums[f->rows[i].view->type];
-        n += s->n_tensors++ == 0;
-        s->n_elems += f->rows[i].view->n_elems;
-        s->n_bytes += f->rows[i].view->n_bytes;
+        const tsri_weight_row *r = &f->rows[i];
+        size_t t = 0;
+        while (t < n && sums[t].type != r->type)
+            t++;
+        if (t == n) {
+            assert(n < TSRI_MOST_TYPES);
+            sums[n++] = (tsri_type_sum){.type = r->type, .is_supported = tsri_weight_row_is_supported(r)};
+        }
+        sums[t].n_tensors++;
+        sums[t].n_elems += r->view->n_elems;
+        sums[t].n_bytes += r->view->n_bytes;
     }
-    qsort(sums, TSR_N_TYPES, sizeof *sums, by_bytes);
+    qsort(sums, n, sizeof *sums, by_bytes);
     return n;
 }
 
@@ -175,6 +181,17 @@ static void shape_text(char buf[SHAPE_BYTES], const tsr_view *v)
     snprintf(buf + n, SHAPE_BYTES - n, "]");
 }
 
+/* The end of a line that names a type. */
+static void print_support(tsri_lines *l, bool is_supported)
+{
+    if (!is_supported) {
+        tsri_style_begin(l, TSRI_BAD);
+        tsri_print(l, "  not supported");
+        tsri_style_end(l, TSRI_BAD);
+    }
+    tsri_print(l, "\n");
+}
+
 static void print_tensors(tsri_lines *l, const tsri_weight_file *f)
 {
     int widest = 4, widest_shape = 5;
@@ -197,24 +214,24 @@ static void print_tensors(tsri_lines *l, const tsri_weight_file *f)
         tsri_print(l, "  ");
         tsri_print_escaped(l, r->name, len, SIZE_MAX);
         tsri_print(l, "%*s %-7s %-*s %14zu %14llu", len < (size_t)widest ? widest - (int)len : 0, "",
-                   tsr_type_info(r->view->type)->name, widest_shape, shape, r->view->n_bytes,
-                   (unsigned long long)r->offset);
+                   r->type->name, widest_shape, shape, r->view->n_bytes, (unsigned long long)r->offset);
         if (f->n_parts > 1)
             tsri_print(l, "  %4zu", r->part + 1);
-        tsri_print(l, "\n");
+        print_support(l, tsri_weight_row_is_supported(r));
     }
 }
 
 static void print_sums(tsri_lines *l, const tsri_weight_file *f)
 {
-    tsri_type_sum sums[TSR_N_TYPES], all = {0};
+    tsri_type_sum sums[TSRI_MOST_TYPES], all = {0};
     size_t n = tsri_sum_types(sums, f);
     char size[16];
     head(l, "types", n, n == 1 ? "type" : "types");
     for (size_t i = 0; i < n; i++) {
         tsri_bytes_text(size, sums[i].n_bytes);
-        tsri_print(l, "  %-7s %6zu tensors %16llu values %10s\n", tsr_type_info(sums[i].type)->name, sums[i].n_tensors,
+        tsri_print(l, "  %-7s %6zu tensors %16llu values %10s", sums[i].type->name, sums[i].n_tensors,
                    (unsigned long long)sums[i].n_elems, size);
+        print_support(l, sums[i].is_supported);
         all.n_tensors += sums[i].n_tensors;
         all.n_elems += sums[i].n_elems;
         all.n_bytes += sums[i].n_bytes;

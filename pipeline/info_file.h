@@ -5,13 +5,16 @@
 #include "file_check.h"
 
 typedef struct tsri_type_sum {
-    tsr_type type;
+    const tsr_type_traits *type;
+    bool is_supported;
     size_t n_tensors;
     uint64_t n_elems, n_bytes;
 } tsri_type_sum;
 
+enum { TSRI_MOST_TYPES = 64 }; /* more than any container has */
+
 /* What each type takes, most bytes first. Returns how many types there are. */
-size_t tsri_sum_types(tsri_type_sum sums[TSR_N_TYPES], const tsri_weight_file *f);
+size_t tsri_sum_types(tsri_type_sum sums[TSRI_MOST_TYPES], const tsri_weight_file *f);
 
 enum {
     TSRI_SHOWN_ELEMENTS = 8, /* of a long array */

@@ -126,7 +126,8 @@ static tsr_json *tensors(const tsri_weight_file *f)
         for (unsigned d = 0; d < r->view->n_dims; d++)
             tsri_add_size(&shape, r->view->shape[d]);
         tsri_put(&o, "name", new_text(r->name, strlen(r->name)));
-        tsri_put_text(&o, "type", tsr_type_info(r->view->type)->name);
+        tsri_put_text(&o, "type", r->type->name);
+        tsri_put_bool(&o, "supported", tsri_weight_row_is_supported(r));
         tsri_put(&o, "shape", tsri_build_end(&shape));
         tsri_put_size(&o, "bytes", r->view->n_bytes);
         tsri_put_size(&o, "offset", (size_t)r->offset);
@@ -138,12 +139,13 @@ static tsr_json *tensors(const tsri_weight_file *f)
 
 static tsr_json *sums(const tsri_weight_file *f)
 {
-    tsri_type_sum s[TSR_N_TYPES];
+    tsri_type_sum s[TSRI_MOST_TYPES];
     size_t n = tsri_sum_types(s, f);
     tsri_build list = tsri_build_list();
     for (size_t i = 0; i < n; i++) {
         tsri_build o = tsri_build_object();
-        tsri_put_text(&o, "type", tsr_type_info(s[i].type)->name);
+        tsri_put_text(&o, "type", s[i].type->name);
+        tsri_put_bool(&o, "supported", s[i].is_supported);
         tsri_put_size(&o, "tensors", s[i].n_tensors);
         tsri_put_size(&o, "values", (size_t)s[i].n_elems);
         tsri_put_size(&o, "bytes", (size_t)s[i].n_bytes);

@@ -131,10 +131,11 @@ typedef struct tessera_file_opts {
     int color; /* ANSI sequences in the text for people */
 } tessera_file_opts;
 
-/* What a GGUF file of any architecture, a .safetensors or a model folder (or hf:ORG/REPO...) holds: header, metadata, tensors with
- * type, shape, bytes and offset, sums for each type. opts may be NULL. *out is the caller's (tessera_free).
- * *n_problems counts what `check` found: tensors with values that are not finite, and a file that doesn't open as a
- * model (or a mmproj that doesn't open). A file that is broken is an error: TESSERA_ERR_MODEL, NOINPUT, PERM, NOMEM. */
+/* What a GGUF file of any architecture, a .safetensors or a model folder (or hf:ORG/REPO...) holds: header, metadata,
+ * tensors with type (also one that is not supported), shape, bytes and offset, sums for each type. opts may be NULL.
+ * *out is the caller's (tessera_free). *n_problems counts what `check` found: tensors with values that are not finite,
+ * and a file that doesn't open as a model (or a mmproj that doesn't open). A file that is broken is an error:
+ * TESSERA_ERR_MODEL, NOINPUT, PERM, NOMEM. */
 TESSERA_API tessera_status tessera_file_info(const char *path, const tessera_file_opts *opts, char **out,
                                              size_t *n_problems, tessera_error *err);
 

@@ -40,7 +40,7 @@ static tsr_status list_gguf(tsri_weight_file *f, tsr_error *err)
         st = tsr_alloc_array(&f->rows, tsr_gguf_n_tensors(f->gguf), sizeof *f->rows, f->path, err);
     for (size_t i = 0; st == TSR_OK && i < tsr_gguf_n_tensors(f->gguf); i++) {
         const tsr_gguf_tensor *t = tsr_gguf_tensor_at(f->gguf, i);
-        f->rows[f->n_rows++] = (tsri_weight_row){t->name, &t->view, t->part, t->offset};
+        f->rows[f->n_rows++] = (tsri_weight_row){t->name, t->traits, &t->view, t->part, t->offset};
     }
     return st;
 }
@@ -59,7 +59,7 @@ static tsr_status list_header(tsri_weight_file *f, const tsr_json *header, uint6
         if (!view || f->n_rows == tsr_weights_count(f->weights) ||
             !tsr_json_to_size(tsr_json_at(tsr_json_get(tsr_json_value(it), "data_offsets"), 0), &begin))
             return tsr_fail(err, TSR_ERR_MODEL, "%s: changed while it was read", f->parts[f->n_parts - 1].path);
-        f->rows[f->n_rows++] = (tsri_weight_row){name, view, f->n_parts - 1, data + begin};
+        f->rows[f->n_rows++] = (tsri_weight_row){name, tsr_type_info(view->type), view, f->n_parts - 1, data + begin};
     }
     return TSR_OK;
 }
@@ -138,7 +138,7 @@ tsr_status tsri_weight_file_open(tsri_weight_file *out, const char *path, tsr_er
     *out = (tsri_weight_file){.path = tsr_strdup(path)};
     tsr_status st = out->path ? tsr_gguf_sniff(&gguf, path, err) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
     if (st == TSR_OK && gguf) {
-        st = tsr_gguf_open(&out->gguf, path, err);
+        st = tsr_gguf_look(&out->gguf, path, err);
         if (st == TSR_OK)
             st = list_gguf(out, err);
     } else if (st == TSR_OK) {

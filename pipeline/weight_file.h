@@ -15,7 +15,8 @@ typedef struct tsri_weight_part {
 
 typedef struct tsri_weight_row {
     const char *name; /* as the file calls it */
-    const tsr_view *view;
+    const tsr_type_traits *type;
+    const tsr_view *view; /* of a type that is not supported, without data: tsr_gguf_look */
     size_t part;
     uint64_t offset; /* byte of its part where the data begins */
 } tsri_weight_row;
@@ -30,8 +31,11 @@ typedef struct tsri_weight_file {
     size_t n_rows;
 } tsri_weight_file;
 
-/* Which it is, is told by the first bytes. Checked as for opening a model. On failure *out is all zero. */
+/* Which it is, is told by the first bytes. Checked as for opening a model, but that tensors of types which are not
+ * supported pass. On failure *out is all zero. */
 tsr_status tsri_weight_file_open(tsri_weight_file *out, const char *path, tsr_error *err);
 void tsri_weight_file_close(tsri_weight_file *f);
+
+static inline bool tsri_weight_row_is_supported(const tsri_weight_row *r) { return r->view->data != NULL; }
 
 #endif

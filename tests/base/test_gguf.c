@@ -12,7 +12,7 @@
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 
-enum { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8, Q4_K = 12, I32 = 26, F64 = 28, BF16 = 30 }; /* ggml's numbers */
+enum { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8, Q4_K = 12, IQ2_XXS = 16, I8 = 24, I32 = 26, F64 = 28, BF16 = 30 }; /* ggml's numbers */
 
 static const unsigned char zeros[4096];
 
@@ -270,6 +270,83 @@ static void lying_tensors_are_refused_with_the_reason(void **state)
         gg_tensor_at(w, "t", lies[i].type, lies[i].n_dims, lies[i].shape, lies[i].offset);
         gg_data(w, zeros, lies[i].n_data);
         expect(w, lies[i].why);
+    }
+}
+
+/* IQ2_XXS has blocks of 256 elements in 66 bytes. */
+static gg_writer *with_other_types(size_t cols, size_t n_data)
+{
+    gg_writer *w = gg_new();
+    gg_tensor_at(w, "a", IQ2_XXS, 2, (const size_t[]){3, cols}, 0);
+    gg_tensor_at(w, "b", F32, 1, (const size_t[]){2}, 224);
+    gg_tensor_at(w, "c", I8, 1, (const size_t[]){5}, 256);
+    gg_data(w, zeros, n_data);
+    return w;
+}
+
+static tsr_status look(gg_writer *w, tsr_gguf **g, unsigned char **bytes, tsr_error *err)
+{
+    size_t len;
+    *bytes = gg_bytes(w, &len, NULL, NULL, NULL);
+    gg_free(w);
+    tsr_status st = tsri_gguf_look_bytes(g, (tsr_bytes){.data = *bytes, .len = len}, "w.gguf", err);
+    if (st == TSR_OK)
+        fuzz_gguf_walk(*g, *bytes, len);
+    return st;
+}
+
+static void types_that_are_not_supported_can_be_looked_at(void **state)
+{
+    (void)state;
+    tsr_gguf *g;
+    tsr_error e = {0};
+    unsigned char *bytes;
+    expect(with_other_types(512, 261), "tensor a at byte 24: type IQ2_XXS is not supported");
+    assert_int_equal(look(with_other_types(256, 261), &g, &bytes, &e), TSR_OK);
+    const tsr_gguf_tensor *a = tsr_gguf_find_tensor(g, "a"), *b = tsr_gguf_find_tensor(g, "b");
+    assert_int_equal(tsr_gguf_n_tensors(g), 3);
+    assert_string_equal(a->traits->name, "IQ2_XXS");
+    assert_int_equal(a->view.type, TSR_N_TYPES);
+    assert_null(a->view.data);
+    assert_int_equal(a->view.shape[0], 3);
+    assert_int_equal(a->view.shape[1], 256);
+    assert_int_equal(a->view.n_elems, 768);
+    assert_int_equal(a->view.n_bytes, 3 * 66);
+    assert_string_equal(b->traits->name, "F32");
+    assert_int_equal(b->view.type, TSR_F32);
+    assert_ptr_equal(b->view.data, bytes + b->offset);
+    assert_int_equal(b->offset, a->offset + 224);
+    assert_int_equal(tsr_gguf_find_tensor(g, "c")->view.n_bytes, 5);
+    tsr_gguf_close(g);
+    free(bytes);
+    static const struct {
+        size_t cols, n_data;
+        const char *why;
+    } bad[] = {
+        {255, 261, "tensor a at byte 24: rows of 255 elements are not whole blocks of 256, as IQ2_XXS needs"},
+        {512, 400, "tensor b at byte 65: its data overlaps that of tensor a"},
+        {256, 260, "tensor c at byte 98: its data lies at bytes 256 to 261"},
+        {256, 300, "bytes follow that belong to no tensor"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        e = (tsr_error){0};
+        assert_int_equal(look(with_other_types(bad[i].cols, bad[i].n_data), &g, &bytes, &e), TSR_ERR_MODEL);
+        assert_error(&e, TSR_ERR_MODEL, bad[i].why, NULL);
+        assert_null(g);
+        free(bytes);
+    }
+    static const struct {
+        uint32_t type;
+        const char *why;
+    } none[] = {{4, "type Q4_2 is not supported"}, {9, "type Q8_1 is not supported"}, {999, "type 999 is unknown"}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        gg_writer *w = gg_new();
+        gg_tensor_at(w, "t", none[i].type, 1, (const size_t[]){256}, 0);
+        gg_data(w, zeros, 512);
+        e = (tsr_error){0};
+        assert_int_equal(look(w, &g, &bytes, &e), TSR_ERR_MODEL);
+        assert_error(&e, TSR_ERR_MODEL, none[i].why, NULL);
+        free(bytes);
     }
 }
 
@@ -858,6 +935,7 @@ int main(void)
         cmocka_unit_test(header_with_any_bit_or_byte_changed_is_survived),
         cmocka_unit_test(absurd_numbers_are_refused_without_memory),
         cmocka_unit_test(lying_tensors_are_refused_with_the_reason),
+        cmocka_unit_test(types_that_are_not_supported_can_be_looked_at),
         cmocka_unit_test(tensors_that_clash_are_refused),
         cmocka_unit_test(names_that_cannot_be_shown_are_refused),
         cmocka_unit_test(lying_values_are_refused_with_the_reason),

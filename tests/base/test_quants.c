@@ -510,7 +510,7 @@ static void plain_types_must_be_aligned_and_blocks_need_not(void **state)
 static void ggml_numbers_are_those_of_the_reference(void **state)
 {
     (void)state;
-    size_t len, n_supported = 0, n = 0;
+    size_t len, n_supported = 0, n_others = 0, n = 0;
     char *text = (char *)test_read_file(TSR_TEST_DIR "/ggml_types.txt", &len), *line = text;
     for (; *line; n++) {
         char *end;
@@ -522,10 +522,20 @@ static void ggml_numbers_are_those_of_the_reference(void **state)
         assert_non_null(tsri_ggml_type_name((uint32_t)id));
         assert_string_equal(tsri_ggml_type_name((uint32_t)id), name);
         tsr_type t = TSR_N_TYPES;
+        const tsr_type_traits *other = tsri_ggml_type_other((uint32_t)id);
         if (!tsri_ggml_type_find((uint32_t)id, &t)) {
             assert_int_equal(t, TSR_N_TYPES);
+            assert_true(!other == (strcmp(name, "Q8_1") == 0)); /* whose blocks have been of two sizes */
+            if (!other)
+                continue;
+            assert_string_equal(other->name, name);
+            assert_int_equal(other->block_elems, elems);
+            assert_int_equal(other->block_bytes, bytes);
+            assert_false(other->is_float);
+            n_others++;
             continue;
         }
+        assert_null(other);
         uint32_t back = 0;
         n_supported++;
         assert_string_equal(tsr_type_info(t)->name, name);
@@ -537,6 +547,7 @@ static void ggml_numbers_are_those_of_the_reference(void **state)
     free(text);
     assert_true(n > 30);
     assert_true(n_supported == TSR_N_TYPES - 2); /* all but U8 and BOOL */
+    assert_true(n_others == n - n_supported - 1);
 }
 
 static void numbers_without_a_type_have_at_most_a_name(void **state)
@@ -548,11 +559,13 @@ static void numbers_without_a_type_have_at_most_a_name(void **state)
     assert_false(tsri_ggml_type_find(4, &t));
     assert_false(tsri_ggml_type_find(16, &t));
     assert_string_equal(tsri_ggml_type_name(16), "IQ2_XXS");
+    assert_null(tsri_ggml_type_other(4));
     for (uint32_t i = 0; i < 42; i++)
         assert_non_null(tsri_ggml_type_name(i));
     static const uint32_t unknown[] = {42, 43, 1000, 0x7fffffff, 0x80000000, UINT32_MAX};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         assert_null(tsri_ggml_type_name(unknown[i]));
+        assert_null(tsri_ggml_type_other(unknown[i]));
         assert_false(tsri_ggml_type_find(unknown[i], &t));
     }
     assert_false(tsri_ggml_type_id(TSR_U8, &id));

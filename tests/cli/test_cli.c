@@ -194,6 +194,16 @@ static void files_of_weights_are_listed_and_looked_into(void **state)
     if (o.code != 78 || !strstr(o.out, "tensor t: row 0, element 0 is NaN"))
         fail_msg("%d: %s%s", o.code, o.out, o.err);
     forget(&o);
+    snprintf(path, sizeof path, "%s", test_path(root, "iq2.gguf"));
+    w = gg_new();
+    gg_tensor(w, "t", 16, 1, (const size_t[]){256}, (const unsigned char[66]){0}, 66);
+    gg_write(w, path);
+    gg_free(w);
+    o = RUN("info|%s", path); /* told, but not opened */
+    if (o.code != 0 || !strstr(o.out, "  t    IQ2_XXS [256] ") || !strstr(o.out, "  not supported\n"))
+        fail_msg("%d: %s%s", o.code, o.out, o.err);
+    forget(&o);
+    expect_code("a type that is not supported", RUN("ask|-m|%s|hello", path), 78, "type IQ2_XXS is not supported");
 }
 
 static void quantize_writes_files_that_answer_the_same(void **state)

@@ -15,7 +15,7 @@
 
 #define GGUF_DIR TSR_SOURCE_DIR "/tests/base/fixtures_gguf"
 
-enum { F32 = 0, F16 = 1, Q8_0 = 8, Q4_K = 12, I32 = 26, BF16 = 30 }; /* ggml's numbers */
+enum { F32 = 0, F16 = 1, Q8_0 = 8, Q4_K = 12, IQ2_XXS = 16, I32 = 26, BF16 = 30 }; /* ggml's numbers */
 
 static char *root;
 static const unsigned char zeros[4096];
@@ -204,6 +204,77 @@ static void text_for_people_is_short_and_harmless(void **state)
     tessera_free(text);
 }
 
+/* A line of text that begins and ends so. */
+static void assert_line(const char *text, const char *begin, const char *end)
+{
+    const char *at = strstr(text, begin), *eol = at ? strchr(at, '\n') : NULL;
+    if (!eol || (size_t)(eol - at) < strlen(end) || memcmp(eol - strlen(end), end, strlen(end)) != 0)
+        fail_msg("no line '%s...%s' in: %s", begin, end, text);
+}
+
+/* All is told that a file holds which no model can be made of. */
+static void types_that_are_not_supported_are_named(void **state)
+{
+    (void)state;
+    static const size_t shape[] = {2, 256};
+    size_t n_problems;
+    gg_writer *w = gg_new();
+    gg_str(w, "general.architecture", "gemma4");
+    gg_tensor(w, "blk.0.ffn_up.weight", IQ2_XXS, 2, shape, zeros, 2 * 66);
+    gg_tensor(w, "norm.weight", F32, 1, (const size_t[]){4}, zeros, 16);
+    gg_tensor(w, "blk.0.ffn_gate.weight", IQ2_XXS, 2, shape, zeros, 2 * 66);
+    gg_write(w, test_path(root, "iq2.gguf"));
+    gg_free(w);
+    char *text = info(test_path(root, "iq2.gguf"), (tessera_file_opts){0}, &n_problems);
+    assert_int_equal(n_problems, 0);
+    assert_non_null(strstr(text, "general.architecture string         gemma4\n"));
+    assert_line(text, "  blk.0.ffn_up.weight   IQ2_XXS [2, 256] ", "  not supported");
+    assert_line(text, "  blk.0.ffn_gate.weight IQ2_XXS [2, 256] ", "  not supported");
+    assert_line(text, "  norm.weight           F32     [4] ", ""); /* which is: three marks in all */
+    assert_null(strstr(strstr(strstr(strstr(text, "not supported") + 1, "not supported") + 1, "not supported") + 1,
+                       "not supported"));
+    assert_non_null(strstr(text, "  IQ2_XXS      2 tensors             1024 values      264 B  not supported\n"));
+    assert_non_null(strstr(text, "  F32          1 tensors                4 values       16 B\n"));
+    assert_non_null(strstr(text, "  all          3 tensors             1028 values      280 B\n"));
+    tessera_free(text);
+    tsr_json *v = info_json(test_path(root, "iq2.gguf"), 0, 1, &n_problems);
+    const tsr_json *list = tsr_json_get(v, "tensors"), *check = tsr_json_get(v, "check");
+    assert_int_equal(tsr_json_len(list), 3);
+    for (size_t i = 0; i < 3; i++) {
+        bool supported = i != 1, opens = true;
+        assert_true(tsr_json_to_bool(tsr_json_get(tsr_json_at(list, i), "supported"), &supported));
+        assert_int_equal(supported, i == 1);
+        assert_string_equal(text_of(tsr_json_at(list, i), "type"), i == 1 ? "F32" : "IQ2_XXS");
+        assert_true(tsr_json_to_bool(tsr_json_get(check, "opens"), &opens) && !opens);
+    }
+    assert_int_equal(n_problems, 1);
+    assert_int_equal(size_of(check, "bytes"), 16); /* what can be read */
+    assert_non_null(strstr(text_of(check, "why_not"), "tensor blk.0.ffn_up.weight at byte "));
+    assert_non_null(strstr(text_of(check, "why_not"), "type IQ2_XXS is not supported"));
+    tsr_json_free(v);
+    tessera_model *m;
+    tessera_error err = {TESSERA_OK, ""};
+    assert_int_equal(tessera_model_open(&m, test_path(root, "iq2.gguf"), NULL, &err), TESSERA_ERR_MODEL);
+    assert_non_null(strstr(err.text, "type IQ2_XXS is not supported"));
+}
+
+/* A mmproj is opened anew for --check, and then refused like a model. */
+static void a_mmproj_of_such_a_type_does_not_open(void **state)
+{
+    (void)state;
+    size_t n_problems;
+    gg_writer *w = gg_new();
+    gg_str(w, "general.architecture", "clip");
+    gg_tensor(w, "mm.input_projection.weight", IQ2_XXS, 2, (const size_t[]){2, 256}, zeros, 2 * 66);
+    gg_write(w, test_path(root, "mmproj-iq2.gguf"));
+    gg_free(w);
+    char *text = info(test_path(root, "mmproj-iq2.gguf"), (tessera_file_opts){.check = 1}, &n_problems);
+    assert_int_equal(n_problems, 1);
+    assert_non_null(strstr(text, "tensor mm.input_projection.weight at byte "));
+    assert_non_null(strstr(text, ": type IQ2_XXS is not supported\n"));
+    tessera_free(text);
+}
+
 /* ---- --check ---- */
 
 static void values_that_are_not_finite_are_found(void **state)
@@ -361,6 +432,8 @@ int main(void)
         cmocka_unit_test(tensors_of_every_container_are_told),
         cmocka_unit_test(metadata_is_told_with_its_types),
         cmocka_unit_test(text_for_people_is_short_and_harmless),
+        cmocka_unit_test(types_that_are_not_supported_are_named),
+        cmocka_unit_test(a_mmproj_of_such_a_type_does_not_open),
         cmocka_unit_test(values_that_are_not_finite_are_found),
         cmocka_unit_test(files_that_open_are_said_to),
         cmocka_unit_test(broken_files_are_errors),
