@@ -1,9 +1,10 @@
-/* weights.c: all tensors of a model in one sorted table, and who claimed which. */
+/* weights.c: all tensors of a model in one table, and who claimed which. */
 #include "tsr_weights.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "name_order_internal.h"
 #include "safetensors_internal.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
@@ -34,9 +35,9 @@ struct tsr_weights {
     char *path;
     tsr_mapping *shards;
     size_t n_shards;
-    entry *entries;  /* as they came; those of shards sorted by name */
-    uint32_t *order; /* the places of entries by name: small, so that files of many tensors in any order stay cheap */
+    entry *entries; /* as they came */
     size_t n_entries, cap_entries;
+    tsri_name_order order; /* of entries, by name */
     kept *kept;     /* the last first */
     alias *aliases; /* likewise */
 };
@@ -59,66 +60,43 @@ static place place_of(const tsr_weights *w, const char *name)
     return p;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    const entry *x = a, *y = b;
-    return strcmp(x->name, y->name);
-}
-
-static entry *nth(const tsr_weights *w, size_t i)
-{
-    return &w->entries[w->order[i]];
-}
-
-/* The first place in order whose name is not before `name`. */
-static size_t lower_bound(const tsr_weights *w, const char *name)
-{
-    size_t lo = 0, hi = w->n_entries;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (strcmp(nth(w, mid)->name, name) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 static tsr_status grow(tsr_weights *w, tsr_error *err)
 {
     size_t cap = w->cap_entries ? 2 * w->cap_entries : 256;
-    if (cap > UINT32_MAX)
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: more than %zu tensors", w->path, w->n_entries);
-    entry *entries = tsr_realloc(w->entries, cap * sizeof *entries);
-    if (entries)
-        w->entries = entries;
-    uint32_t *order = entries ? tsr_realloc(w->order, cap * sizeof *order) : NULL;
-    if (!order)
+    entry *grown = tsr_realloc(w->entries, cap * sizeof *grown);
+    if (!grown)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s: %zu tensors", w->path, cap);
-    w->order = order;
+    w->entries = grown;
     w->cap_entries = cap;
     return TSR_OK;
 }
 
-static tsr_status insert(tsr_weights *w, size_t at, entry e, tsr_error *err)
+/* *is_new is false, and nothing has changed, where there is one of that name. */
+static tsr_status insert(tsr_weights *w, entry e, bool *is_new, tsr_error *err)
 {
+    *is_new = true;
     tsr_status st = w->n_entries == w->cap_entries ? grow(w, err) : TSR_OK;
     if (st != TSR_OK)
         return st;
     e.name = tsr_strdup(e.name);
     if (!e.name)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", w->path);
-    memmove(&w->order[at + 1], &w->order[at], (w->n_entries - at) * sizeof *w->order);
-    w->order[at] = (uint32_t)w->n_entries;
-    w->entries[w->n_entries++] = e;
-    return TSR_OK;
+    st = tsri_name_order_add(&w->order, e.name, w->n_entries, is_new, err);
+    if (st == TSR_OK && *is_new)
+        w->entries[w->n_entries++] = e;
+    else
+        tsr_free(e.name);
+    return st;
 }
 
-/* A shard's tensor: behind the others; all are sorted, and so in order, when all are there. */
 static tsr_status add_tensor(void *user, const char *name, const tsr_view *view, tsr_error *err)
 {
     tsr_weights *w = user;
-    return insert(w, w->n_entries, (entry){.name = (char *)name, .view = *view, .shard = w->n_shards - 1}, err);
+    bool is_new;
+    tsr_status st = insert(w, (entry){.name = (char *)name, .view = *view, .shard = w->n_shards - 1}, &is_new, err);
+    if (st == TSR_OK && !is_new)
+        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s stands in more than one shard", w->path, name);
+    return st;
 }
 
 static tsr_status open_shard(tsr_weights *w, const char *path, tsr_error *err)
@@ -233,16 +211,6 @@ static tsr_status open_folder(tsr_weights *w, const char *dir, tsr_error *err)
     return st;
 }
 
-static tsr_status sort_entries(tsr_weights *w, tsr_error *err)
-{
-    qsort(w->entries, w->n_entries, sizeof *w->entries, by_name);
-    for (size_t i = 1; i < w->n_entries; i++)
-        if (strcmp(w->entries[i - 1].name, w->entries[i].name) == 0)
-            return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s stands in more than one shard", w->path,
-                            w->entries[i].name);
-    return TSR_OK;
-}
-
 tsr_status tsr_weights_new(tsr_weights **out, const char *path, tsr_error *err)
 {
     *out = NULL;
@@ -268,8 +236,6 @@ tsr_status tsr_weights_open(tsr_weights **out, const char *path, tsr_error *err)
         st = open_folder(w, path, err);
     else
         st = open_shard(w, path, err);
-    if (st == TSR_OK)
-        st = sort_entries(w, err);
     if (st != TSR_OK) {
         tsr_weights_close(w);
         return st;
@@ -299,7 +265,7 @@ void tsr_weights_close(tsr_weights *w)
         tsr_free(a);
     }
     tsr_free(w->entries);
-    tsr_free(w->order);
+    tsri_name_order_deinit(&w->order);
     tsr_free(w->shards);
     tsr_free(w->path);
     tsr_free(w);
@@ -343,18 +309,26 @@ size_t tsr_weights_count(const tsr_weights *w)
 
 const char *tsr_weights_name(const tsr_weights *w, size_t i)
 {
-    return nth(w, i)->name;
+    return tsri_name_order_nth(&w->order, i)->name;
 }
 
 const tsr_view *tsr_weights_view(const tsr_weights *w, size_t i)
 {
-    return &nth(w, i)->view;
+    return &w->entries[tsri_name_order_nth(&w->order, i)->number].view;
+}
+
+/* Step over the next entry in the order of names whose name begins with prefix; NULL when there is none. */
+static entry *next_entry(const tsr_weights *w, tsri_name_place *p, const char *prefix)
+{
+    const tsri_named *e = tsri_name_order_next(&w->order, p);
+    return e && strncmp(e->name, prefix, strlen(prefix)) == 0 ? &w->entries[e->number] : NULL;
 }
 
 static entry *find(const tsr_weights *w, const char *name)
 {
-    size_t i = lower_bound(w, name);
-    return i < w->n_entries && strcmp(nth(w, i)->name, name) == 0 ? nth(w, i) : NULL;
+    tsri_name_place p = tsri_name_order_find(&w->order, name);
+    entry *e = next_entry(w, &p, name);
+    return e && strcmp(e->name, name) == 0 ? e : NULL;
 }
 
 const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name)
@@ -365,12 +339,12 @@ const tsr_view *tsr_weights_find(const tsr_weights *w, const char *name)
 
 tsr_status tsr_weights_add(tsr_weights *w, const char *name, const tsr_view *view, tsr_error *err)
 {
-    size_t at = lower_bound(w, name);
-    if (at < w->n_entries && strcmp(nth(w, at)->name, name) == 0) {
-        place p = place_of(w, name);
-        return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is there twice", p.file, p.name);
-    }
-    return insert(w, at, (entry){.name = (char *)name, .view = *view}, err);
+    bool is_new;
+    tsr_status st = insert(w, (entry){.name = (char *)name, .view = *view}, &is_new, err);
+    if (st != TSR_OK || is_new)
+        return st;
+    place p = place_of(w, name);
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is there twice", p.file, p.name);
 }
 
 tsr_status tsr_weights_add_owned(tsr_weights *w, const char *name, const tsr_view *view, void *memory, tsr_error *err)
@@ -381,8 +355,8 @@ tsr_status tsr_weights_add_owned(tsr_weights *w, const char *name, const tsr_vie
 
 bool tsr_weights_has_prefix(const tsr_weights *w, const char *prefix)
 {
-    size_t i = lower_bound(w, prefix);
-    return i < w->n_entries && strncmp(nth(w, i)->name, prefix, strlen(prefix)) == 0;
+    tsri_name_place p = tsri_name_order_find(&w->order, prefix);
+    return next_entry(w, &p, prefix) != NULL;
 }
 
 static void shape_text(char *buf, size_t cap, unsigned n_dims, const size_t *shape)
@@ -467,11 +441,9 @@ tsr_status tsr_weights_take(tsr_weights *w, const char *prefix, const tsr_weight
 size_t tsr_weights_ignore(tsr_weights *w, const char *prefix, const char *suffix)
 {
     size_t n = 0, tail = strlen(suffix), head = strlen(prefix);
-    for (size_t i = lower_bound(w, prefix); i < w->n_entries; i++) {
-        entry *e = nth(w, i);
+    tsri_name_place p = tsri_name_order_find(&w->order, prefix);
+    for (entry *e; (e = next_entry(w, &p, prefix));) {
         size_t len = strlen(e->name);
-        if (strncmp(e->name, prefix, head) != 0)
-            break;
         if (len >= head + tail && strcmp(e->name + len - tail, suffix) == 0) {
             e->claimed = true;
             n++;
@@ -484,13 +456,14 @@ tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err)
 {
     const char *first = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < w->n_entries; i++)
-        if (!nth(w, i)->claimed && n++ == 0)
-            first = nth(w, i)->name;
+    tsri_name_place p = {0, 0};
+    for (const entry *e; (e = next_entry(w, &p, ""));)
+        if (!e->claimed && n++ == 0)
+            first = e->name;
     if (n == 0)
         return TSR_OK;
-    place p = place_of(w, first);
-    return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is unknown (%zu unknown in all)", p.file, p.name, n);
+    place at = place_of(w, first);
+    return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is unknown (%zu unknown in all)", at.file, at.name, n);
 }
 
 size_t tsr_weights_mapped_bytes(const tsr_weights *w)

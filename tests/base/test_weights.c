@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "st_writer.h"
@@ -164,7 +163,7 @@ static void index_and_shards_must_agree(void **state)
     refuse(dir, TSR_ERR_MODEL, "names 2 tensors, the shards hold 1", NULL);
     write_shard("s2", "x");
     write_index(INDEX("{\"x\":\"s1\",\"a\":\"s2\"}"));
-    refuse(dir, TSR_ERR_MODEL, "tensor x", "shard");
+    refuse(dir, TSR_ERR_MODEL, "tensor x stands in more than one shard", NULL);
 }
 
 static void index_that_is_none_is_refused(void **state)
@@ -398,8 +397,8 @@ static void table_filled_in_any_order_finds_and_claims_all(void **state)
     tsr_weights_close(w);
 }
 
-/* As many as a file may hold, in the order that is worst for a table kept sorted. */
-static void tens_of_thousands_of_names_are_no_burden(void **state)
+/* As many as a file may hold, backwards; what it costs, test_name_order.c counts. */
+static void tens_of_thousands_of_names_are_found_and_refused_twice(void **state)
 {
     (void)state;
     enum { N = 65536 };
@@ -407,20 +406,16 @@ static void tens_of_thousands_of_names_are_no_burden(void **state)
     tsr_weights *w = empty_table();
     tsr_view v = view_of(numbers, 1);
     tsr_error e = {0};
-    clock_t start = clock();
     for (size_t i = 0; i < N; i++) {
         snprintf(name, sizeof name, "t%05zu", N - 1 - i);
         assert_int_equal(tsr_weights_add(w, name, &v, NULL), TSR_OK);
     }
-    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     assert_int_equal(tsr_weights_add(w, "t40000", &v, &e), TSR_ERR_MODEL);
     assert_error(&e, TSR_ERR_MODEL, "some.file: tensor t40000 is there twice", NULL);
     for (size_t i = 0; i < N; i++) {
         snprintf(name, sizeof name, "t%05zu", i);
         assert_string_equal(tsr_weights_name(w, i), name);
     }
-    if (seconds > 10) /* moving whole entries took tens of seconds */
-        fail_msg("%d names took %.1f s", N, seconds);
     tsr_weights_close(w);
 }
 
@@ -567,7 +562,7 @@ int main(void)
         in_dir(overlong_name_is_our_bug),
         in_dir(open_and_take_survive_every_failed_allocation),
         in_dir(table_filled_in_any_order_finds_and_claims_all),
-        in_dir(tens_of_thousands_of_names_are_no_burden),
+        in_dir(tens_of_thousands_of_names_are_found_and_refused_twice),
         in_dir(messages_speak_the_words_of_the_file_that_is_meant),
         in_dir(memory_and_things_go_with_the_table),
         in_dir(filling_survives_every_failed_allocation),
