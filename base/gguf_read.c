@@ -392,7 +392,7 @@ tsr_status tsri_gguf_read(tsri_gguf_part *p, tsr_bytes file, tsr_error *err)
 {
     static const unsigned char none[1];
     reader r = {.path = p->path, .start = file.len ? file.data : none, .err = err};
-    uint64_t n_tensors, n_pairs;
+    uint64_t n_tensors = 0, n_pairs = 0;
     range *spans = NULL;
     r.at = r.start;
     r.end = r.start + file.len;

@@ -429,7 +429,7 @@ static tsr_status make_header(const tsr_gguf_writer *w, blob *b, uint64_t *data_
 tsr_status tsr_gguf_writer_begin(tsr_gguf_writer *w, tsr_error *err)
 {
     blob head = {0};
-    uint64_t data_bytes;
+    uint64_t data_bytes = 0;
     if (w->begun)
         return tsr_fail(err, TSR_ERR_BUG, "%s: the header was written before", w->path);
     if (w->first.status != TSR_OK)
