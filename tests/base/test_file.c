@@ -11,33 +11,16 @@
 #include <unistd.h>
 
 #include "file_internal.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
 
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = test_tmp_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(dir);
-    dir = NULL;
-    return 0;
-}
-
 static void refuse(const char *path, tsr_status st, const char *part)
 {
-    tsr_mapping m = {.base = dir};
+    tsr_mapping m = {.base = test_root};
     tsr_error e = {0}, f = {0};
-    unsigned char *data = (unsigned char *)dir;
+    unsigned char *data = (unsigned char *)test_root;
     size_t len = 7;
     assert_int_equal(tsr_file_map(&m, path, &e), st);
     assert_error(&e, st, path, part);
@@ -51,13 +34,13 @@ static void refuse(const char *path, tsr_status st, const char *part)
 static void missing_folder_and_forbidden_files_are_told_apart(void **state)
 {
     (void)state;
-    test_write_file(test_path(dir, "f"), "abc", 3);
-    refuse(test_path(dir, "nothing"), TSR_ERR_NOINPUT, "cannot be opened");
-    refuse(test_path(dir, "f/below"), TSR_ERR_NOINPUT, "cannot be opened");
-    refuse(dir, TSR_ERR_NOINPUT, "folder");
+    test_write_file(test_path(test_root, "f"), "abc", 3);
+    refuse(test_path(test_root, "nothing"), TSR_ERR_NOINPUT, "cannot be opened");
+    refuse(test_path(test_root, "f/below"), TSR_ERR_NOINPUT, "cannot be opened");
+    refuse(test_root, TSR_ERR_NOINPUT, "folder");
     if (geteuid() != 0) { /* root may read all */
-        assert_int_equal(chmod(test_path(dir, "f"), 0), 0);
-        refuse(test_path(dir, "f"), TSR_ERR_PERM, "cannot be opened");
+        assert_int_equal(chmod(test_path(test_root, "f"), 0), 0);
+        refuse(test_path(test_root, "f"), TSR_ERR_PERM, "cannot be opened");
     }
 }
 
@@ -67,7 +50,7 @@ static void map_and_read_give_the_bytes(void **state)
     static const size_t sizes[] = {0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1000000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t n = sizes[i], len;
-        const char *path = test_path(dir, "data");
+        const char *path = test_path(test_root, "data");
         unsigned char *want = must_realloc(NULL, n), *got;
         tsr_mapping m;
         for (size_t j = 0; j < n; j++)
@@ -183,8 +166,8 @@ static void fifo_is_not_mapped_and_does_not_hang(void **state)
     (void)state;
     tsr_mapping m;
     tsr_error e = {0};
-    assert_int_equal(mkfifo(test_path(dir, "fifo"), 0600), 0);
-    assert_int_equal(tsr_file_map(&m, test_path(dir, "fifo"), &e), TSR_ERR_NOINPUT);
+    assert_int_equal(mkfifo(test_path(test_root, "fifo"), 0600), 0);
+    assert_int_equal(tsr_file_map(&m, test_path(test_root, "fifo"), &e), TSR_ERR_NOINPUT);
     assert_error(&e, TSR_ERR_NOINPUT, "fifo", "not a regular file");
     assert_int_equal(tsr_file_map(&m, "/dev/null", NULL), TSR_ERR_NOINPUT);
 }
@@ -192,13 +175,13 @@ static void fifo_is_not_mapped_and_does_not_hang(void **state)
 static void read_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    test_write_file(test_path(dir, "f"), "abc", 3);
+    test_write_file(test_path(test_root, "f"), "abc", 3);
     size_t live = tsr_alloc_live();
     for (size_t k = 1; k < 10; k++) {
         unsigned char *data;
         size_t len;
         tsr_alloc_fail_at(k);
-        tsr_status st = tsr_file_read(&data, &len, test_path(dir, "f"), 100, NULL);
+        tsr_status st = tsr_file_read(&data, &len, test_path(test_root, "f"), 100, NULL);
         tsr_alloc_fail_at(0);
         assert_true(st == TSR_OK || (st == TSR_ERR_NOMEM && !data));
         tsr_free(data);
@@ -220,20 +203,20 @@ static void assert_content(const char *path, const char *want)
 static void replace_writes_whole_files_and_leaves_nothing_beside(void **state)
 {
     (void)state;
-    const char *path = test_path(dir, "out");
+    const char *path = test_path(test_root, "out");
     assert_int_equal(tsr_file_replace(path, "first", 5, NULL), TSR_OK);
     assert_content(path, "first");
     assert_int_equal(tsr_file_replace(path, "second one", 10, NULL), TSR_OK);
     assert_content(path, "second one");
     assert_int_equal(tsr_file_replace(path, NULL, 0, NULL), TSR_OK);
     assert_content(path, "");
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
 }
 
 static void replace_passes_over_a_left_temporary_file(void **state)
 {
     (void)state;
-    const char *path = test_path(dir, "out");
+    const char *path = test_path(test_root, "out");
     char *first, *second;
     int a, b;
     assert_int_equal(tsri_file_create_beside(&a, &first, path, NULL), TSR_OK);
@@ -241,7 +224,7 @@ static void replace_passes_over_a_left_temporary_file(void **state)
     assert_string_not_equal(first, second);
     assert_int_equal(tsr_file_replace(path, "x", 1, NULL), TSR_OK);
     assert_content(path, "x");
-    assert_int_equal(test_tmp_count(dir), 3);
+    assert_int_equal(test_tmp_count(test_root), 3);
     close(a);
     close(b);
     tsr_free(first);
@@ -252,12 +235,12 @@ static void replace_fails_by_name(void **state)
 {
     (void)state;
     tsr_error e = {0}, f = {0};
-    assert_int_equal(tsr_file_replace(test_path(dir, "no/such/folder"), "x", 1, &e), TSR_ERR_NOINPUT);
+    assert_int_equal(tsr_file_replace(test_path(test_root, "no/such/folder"), "x", 1, &e), TSR_ERR_NOINPUT);
     assert_error(&e, TSR_ERR_NOINPUT, "no/such/folder", "cannot be created");
-    assert_int_equal(mkdir(test_path(dir, "sub"), 0700), 0);
-    assert_int_equal(tsr_file_replace(test_path(dir, "sub"), "x", 1, &f), TSR_ERR_IO);
+    assert_int_equal(mkdir(test_path(test_root, "sub"), 0700), 0);
+    assert_int_equal(tsr_file_replace(test_path(test_root, "sub"), "x", 1, &f), TSR_ERR_IO);
     assert_error(&f, TSR_ERR_IO, "sub", "renamed");
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
 }
 
 /* In a child that may write 1,000 bytes to a file: the replace must fail as I/O. */
@@ -277,7 +260,7 @@ static int replace_beyond_the_limit(const char *path)
 static void failed_replace_leaves_the_old_file_whole(void **state)
 {
     (void)state;
-    const char *path = test_path(dir, "kept");
+    const char *path = test_path(test_root, "kept");
     int status;
     assert_int_equal(tsr_file_replace(path, "precious", 8, NULL), TSR_OK);
     fflush(NULL);
@@ -289,7 +272,7 @@ static void failed_replace_leaves_the_old_file_whole(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_content(path, "precious");
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
     tsr_alloc_fail_at(1);
     assert_int_equal(tsr_file_replace(path, "x", 1, NULL), TSR_ERR_NOMEM);
     tsr_alloc_fail_at(0);
@@ -305,18 +288,18 @@ static void paths_join_with_one_slash(void **state)
         assert_string_equal(p, cases[i][2]);
         tsr_free(p);
     }
-    assert_true(tsr_file_is_dir(dir));
-    assert_true(tsr_file_exists(dir));
-    assert_false(tsr_file_exists(test_path(dir, "none")));
-    test_write_file(test_path(dir, "f"), "", 0);
-    assert_false(tsr_file_is_dir(test_path(dir, "f")));
-    test_write_file(test_path(dir, "g"), "", 0);
-    assert_true(tsr_file_is_same(test_path(dir, "f"), test_path(dir, "./f")));
-    assert_false(tsr_file_is_same(test_path(dir, "f"), test_path(dir, "g")));
-    assert_false(tsr_file_is_same(test_path(dir, "none"), test_path(dir, "none")));
+    assert_true(tsr_file_is_dir(test_root));
+    assert_true(tsr_file_exists(test_root));
+    assert_false(tsr_file_exists(test_path(test_root, "none")));
+    test_write_file(test_path(test_root, "f"), "", 0);
+    assert_false(tsr_file_is_dir(test_path(test_root, "f")));
+    test_write_file(test_path(test_root, "g"), "", 0);
+    assert_true(tsr_file_is_same(test_path(test_root, "f"), test_path(test_root, "./f")));
+    assert_false(tsr_file_is_same(test_path(test_root, "f"), test_path(test_root, "g")));
+    assert_false(tsr_file_is_same(test_path(test_root, "none"), test_path(test_root, "none")));
 }
 
-#define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define in_dir(f) cmocka_unit_test_setup_teardown(f, test_root_make, test_root_remove)
 
 int main(void)
 {

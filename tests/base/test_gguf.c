@@ -2,13 +2,13 @@
  * the place and the reason; what another program wrote is found as that program finds it. */
 #include "test_main.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "fuzz_gguf.h"
 #include "gguf_internal.h"
 #include "gguf_writer.h"
+#include "test_replay.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 
@@ -884,24 +884,7 @@ static void files_of_the_gguf_package_are_found_as_it_finds_them(void **state)
 static void corpus_is_survived(void **state)
 {
     (void)state;
-    const char *dir = TSR_TEST_DIR "/corpus_gguf";
-    size_t n = 0;
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    for (struct dirent *f; (f = readdir(d));) {
-        size_t len;
-        if (f->d_name[0] == '.')
-            continue;
-        unsigned char *bytes = test_read_file(test_path(dir, f->d_name), &len);
-        unsigned char *exact = must_realloc(NULL, len);
-        memcpy(exact, bytes, len);
-        LLVMFuzzerTestOneInput(exact, len);
-        free(exact);
-        free(bytes);
-        n++;
-    }
-    closedir(d);
-    assert_true(n >= 30);
+    assert_true(test_replay(TSR_TEST_DIR "/corpus_gguf", LLVMFuzzerTestOneInput) >= 30);
 }
 
 static int make_dir(void **state)

@@ -10,6 +10,7 @@
 #include "ggml_types_internal.h"
 #include "gguf_internal.h"
 #include "gguf_writer.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 
@@ -17,7 +18,6 @@ enum { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8, Q4_K = 12, BF16 = 30 }; /* ggml's n
 enum { MOST_BYTES = 256 << 10 };
 static const double most_seconds = 0.1; /* of this process, which may have to wait for others */
 
-static char *dir;
 static size_t n_cases;
 static const unsigned char zeros[8192];
 
@@ -144,9 +144,9 @@ static void the_good_file_is_good(void **state)
     tsr_gguf *g;
     tsr_error e = {0};
     gg_writer *w = good_writer();
-    gg_write(w, test_path(dir, "good.gguf"));
+    gg_write(w, test_path(test_root, "good.gguf"));
     gg_free(w);
-    if (tsr_gguf_open(&g, test_path(dir, "good.gguf"), &e) != TSR_OK)
+    if (tsr_gguf_open(&g, test_path(test_root, "good.gguf"), &e) != TSR_OK)
         fail_msg("%s", e.text);
     assert_int_equal(tsr_gguf_n_keys(g), 13);
     assert_int_equal(tsr_gguf_n_tensors(g), 5);
@@ -512,7 +512,7 @@ static void metadata_that_would_take_long_to_walk(void **state)
     static const uint32_t types[] = {TSR_GGUF_STR, TSR_GGUF_BOOL};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         const off_t vast = (off_t)1 << 36;
-        const char *path = test_path(dir, "broken.gguf");
+        const char *path = test_path(test_root, "broken.gguf");
         gg_writer *w = gg_new();
         gg_array(w, "k", types[i], (uint64_t)1 << 32, zeros, 8);
         gg_write(w, path);
@@ -535,7 +535,7 @@ static void metadata_that_would_take_long_to_walk(void **state)
         free(bytes);
         gg_free(w);
     }
-    remove(test_path(dir, "broken.gguf"));
+    remove(test_path(test_root, "broken.gguf"));
 }
 
 /* ---- split files ---- */
@@ -544,7 +544,7 @@ static const char *part_path(unsigned part, unsigned count)
 {
     char name[64];
     snprintf(name, sizeof name, "s-%05u-of-%05u.gguf", part, count);
-    return test_path(dir, name);
+    return test_path(test_root, name);
 }
 
 /* What part `part` (from 1) of `count` says of itself. */
@@ -624,20 +624,6 @@ static void there_were_several_hundred(void **state)
     assert_true(n_cases > 1500);
 }
 
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = test_tmp_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    test_tmp_remove(dir);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,5 +643,5 @@ int main(void)
         cmocka_unit_test(split_files),
         cmocka_unit_test(there_were_several_hundred),
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

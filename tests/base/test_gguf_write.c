@@ -9,27 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_gguf_write.h"
-
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = test_tmp_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(dir);
-    dir = NULL;
-    return 0;
-}
 
 static void must(tsr_status st, const tsr_error *err)
 {
@@ -183,8 +166,8 @@ static void what_was_written_is_read(void **state)
             tsr_gguf *g;
             tsr_error e = {0};
             size_t alignment = alignments[a] ? alignments[a] : 32;
-            write_file(test_path(dir, "w.gguf"), alignments[a], pieces[p]);
-            must(tsr_gguf_open(&g, test_path(dir, "w.gguf"), &e), &e);
+            write_file(test_path(test_root, "w.gguf"), alignments[a], pieces[p]);
+            must(tsr_gguf_open(&g, test_path(test_root, "w.gguf"), &e), &e);
             assert_int_equal(tsr_gguf_version(g), 3);
             assert_int_equal(tsr_gguf_alignment(g), alignment);
             assert_int_equal(tsr_gguf_mapped_bytes(g) % alignment, 0);
@@ -192,7 +175,7 @@ static void what_was_written_is_read(void **state)
             check_arrays(g);
             check_tensors(g, alignment);
             tsr_gguf_close(g);
-            assert_int_equal(test_tmp_count(dir), 1);
+            assert_int_equal(test_tmp_count(test_root), 1);
         }
 }
 
@@ -203,9 +186,9 @@ static void values_of_an_open_file_are_copied_to_the_bit(void **state)
     tsr_gguf_writer *w;
     tsr_error e = {0};
     size_t la, lb;
-    write_file(test_path(dir, "a.gguf"), 0, DATA_BYTES);
-    must(tsr_gguf_open(&g, test_path(dir, "a.gguf"), &e), &e);
-    must(tsr_gguf_writer_open(&w, test_path(dir, "b.gguf"), 0, &e), &e);
+    write_file(test_path(test_root, "a.gguf"), 0, DATA_BYTES);
+    must(tsr_gguf_open(&g, test_path(test_root, "a.gguf"), &e), &e);
+    must(tsr_gguf_writer_open(&w, test_path(test_root, "b.gguf"), 0, &e), &e);
     for (size_t i = 0; i < tsr_gguf_n_keys(g); i++)
         tsr_gguf_put_value(w, tsr_gguf_key(g, i), tsr_gguf_value_at(g, i));
     for (size_t i = 0; i < tsr_gguf_n_tensors(g); i++) {
@@ -217,7 +200,8 @@ static void values_of_an_open_file_are_copied_to_the_bit(void **state)
     must(tsr_gguf_writer_finish(w, &e), &e);
     tsr_gguf_writer_close(w);
     tsr_gguf_close(g);
-    unsigned char *a = test_read_file(test_path(dir, "a.gguf"), &la), *b = test_read_file(test_path(dir, "b.gguf"), &lb);
+    unsigned char *a = test_read_file(test_path(test_root, "a.gguf"), &la);
+    unsigned char *b = test_read_file(test_path(test_root, "b.gguf"), &lb);
     assert_int_equal(la, lb);
     assert_memory_equal(a, b, la);
     free(a);
@@ -294,12 +278,12 @@ static void what_cannot_be_written_is_named_and_nothing_is_created(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tsr_gguf_writer *w;
         tsr_error e = {0}, f = {0};
-        must(tsr_gguf_writer_open(&w, test_path(dir, "w.gguf"), 0, &e), &e);
+        must(tsr_gguf_writer_open(&w, test_path(test_root, "w.gguf"), 0, &e), &e);
         cases[i].add(w);
         assert_int_equal(tsr_gguf_writer_begin(w, &f), cases[i].st);
         assert_error(&f, cases[i].st, cases[i].named, cases[i].why);
         assert_non_null(strstr(f.text, "w.gguf: "));
-        assert_int_equal(test_tmp_count(dir), 0);
+        assert_int_equal(test_tmp_count(test_root), 0);
         tsr_gguf_writer_close(w);
     }
 }
@@ -316,7 +300,7 @@ static void bad_alignments_and_folders_are_refused(void **state)
         assert_null(w);
     }
     tsr_error e = {0};
-    must(tsr_gguf_writer_open(&w, test_path(dir, "no/w.gguf"), 0, &e), &e);
+    must(tsr_gguf_writer_open(&w, test_path(test_root, "no/w.gguf"), 0, &e), &e);
     assert_int_equal(tsr_gguf_writer_begin(w, &e), TSR_ERR_NOINPUT);
     assert_error(&e, TSR_ERR_NOINPUT, "no/w.gguf", "created");
     tsr_gguf_writer_close(w);
@@ -327,7 +311,7 @@ static void data_out_of_place_is_a_bug(void **state)
     (void)state;
     tsr_gguf_writer *w;
     tsr_error e = {0}, f = {0}, g = {0}, h = {0};
-    must(tsr_gguf_writer_open(&w, test_path(dir, "w.gguf"), 0, &e), &e);
+    must(tsr_gguf_writer_open(&w, test_path(test_root, "w.gguf"), 0, &e), &e);
     assert_int_equal(tsr_gguf_writer_data(w, "x", 1, NULL), TSR_ERR_BUG);
     put_all(w);
     must(tsr_gguf_writer_begin(w, &e), &e);
@@ -339,15 +323,15 @@ static void data_out_of_place_is_a_bug(void **state)
     assert_error(&g, TSR_ERR_BUG, "w.gguf", "more than");
     must(tsr_gguf_writer_sync(w, &e), &e);
     assert_int_equal(tsr_gguf_writer_data(w, "x", 1, &h), TSR_ERR_BUG);
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
     tsr_gguf_writer_close(w); /* never finished */
-    assert_int_equal(test_tmp_count(dir), 0);
+    assert_int_equal(test_tmp_count(test_root), 0);
 }
 
 static void writing_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    const char *path = test_path(dir, "w.gguf");
+    const char *path = test_path(test_root, "w.gguf");
     size_t live = tsr_alloc_live();
     for (size_t k = 1; k < 1000; k++) {
         tsr_gguf_writer *w;
@@ -363,7 +347,7 @@ static void writing_survives_every_failed_allocation(void **state)
             assert_error(&e, TSR_ERR_NOMEM, "out of memory", NULL);
         tsr_gguf_writer_close(w);
         assert_int_equal(tsr_alloc_live(), live);
-        assert_int_equal(test_tmp_count(dir), 0);
+        assert_int_equal(test_tmp_count(test_root), 0);
         if (st == TSR_OK)
             return;
     }
@@ -375,11 +359,11 @@ static void writing_survives_every_failed_allocation(void **state)
 static void assert_old_file(size_t n_files)
 {
     size_t len;
-    unsigned char *got = test_read_file(test_path(dir, "w.gguf"), &len);
+    unsigned char *got = test_read_file(test_path(test_root, "w.gguf"), &len);
     assert_int_equal(len, 8);
     assert_memory_equal(got, "precious", 8);
     free(got);
-    assert_int_equal(test_tmp_count(dir), n_files);
+    assert_int_equal(test_tmp_count(test_root), n_files);
 }
 
 /* In a child that may make files of 3,000 bytes: the room is refused before data is made. */
@@ -416,7 +400,7 @@ static int die_while_writing(const char *path)
 static int status_of(int (*fn)(const char *path))
 {
     int status;
-    const char *path = test_path(dir, "w.gguf");
+    const char *path = test_path(test_root, "w.gguf");
     fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
@@ -429,7 +413,7 @@ static int status_of(int (*fn)(const char *path))
 static void full_disk_and_kill_leave_the_old_file_whole(void **state)
 {
     (void)state;
-    test_write_file(test_path(dir, "w.gguf"), "precious", 8);
+    test_write_file(test_path(test_root, "w.gguf"), "precious", 8);
     int status = status_of(write_beyond_the_limit);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
@@ -438,15 +422,15 @@ static void full_disk_and_kill_leave_the_old_file_whole(void **state)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGKILL);
     assert_old_file(2); /* and what the dead process left */
-    write_file(test_path(dir, "w.gguf"), 0, DATA_BYTES);
+    write_file(test_path(test_root, "w.gguf"), 0, DATA_BYTES);
     tsr_gguf *g;
     tsr_error e = {0};
-    must(tsr_gguf_open(&g, test_path(dir, "w.gguf"), &e), &e);
+    must(tsr_gguf_open(&g, test_path(test_root, "w.gguf"), &e), &e);
     check_values(g);
     tsr_gguf_close(g);
 }
 
-#define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define in_dir(f) cmocka_unit_test_setup_teardown(f, test_root_make, test_root_remove)
 
 int main(void)
 {

@@ -7,26 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_npy.h"
-
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = test_tmp_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(dir);
-    return 0;
-}
 
 /* The file is version 1.0 with this dictionary, aligned to 64 bytes, then exactly these data. */
 static void assert_npy(const char *path, const char *dict, const void *data, size_t n_bytes)
@@ -54,14 +38,14 @@ static void arrays_are_written_whole(void **state)
     unsigned char u[24];
     for (size_t k = 0; k < 24; k++)
         u[k] = (unsigned char)(k * 11);
-    const char *p = test_path(dir, "a.npy");
+    const char *p = test_path(test_root, "a.npy");
     assert_int_equal(tsr_npy_write(p, TSR_F32, 2, (const size_t[]){2, 3}, f, NULL), TSR_OK);
     assert_npy(p, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }", f, sizeof f);
     assert_int_equal(tsr_npy_write(p, TSR_I32, 1, (const size_t[]){3}, i, NULL), TSR_OK);
     assert_npy(p, "{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }", i, sizeof i);
     assert_int_equal(tsr_npy_write(p, TSR_U8, 4, (const size_t[]){2, 2, 2, 3}, u, NULL), TSR_OK);
     assert_npy(p, "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 2, 3,), }", u, sizeof u);
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
 }
 
 static void rows_are_counted_at_the_end(void **state)
@@ -69,7 +53,7 @@ static void rows_are_counted_at_the_end(void **state)
     (void)state;
     float f[50];
     tsr_npy_writer *w;
-    const char *p = test_path(dir, "rows.npy");
+    const char *p = test_path(test_root, "rows.npy");
     for (size_t k = 0; k < 50; k++)
         f[k] = (float)k;
     assert_int_equal(tsr_npy_open(&w, p, TSR_F32, 2, (const size_t[]){0, 5}, NULL), TSR_OK);
@@ -79,7 +63,7 @@ static void rows_are_counted_at_the_end(void **state)
     assert_int_equal(access(p, F_OK), -1); /* not before it is whole */
     assert_int_equal(tsr_npy_close(w, true, NULL), TSR_OK);
     assert_npy(p, "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 5,), }", f, sizeof f);
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
 }
 
 static void unwanted_file_leaves_nothing(void **state)
@@ -87,19 +71,19 @@ static void unwanted_file_leaves_nothing(void **state)
     (void)state;
     tsr_npy_writer *w;
     const float one = 1;
-    assert_int_equal(tsr_npy_open(&w, test_path(dir, "x.npy"), TSR_F32, 1, (const size_t[]){0}, NULL), TSR_OK);
+    assert_int_equal(tsr_npy_open(&w, test_path(test_root, "x.npy"), TSR_F32, 1, (const size_t[]){0}, NULL), TSR_OK);
     assert_int_equal(tsr_npy_append(w, &one, 1, NULL), TSR_OK);
     assert_int_equal(tsr_npy_close(w, false, NULL), TSR_OK);
-    assert_int_equal(test_tmp_count(dir), 0);
+    assert_int_equal(test_tmp_count(test_root), 0);
     assert_int_equal(tsr_npy_close(NULL, true, NULL), TSR_OK);
 }
 
 static void what_cannot_be_written_is_refused(void **state)
 {
     (void)state;
-    tsr_npy_writer *w = (tsr_npy_writer *)dir;
+    tsr_npy_writer *w = (tsr_npy_writer *)test_root;
     tsr_error e = {0}, f = {0}, g = {0}, h = {0};
-    const char *p = test_path(dir, "x.npy");
+    const char *p = test_path(test_root, "x.npy");
     assert_int_equal(tsr_npy_open(&w, p, TSR_BF16, 1, (const size_t[]){1}, &e), TSR_ERR_BUG);
     assert_null(w);
     assert_error(&e, TSR_ERR_BUG, "x.npy", "BF16");
@@ -108,9 +92,10 @@ static void what_cannot_be_written_is_refused(void **state)
     assert_error(&f, TSR_ERR_LIMIT, "x.npy", "overflows");
     assert_int_equal(tsr_npy_open(&w, p, TSR_U8, 4, (const size_t[]){0, SIZE_MAX, 0, SIZE_MAX}, &g), TSR_OK);
     assert_int_equal(tsr_npy_close(w, false, NULL), TSR_OK);
-    assert_int_equal(tsr_npy_open(&w, test_path(dir, "no/x.npy"), TSR_F32, 1, (const size_t[]){0}, &h), TSR_ERR_NOINPUT);
+    assert_int_equal(tsr_npy_open(&w, test_path(test_root, "no/x.npy"), TSR_F32, 1, (const size_t[]){0}, &h),
+                     TSR_ERR_NOINPUT);
     assert_error(&h, TSR_ERR_NOINPUT, "no/x.npy", NULL);
-    assert_int_equal(test_tmp_count(dir), 0);
+    assert_int_equal(test_tmp_count(test_root), 0);
 }
 
 static int fill_the_disk(const char *path)
@@ -134,7 +119,7 @@ static int fill_the_disk(const char *path)
 static void full_disk_is_told_and_leaves_the_old_file(void **state)
 {
     (void)state;
-    const char *p = test_path(dir, "kept.npy");
+    const char *p = test_path(test_root, "kept.npy");
     const float one = 1;
     int status;
     assert_int_equal(tsr_npy_write(p, TSR_F32, 1, (const size_t[]){1}, &one, NULL), TSR_OK);
@@ -147,7 +132,7 @@ static void full_disk_is_told_and_leaves_the_old_file(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_npy(p, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", &one, sizeof one);
-    assert_int_equal(test_tmp_count(dir), 1);
+    assert_int_equal(test_tmp_count(test_root), 1);
 }
 
 static void write_survives_every_failed_allocation(void **state)
@@ -157,17 +142,17 @@ static void write_survives_every_failed_allocation(void **state)
     size_t live = tsr_alloc_live();
     for (size_t k = 1;; k++) {
         tsr_alloc_fail_at(k);
-        tsr_status st = tsr_npy_write(test_path(dir, "x.npy"), TSR_F32, 1, (const size_t[]){1}, &one, NULL);
+        tsr_status st = tsr_npy_write(test_path(test_root, "x.npy"), TSR_F32, 1, (const size_t[]){1}, &one, NULL);
         tsr_alloc_fail_at(0);
         assert_int_equal(tsr_alloc_live(), live);
         if (st == TSR_OK)
             break;
         assert_int_equal(st, TSR_ERR_NOMEM);
-        assert_int_equal(test_tmp_count(dir), 0);
+        assert_int_equal(test_tmp_count(test_root), 0);
     }
 }
 
-#define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define in_dir(f) cmocka_unit_test_setup_teardown(f, test_root_make, test_root_remove)
 
 int main(void)
 {

@@ -2,12 +2,12 @@
  * with their name and the reason, and a view never leaves the file. */
 #include "test_main.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "fuzz_safetensors.h"
 #include "safetensors_internal.h"
 #include "st_writer.h"
+#include "test_replay.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 
@@ -302,24 +302,7 @@ static void read_survives_every_failed_allocation(void **state)
 static void corpus_is_survived(void **state)
 {
     (void)state;
-    const char *dir = TSR_TEST_DIR "/corpus_safetensors";
-    size_t n = 0;
-    DIR *d = opendir(dir);
-    assert_non_null(d);
-    for (struct dirent *f; (f = readdir(d));) {
-        size_t len;
-        if (f->d_name[0] == '.')
-            continue;
-        unsigned char *bytes = test_read_file(test_path(dir, f->d_name), &len);
-        unsigned char *exact = must_realloc(NULL, len);
-        memcpy(exact, bytes, len);
-        LLVMFuzzerTestOneInput(exact, len);
-        free(exact);
-        free(bytes);
-        n++;
-    }
-    closedir(d);
-    assert_true(n >= 10);
+    assert_true(test_replay(TSR_TEST_DIR "/corpus_safetensors", LLVMFuzzerTestOneInput) >= 10);
 }
 
 static int disarm(void **state)

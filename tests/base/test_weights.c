@@ -6,26 +6,10 @@
 #include <unistd.h>
 
 #include "st_writer.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_weights.h"
-
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = test_tmp_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(dir);
-    return 0;
-}
 
 static const float numbers[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
@@ -39,7 +23,7 @@ static void write_model(const char *name)
     st_add_f32(w, "m.s", TSR_F32, 0, NULL, numbers + 5);
     st_add_f32(w, "m.b", TSR_BF16, 1, (const size_t[]){4}, numbers + 2);
     st_add_f32(w, "m.one", TSR_F16, 1, (const size_t[]){1}, numbers + 7);
-    st_write(w, test_path(dir, name));
+    st_write(w, test_path(test_root, name));
     st_free(w);
 }
 
@@ -47,19 +31,19 @@ static void write_shard(const char *name, const char *tensor)
 {
     st_writer *w = st_new();
     st_add_f32(w, tensor, TSR_F32, 1, (const size_t[]){3}, numbers);
-    st_write(w, test_path(dir, name));
+    st_write(w, test_path(test_root, name));
     st_free(w);
 }
 
 static void write_index(const char *text)
 {
-    test_write_file(test_path(dir, "model.safetensors.index.json"), text, strlen(text));
+    test_write_file(test_path(test_root, "model.safetensors.index.json"), text, strlen(text));
 }
 
 static void refuse(const char *path, tsr_status st, const char *a, const char *b)
 {
     size_t live = tsr_alloc_live();
-    tsr_weights *w = (tsr_weights *)dir;
+    tsr_weights *w = (tsr_weights *)test_root;
     tsr_error e = {0};
     tsr_status got = tsr_weights_open(&w, path, &e);
     if (got != st)
@@ -75,7 +59,7 @@ static void file_and_folder_open_alike(void **state)
     tsr_weights *w;
     write_model("model.safetensors");
     for (int as_folder = 0; as_folder < 2; as_folder++) {
-        const char *path = as_folder ? dir : test_path(dir, "model.safetensors");
+        const char *path = as_folder ? test_root : test_path(test_root, "model.safetensors");
         assert_int_equal(tsr_weights_open(&w, path, NULL), TSR_OK);
         assert_string_equal(tsr_weights_path(w), path);
         assert_int_equal(tsr_weights_count(w), 5);
@@ -100,15 +84,15 @@ static void file_and_folder_open_alike(void **state)
 static void bad_paths_are_told_apart(void **state)
 {
     (void)state;
-    refuse(test_path(dir, "none.safetensors"), TSR_ERR_NOINPUT, "none.safetensors", "cannot be opened");
-    refuse(dir, TSR_ERR_NOINPUT, dir, "neither model.safetensors nor");
-    test_write_file(test_path(dir, "empty.safetensors"), "", 0);
-    refuse(test_path(dir, "empty.safetensors"), TSR_ERR_MODEL, "empty.safetensors", "too short");
-    test_write_file(test_path(dir, "pickle.bin"), "PK\3\4 and so on and on", 20);
-    refuse(test_path(dir, "pickle.bin"), TSR_ERR_MODEL, "pickle.bin", "header of");
+    refuse(test_path(test_root, "none.safetensors"), TSR_ERR_NOINPUT, "none.safetensors", "cannot be opened");
+    refuse(test_root, TSR_ERR_NOINPUT, test_root, "neither model.safetensors nor");
+    test_write_file(test_path(test_root, "empty.safetensors"), "", 0);
+    refuse(test_path(test_root, "empty.safetensors"), TSR_ERR_MODEL, "empty.safetensors", "too short");
+    test_write_file(test_path(test_root, "pickle.bin"), "PK\3\4 and so on and on", 20);
+    refuse(test_path(test_root, "pickle.bin"), TSR_ERR_MODEL, "pickle.bin", "header of");
     refuse("/dev/null", TSR_ERR_NOINPUT, "/dev/null", "not a regular file");
-    assert_int_equal(mkdir(test_path(dir, "model.safetensors"), 0700), 0);
-    refuse(dir, TSR_ERR_NOINPUT, "model.safetensors", "folder");
+    assert_int_equal(mkdir(test_path(test_root, "model.safetensors"), 0700), 0);
+    refuse(test_root, TSR_ERR_NOINPUT, "model.safetensors", "folder");
 }
 
 static void file_cut_at_any_byte_is_refused_by_name(void **state)
@@ -116,10 +100,10 @@ static void file_cut_at_any_byte_is_refused_by_name(void **state)
     (void)state;
     size_t len;
     write_model("whole");
-    unsigned char *bytes = test_read_file(test_path(dir, "whole"), &len);
+    unsigned char *bytes = test_read_file(test_path(test_root, "whole"), &len);
     for (size_t n = 0; n < len; n++) {
-        test_write_file(test_path(dir, "cut"), bytes, n);
-        refuse(test_path(dir, "cut"), TSR_ERR_MODEL, "/cut: ", NULL);
+        test_write_file(test_path(test_root, "cut"), bytes, n);
+        refuse(test_path(test_root, "cut"), TSR_ERR_MODEL, "/cut: ", NULL);
     }
     free(bytes);
 }
@@ -133,13 +117,13 @@ static void shards_open_as_one(void **state)
     write_shard("model-1.safetensors", "x");
     write_shard("model-2.safetensors", "a");
     write_index(INDEX("{\"x\":\"model-1.safetensors\",\"a\":\"model-2.safetensors\"}"));
-    assert_int_equal(tsr_weights_open(&w, dir, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_open(&w, test_root, NULL), TSR_OK);
     assert_int_equal(tsr_weights_count(w), 2);
     assert_string_equal(tsr_weights_name(w, 0), "a");
     assert_memory_equal(tsr_weights_find(w, "x")->data, numbers, 12);
     tsr_weights_close(w);
     write_model("model.safetensors"); /* goes before the index, as in transformers */
-    assert_int_equal(tsr_weights_open(&w, dir, NULL), TSR_OK);
+    assert_int_equal(tsr_weights_open(&w, test_root, NULL), TSR_OK);
     assert_int_equal(tsr_weights_count(w), 5);
     tsr_weights_close(w);
 }
@@ -150,20 +134,20 @@ static void index_and_shards_must_agree(void **state)
     write_shard("s1", "x");
     write_shard("s2", "a");
     write_index(INDEX("{\"x\":\"s1\",\"a\":\"gone\"}"));
-    refuse(dir, TSR_ERR_NOINPUT, "/gone", "cannot be opened");
+    refuse(test_root, TSR_ERR_NOINPUT, "/gone", "cannot be opened");
     write_index(INDEX("{\"x\":\"s2\",\"a\":\"s1\"}"));
-    refuse(dir, TSR_ERR_MODEL, "index.json: tensor a is not in the shard s1", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "index.json: tensor a is not in the shard s1", NULL);
     write_index(INDEX("{\"x\":\"s1\"}"));
     write_shard("s1", "y");
-    refuse(dir, TSR_ERR_MODEL, "index.json: tensor y is in a shard but not in weight_map", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "index.json: tensor y is in a shard but not in weight_map", NULL);
     write_shard("s1", "x");
     write_index(INDEX("{\"x\":\"s1\",\"a\":\"s2\",\"more\":\"s2\"}"));
-    refuse(dir, TSR_ERR_MODEL, "names 3 tensors, the shards hold 2", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "names 3 tensors, the shards hold 2", NULL);
     write_index(INDEX("{\"x\":\"s1\",\"more\":\"s1\"}"));
-    refuse(dir, TSR_ERR_MODEL, "names 2 tensors, the shards hold 1", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "names 2 tensors, the shards hold 1", NULL);
     write_shard("s2", "x");
     write_index(INDEX("{\"x\":\"s1\",\"a\":\"s2\"}"));
-    refuse(dir, TSR_ERR_MODEL, "tensor x stands in more than one shard", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "tensor x stands in more than one shard", NULL);
 }
 
 static void index_that_is_none_is_refused(void **state)
@@ -187,7 +171,7 @@ static void index_that_is_none_is_refused(void **state)
     write_shard("s1", "x");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_index(bad[i][0]);
-        refuse(dir, TSR_ERR_MODEL, "index.json", bad[i][1]);
+        refuse(test_root, TSR_ERR_MODEL, "index.json", bad[i][1]);
     }
 }
 
@@ -200,7 +184,7 @@ static void index_with_too_many_shards_is_refused(void **state)
         n += (size_t)snprintf(text + n, 100000 - n, "%s\"t%d\":\"s%d\"", i ? "," : "", i, i);
     snprintf(text + n, 100000 - n, "}}");
     write_index(text);
-    refuse(dir, TSR_ERR_MODEL, "more than 1024 shards", NULL);
+    refuse(test_root, TSR_ERR_MODEL, "more than 1024 shards", NULL);
     free(text);
 }
 
@@ -211,7 +195,7 @@ static tsr_weights *opened(void)
     tsr_weights *w;
     tsr_error e = {0};
     write_model("model.safetensors");
-    if (tsr_weights_open(&w, dir, &e) != TSR_OK)
+    if (tsr_weights_open(&w, test_root, &e) != TSR_OK)
         fail_msg("%s", e.text);
     return w;
 }
@@ -277,7 +261,7 @@ static void mismatches_name_tensor_wanted_and_found(void **state)
                                     {.name = "m.b", .f32 = &later, .n_dims = 1, .shape = {4}}};
         memcpy(specs[0].shape, bad[i].shape, sizeof specs[0].shape);
         assert_int_equal(tsr_weights_take(w, "", specs, 2, &e), TSR_ERR_MODEL);
-        assert_error(&e, TSR_ERR_MODEL, bad[i].why, dir);
+        assert_error(&e, TSR_ERR_MODEL, bad[i].why, test_root);
         assert_null(later); /* so that a deinit may free it */
         tsr_weights_close(w);
     }
@@ -312,7 +296,7 @@ static tsr_status open_and_take(tsr_error *e)
     float *values[2] = {NULL, NULL};
     const tsr_weight_spec specs[] = {{.name = "x", .f32 = &values[0], .n_dims = 1, .shape = {3}},
                                      {.name = "a", .f32 = &values[1], .n_dims = 1, .shape = {3}}};
-    tsr_status st = tsr_weights_open(&w, dir, e);
+    tsr_status st = tsr_weights_open(&w, test_root, e);
     if (st != TSR_OK) {
         assert_null(w);
         return st;
@@ -544,7 +528,7 @@ static void filling_survives_every_failed_allocation(void **state)
     }
 }
 
-#define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define in_dir(f) cmocka_unit_test_setup_teardown(f, test_root_make, test_root_remove)
 
 int main(void)
 {

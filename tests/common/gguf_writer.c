@@ -4,14 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "test_tmp.h"
+#include "test_buffer.h"
 
 enum { HEADER_BYTES = 24 };
-
-typedef struct buffer {
-    unsigned char *at;
-    size_t len, cap;
-} buffer;
 
 typedef struct mark_list {
     gg_mark *at;
@@ -25,17 +20,6 @@ struct gg_writer {
     buffer pairs, infos, data;
     mark_list pair_marks, info_marks, all;
 };
-
-static void append(buffer *b, const void *p, size_t n)
-{
-    if (n > b->cap - b->len) {
-        b->cap = 2 * (b->len + n) + 64;
-        b->at = must_realloc(b->at, b->cap);
-    }
-    if (n)
-        memcpy(b->at + b->len, p, n);
-    b->len += n;
-}
 
 static void pad(buffer *b, size_t alignment)
 {

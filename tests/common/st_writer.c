@@ -5,28 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "test_tmp.h"
-
-typedef struct buffer {
-    unsigned char *at;
-    size_t len, cap;
-} buffer;
+#include "test_buffer.h"
 
 struct st_writer {
     buffer header; /* without its closing brace */
     buffer data;
 };
-
-static void append(buffer *b, const void *p, size_t n)
-{
-    if (n > b->cap - b->len) {
-        b->cap = 2 * (b->len + n) + 64;
-        b->at = must_realloc(b->at, b->cap);
-    }
-    if (n)
-        memcpy(b->at + b->len, p, n);
-    b->len += n;
-}
 
 static void append_text(buffer *b, const char *s)
 {

@@ -321,3 +321,14 @@ tsr_status oracle_model_write(const char *dir, const char *name, tsr_error *err)
     tsr_json_free(m.doc);
     return st;
 }
+
+tsr_status oracle_model_write_once(const char *dir, const char *name, tsr_error *err)
+{
+    char *config = tsr_path_join(dir, "config.json");
+    if (!config) {
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", dir);
+    }
+    tsr_status st = tsr_file_exists(config) ? TSR_OK : oracle_model_write(dir, name, err);
+    tsr_free(config);
+    return st;
+}

@@ -21,5 +21,7 @@ uint16_t oracle_bf16_from_f32(float v); /* to nearest, ties to even; v is finite
 /* Write the model `name` ("e2b", "e4b", "31b", "26b", "12b", "text", each also with "-bf16") into the
  * folder `dir`, made if absent: configuration, tokenizer and weights. */
 tsr_status oracle_model_write(const char *dir, const char *name, tsr_error *err);
+/* Unless it is there. */
+tsr_status oracle_model_write_once(const char *dir, const char *name, tsr_error *err);
 
 #endif

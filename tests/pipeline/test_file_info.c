@@ -7,6 +7,7 @@
 #include "hash_model.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_gguf.h"
@@ -17,7 +18,6 @@
 
 enum { F32 = 0, F16 = 1, Q8_0 = 8, Q4_K = 12, IQ2_XXS = 16, I32 = 26, BF16 = 30 }; /* ggml's numbers */
 
-static char *root;
 static const unsigned char zeros[4096];
 
 static char *info(const char *path, tessera_file_opts o, size_t *n_problems)
@@ -102,7 +102,7 @@ static void tensors_of_every_container_are_told(void **state)
 {
     (void)state;
     tsr_error err = {TSR_OK, ""};
-    const char *dir = test_path(root, "31b"); /* sharded */
+    const char *dir = test_path(test_root, "31b"); /* sharded */
     assert_int_equal(oracle_model_write(dir, "31b", &err), TSR_OK);
     offsets_lead_to_the_data(GGUF_DIR "/whole.gguf", 1, 7);
     offsets_lead_to_the_data(GGUF_DIR "/padded.gguf", 1, 7);
@@ -112,12 +112,12 @@ static void tensors_of_every_container_are_told(void **state)
     size_t n = tsr_weights_count(w);
     tsr_weights_close(w);
     offsets_lead_to_the_data(dir, 3, n);
-    dir = test_path(root, "text");
+    dir = test_path(test_root, "text");
     assert_int_equal(oracle_model_write(dir, "text", &err), TSR_OK);
     assert_int_equal(tsr_weights_open(&w, dir, NULL), TSR_OK);
     n = tsr_weights_count(w);
     tsr_weights_close(w);
-    offsets_lead_to_the_data(test_path(test_path(root, "text"), "model.safetensors"), 1, n);
+    offsets_lead_to_the_data(test_path(test_path(test_root, "text"), "model.safetensors"), 1, n);
 }
 
 static void metadata_is_told_with_its_types(void **state)
@@ -137,9 +137,9 @@ static void metadata_is_told_with_its_types(void **state)
     gg_array(w, "odd", TSR_GGUF_F32, 2, odd, sizeof odd);
     gg_array(w, "many", TSR_GGUF_I32, 100, many, sizeof many);
     gg_str(w, "broken", "a\xff" "b");
-    gg_write(w, test_path(root, "meta.gguf"));
+    gg_write(w, test_path(test_root, "meta.gguf"));
     gg_free(w);
-    tsr_json *v = info_json(test_path(root, "meta.gguf"), 0, 0, &n_problems);
+    tsr_json *v = info_json(test_path(test_root, "meta.gguf"), 0, 0, &n_problems);
     const tsr_json *m = tsr_json_get(v, "metadata");
     assert_int_equal(size_of(v, "version"), 3);
     assert_int_equal(tsr_json_len(m), 7);
@@ -156,7 +156,7 @@ static void metadata_is_told_with_its_types(void **state)
     assert_int_equal(tsr_json_len(tsr_json_get(long_one, "first")), 8);
     assert_null(tsr_json_get(long_one, "values"));
     tsr_json_free(v);
-    v = info_json(test_path(root, "meta.gguf"), 1, 0, &n_problems);
+    v = info_json(test_path(test_root, "meta.gguf"), 1, 0, &n_problems);
     values = tsr_json_get(tsr_json_get(tsr_json_get(v, "metadata"), "many"), "values");
     assert_int_equal(tsr_json_len(values), 100);
     assert_true(tsr_json_to_i64(tsr_json_at(values, 99), &least) && least == 49);
@@ -178,9 +178,9 @@ static void text_for_people_is_short_and_harmless(void **state)
     gg_str(w, "longer", longer);
     gg_array(w, "bytes", TSR_GGUF_U8, 4000, zeros, 4000);
     gg_tensor(w, "a.weight", F32, 2, (const size_t[]){2, 3}, zeros, 24);
-    gg_write(w, test_path(root, "text.gguf"));
+    gg_write(w, test_path(test_root, "text.gguf"));
     gg_free(w);
-    char *text = info(test_path(root, "text.gguf"), (tessera_file_opts){0}, &n_problems);
+    char *text = info(test_path(test_root, "text.gguf"), (tessera_file_opts){0}, &n_problems);
     for (const char *s = text; *s; s++)
         if ((unsigned char)*s < 0x20 && *s != '\n')
             fail_msg("a control character 0x%02x", (unsigned)*s);
@@ -195,11 +195,11 @@ static void text_for_people_is_short_and_harmless(void **state)
     assert_non_null(strstr(text, "F32          1 tensors                6 values       24 B\n"));
     assert_true(strlen(text) < 3000);
     tessera_free(text);
-    text = info(test_path(root, "text.gguf"), (tessera_file_opts){.full = 1}, &n_problems);
+    text = info(test_path(test_root, "text.gguf"), (tessera_file_opts){.full = 1}, &n_problems);
     assert_non_null(strstr(text, longer));
     assert_true(strlen(text) > 12000);
     tessera_free(text);
-    text = info(test_path(root, "text.gguf"), (tessera_file_opts){.color = 1}, &n_problems);
+    text = info(test_path(test_root, "text.gguf"), (tessera_file_opts){.color = 1}, &n_problems);
     assert_non_null(strstr(text, "\033[1mmetadata\033[0m"));
     tessera_free(text);
 }
@@ -223,9 +223,9 @@ static void types_that_are_not_supported_are_named(void **state)
     gg_tensor(w, "blk.0.ffn_up.weight", IQ2_XXS, 2, shape, zeros, 2 * 66);
     gg_tensor(w, "norm.weight", F32, 1, (const size_t[]){4}, zeros, 16);
     gg_tensor(w, "blk.0.ffn_gate.weight", IQ2_XXS, 2, shape, zeros, 2 * 66);
-    gg_write(w, test_path(root, "iq2.gguf"));
+    gg_write(w, test_path(test_root, "iq2.gguf"));
     gg_free(w);
-    char *text = info(test_path(root, "iq2.gguf"), (tessera_file_opts){0}, &n_problems);
+    char *text = info(test_path(test_root, "iq2.gguf"), (tessera_file_opts){0}, &n_problems);
     assert_int_equal(n_problems, 0);
     assert_non_null(strstr(text, "general.architecture string         gemma4\n"));
     assert_line(text, "  blk.0.ffn_up.weight   IQ2_XXS [2, 256] ", "  not supported");
@@ -237,7 +237,7 @@ static void types_that_are_not_supported_are_named(void **state)
     assert_non_null(strstr(text, "  F32          1 tensors                4 values       16 B\n"));
     assert_non_null(strstr(text, "  all          3 tensors             1028 values      280 B\n"));
     tessera_free(text);
-    tsr_json *v = info_json(test_path(root, "iq2.gguf"), 0, 1, &n_problems);
+    tsr_json *v = info_json(test_path(test_root, "iq2.gguf"), 0, 1, &n_problems);
     const tsr_json *list = tsr_json_get(v, "tensors"), *check = tsr_json_get(v, "check");
     assert_int_equal(tsr_json_len(list), 3);
     for (size_t i = 0; i < 3; i++) {
@@ -254,7 +254,7 @@ static void types_that_are_not_supported_are_named(void **state)
     tsr_json_free(v);
     tessera_model *m;
     tessera_error err = {TESSERA_OK, ""};
-    assert_int_equal(tessera_model_open(&m, test_path(root, "iq2.gguf"), NULL, &err), TESSERA_ERR_MODEL);
+    assert_int_equal(tessera_model_open(&m, test_path(test_root, "iq2.gguf"), NULL, &err), TESSERA_ERR_MODEL);
     assert_non_null(strstr(err.text, "type IQ2_XXS is not supported"));
 }
 
@@ -266,9 +266,9 @@ static void a_mmproj_of_such_a_type_does_not_open(void **state)
     gg_writer *w = gg_new();
     gg_str(w, "general.architecture", "clip");
     gg_tensor(w, "mm.input_projection.weight", IQ2_XXS, 2, (const size_t[]){2, 256}, zeros, 2 * 66);
-    gg_write(w, test_path(root, "mmproj-iq2.gguf"));
+    gg_write(w, test_path(test_root, "mmproj-iq2.gguf"));
     gg_free(w);
-    char *text = info(test_path(root, "mmproj-iq2.gguf"), (tessera_file_opts){.check = 1}, &n_problems);
+    char *text = info(test_path(test_root, "mmproj-iq2.gguf"), (tessera_file_opts){.check = 1}, &n_problems);
     assert_int_equal(n_problems, 1);
     assert_non_null(strstr(text, "tensor mm.input_projection.weight at byte "));
     assert_non_null(strstr(text, ": type IQ2_XXS is not supported\n"));
@@ -299,9 +299,9 @@ static void values_that_are_not_finite_are_found(void **state)
     gg_tensor(w, "q8", Q8_0, 2, (const size_t[]){2, 64}, q8, sizeof q8);
     gg_tensor(w, "q4k", Q4_K, 2, (const size_t[]){2, 256}, q4k, sizeof q4k);
     gg_tensor(w, "ids", I32, 1, (const size_t[]){2}, "\0\0\x80\x7f\0\0\x80\x7f", 8);
-    gg_write(w, test_path(root, "bad.gguf"));
+    gg_write(w, test_path(test_root, "bad.gguf"));
     gg_free(w);
-    tsr_json *v = info_json(test_path(root, "bad.gguf"), 0, 1, &n_problems);
+    tsr_json *v = info_json(test_path(test_root, "bad.gguf"), 0, 1, &n_problems);
     const tsr_json *c = tsr_json_get(v, "check"), *list = tsr_json_get(c, "not_finite");
     static const struct {
         const char *name, *value;
@@ -321,7 +321,7 @@ static void values_that_are_not_finite_are_found(void **state)
     assert_true(tsr_json_to_bool(tsr_json_get(c, "opens"), &opens) && !opens);
     assert_non_null(strstr(text_of(c, "why_not"), "'test'"));
     tsr_json_free(v);
-    char *text = info(test_path(root, "bad.gguf"), (tessera_file_opts){.check = 1}, &n_problems);
+    char *text = info(test_path(test_root, "bad.gguf"), (tessera_file_opts){.check = 1}, &n_problems);
     assert_non_null(strstr(text, "tensor f: row 2, element 17000 is NaN; 2 values of 60000 are not finite\n"));
     assert_non_null(strstr(text, "does not open: "));
     tessera_free(text);
@@ -334,7 +334,7 @@ static void files_that_open_are_said_to(void **state)
     tsr_error err = {TSR_OK, ""};
     size_t n_problems;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *dir = test_path(root, names[i]);
+        const char *dir = test_path(test_root, names[i]);
         assert_int_equal(oracle_model_write(dir, names[i], &err), TSR_OK);
         char *text = info(dir, (tessera_file_opts){.check = 1}, &n_problems);
         if (n_problems)
@@ -370,7 +370,7 @@ static void broken_files_are_errors(void **state)
         char *text;
         size_t n;
         tessera_error err = {TESSERA_OK, ""};
-        const char *path = test_path(root, rows[i].name);
+        const char *path = test_path(test_root, rows[i].name);
         if (rows[i].bytes)
             test_write_file(path, rows[i].bytes, rows[i].len);
         tessera_status st = tessera_file_info(path, NULL, &text, &n, &err);
@@ -383,10 +383,10 @@ static void broken_files_are_errors(void **state)
 static void telling_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    const char *dir = test_path(root, "oom");
+    const char *dir = test_path(test_root, "oom");
     tsr_error e = {TSR_OK, ""};
     assert_int_equal(oracle_model_write(dir, "text", &e), TSR_OK);
-    const char *const paths[] = {GGUF_DIR "/split-00001-of-00003.gguf", test_path(root, "oom")};
+    const char *const paths[] = {GGUF_DIR "/split-00001-of-00003.gguf", test_path(test_root, "oom")};
     for (size_t p = 0; p < 2; p++)
         for (int as_json = 0; as_json < 2; as_json++) {
             size_t step = 1, reached = 0;
@@ -411,21 +411,6 @@ static void telling_survives_every_failed_allocation(void **state)
         }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(root);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,5 +424,5 @@ int main(void)
         cmocka_unit_test(broken_files_are_errors),
         cmocka_unit_test(telling_survives_every_failed_allocation),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

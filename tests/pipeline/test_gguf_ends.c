@@ -1,11 +1,12 @@
 /* What ends an answer, and what is never sampled, goes from a folder into the GGUF file that is made of it: with all
- * other ids suppressed, each end that the model may choose ends its answer, and no placeholder is ever among the ids. */
+ * other ids suppressed, each end that the model may choose ends its answer, and no placeholder is among the ids. */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "hash_model.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "text_build.h"
 #include "tsr_alloc.h"
@@ -15,8 +16,6 @@ enum { VOCAB = 1298, EOS = 1, TOOL_RESPONSE = 50, TURN_END = 106, ORDINARY = 300
 
 static const int32_t placeholders[] = {IMAGE, AUDIO, VIDEO};
 
-static char *root;
-
 static bool is_in(int32_t id, const int32_t *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -25,7 +24,8 @@ static bool is_in(int32_t id, const int32_t *list, size_t n)
     return false;
 }
 
-/* A model that samples almost evenly, and only among the placeholders and `open`; `ends`: a list of ids, or NULL for no key. */
+/* A model that samples almost evenly, and only among the placeholders and `open`; `ends` is a list of ids, or NULL
+ * for no key. */
 static void write_folder(const char *dir, const int32_t *open, size_t n_open, const char *ends)
 {
     tsr_error err = {TSR_OK, ""};
@@ -96,13 +96,14 @@ static tessera_model *open_model(const char *path)
     return m;
 }
 
-/* Answers of the folder and of its GGUF file are the same; all ids are among `open`, and `end` stands last or nowhere. */
+/* Answers of the folder and of its GGUF file are the same; all ids are among `open`, and `end` stands last or
+ * nowhere. */
 static void check_answers(const int32_t *open, size_t n_open, int32_t end, const char *ends)
 {
     char dir[256], file[256];
     size_t n_ended = 0, n_ids = 0;
-    snprintf(dir, sizeof dir, "%s", test_path(root, "model"));
-    snprintf(file, sizeof file, "%s", test_path(root, "model.gguf"));
+    snprintf(dir, sizeof dir, "%s", test_path(test_root, "model"));
+    snprintf(file, sizeof file, "%s", test_path(test_root, "model.gguf"));
     write_folder(dir, open, n_open, ends);
     quantize(dir, file);
     tessera_model *folder = open_model(dir), *gguf = open_model(file);
@@ -145,25 +146,11 @@ static void placeholders_are_never_sampled(void **state)
     check_answers(open, 2, -1, "[1, 106, 50]");
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    test_tmp_remove(root);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_end_ends_the_answer),
         cmocka_unit_test(placeholders_are_never_sampled),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

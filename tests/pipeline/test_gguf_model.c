@@ -12,21 +12,19 @@
 #include "recipes.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_decoder.h"
 #include "tsr_gguf_text.h"
 #include "tsr_text_config.h"
 
-static char *root;
-
 /* DIR of a model, written once. */
 static const char *folder(const char *name)
 {
-    const char *dir = test_path(root, name);
+    const char *dir = test_path(test_root, name);
     tsr_error err = {TSR_OK, ""};
-    struct stat sb;
-    if (stat(test_path(dir, "config.json"), &sb) != 0 && oracle_model_write(dir, name, &err) != TSR_OK)
+    if (oracle_model_write_once(dir, name, &err) != TSR_OK)
         fail_msg("%s: %s", name, err.text);
     return dir;
 }
@@ -86,9 +84,9 @@ static void every_variant_and_form_gives_the_folders_bits(void **state)
         char dir[256], from[256], to[256], gguf[256], what[64];
         snprintf(dir, sizeof dir, "%s", folder(cases[i].model));
         snprintf(what, sizeof what, "case %zu, %s", i, cases[i].model);
-        snprintf(from, sizeof from, "%s/folder-%zu", root, i);
-        snprintf(to, sizeof to, "%s/gguf-%zu", root, i);
-        snprintf(gguf, sizeof gguf, "%s/%zu.gguf", root, i);
+        snprintf(from, sizeof from, "%s/folder-%zu", test_root, i);
+        snprintf(to, sizeof to, "%s/gguf-%zu", test_root, i);
+        snprintf(gguf, sizeof gguf, "%s/%zu.gguf", test_root, i);
         gm_write(gguf, dir, cases[i].form);
         run_text(dir, from);
         run_text(gguf, to);
@@ -149,7 +147,7 @@ typedef struct victim {
 static victim make_victim(const char *model, gm_form form)
 {
     victim v;
-    snprintf(v.path, sizeof v.path, "%s/victim.gguf", root);
+    snprintf(v.path, sizeof v.path, "%s/victim.gguf", test_root);
     gm_write(v.path, folder(model), form);
     v.bytes = test_read_file(v.path, &v.len);
     return v;
@@ -385,7 +383,7 @@ static void refuse_architecture(const char *arch, const char *named)
 {
     char path[256];
     gg_writer *w = gg_new();
-    snprintf(path, sizeof path, "%s/other.gguf", root);
+    snprintf(path, sizeof path, "%s/other.gguf", test_root);
     gg_str(w, "general.architecture", arch);
     gg_write(w, path);
     gg_free(w);
@@ -413,7 +411,7 @@ static void a_drafter_is_checked_and_then_refused_as_one(void **state)
                                        "attention.head_count", "feed_forward_length"};
     char key[96];
     victim v;
-    snprintf(v.path, sizeof v.path, "%s/drafter.gguf", root);
+    snprintf(v.path, sizeof v.path, "%s/drafter.gguf", test_root);
     gm_write_drafter(v.path);
     v.bytes = test_read_file(v.path, &v.len);
     expect_refusal(v.path, "drafter", "gemma4-assistant");
@@ -455,7 +453,7 @@ static void a_mmproj_of_another_model_is_refused_with_both_files_named(void **st
     (void)state;
     victim v = make_victim("e2b", (gm_form){.output = false});
     char path[256];
-    snprintf(path, sizeof path, "%s/towers.gguf", root);
+    snprintf(path, sizeof path, "%s/towers.gguf", test_root);
     gg_writer *w = gg_new();
     gg_str(w, "general.architecture", "clip");
     gg_u32(w, "clip.vision.projection_dim", 4096);
@@ -463,7 +461,7 @@ static void a_mmproj_of_another_model_is_refused_with_both_files_named(void **st
     gg_free(w);
     expect_model(v.path, path, TESSERA_ERR_MODEL, path, v.path);
     expect_model(v.path, v.path, TESSERA_ERR_USAGE, v.path, "no mmproj");
-    expect_model(v.path, test_path(root, "none.gguf"), TESSERA_ERR_NOINPUT, "none.gguf", "");
+    expect_model(v.path, test_path(test_root, "none.gguf"), TESSERA_ERR_NOINPUT, "none.gguf", "");
     expect_model(folder("e2b"), path, TESSERA_ERR_USAGE, path, "no GGUF model");
     free(v.bytes);
 }
@@ -516,8 +514,8 @@ static void the_mmproj_tells_a_12b_from_a_31b(void **state)
     char ear[256], wav[256];
     const tessera_part sound = {.kind = TESSERA_PART_AUDIO, .path = wav};
     const uint32_t seed = 1;
-    snprintf(ear, sizeof ear, "%s/ear.gguf", root);
-    snprintf(wav, sizeof wav, "%s/ear.wav", root);
+    snprintf(ear, sizeof ear, "%s/ear.gguf", test_root);
+    snprintf(wav, sizeof wav, "%s/ear.wav", test_root);
     assert_int_equal(oracle_sound_write(wav, 3200, &seed, 1, NULL), TSR_OK);
     victim v = make_victim("31b", (gm_form){.output = false});
     write_free_ear(ear, "gemma4ua", 104);
@@ -550,7 +548,7 @@ static void a_split_model_opens_by_its_first_part_and_its_folder(void **state)
 {
     (void)state;
     char folder_path[256], part[2][300];
-    snprintf(folder_path, sizeof folder_path, "%s/parts", root);
+    snprintf(folder_path, sizeof folder_path, "%s/parts", test_root);
     assert_int_equal(mkdir(folder_path, 0700), 0);
     for (unsigned i = 0; i < 2; i++)
         snprintf(part[i], sizeof part[i], "%s/m-0000%u-of-00002.gguf", folder_path, i + 1);
@@ -592,7 +590,7 @@ static tsr_status read_sampling(tsri_generation *out, const char *key, uint32_t 
     char path[256];
     tsr_gguf *g;
     gg_writer *w = gg_new();
-    snprintf(path, sizeof path, "%s/sampling.gguf", root);
+    snprintf(path, sizeof path, "%s/sampling.gguf", test_root);
     if (key)
         gg_scalar(w, key, type, value, 4);
     gg_write(w, path);
@@ -663,20 +661,6 @@ static void open_survives_every_failed_allocation(void **state)
     free(v.bytes);
 }
 
-static int make_root(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    test_tmp_remove(root);
-    return 0;
-}
-
 static int disarm(void **state)
 {
     (void)state;
@@ -704,5 +688,5 @@ int main(void)
         cmocka_unit_test(sampling_is_the_files_or_the_published_one),
         cmocka_unit_test_teardown(open_survives_every_failed_allocation, disarm),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -7,13 +7,12 @@
 #include "hash_model.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_json.h"
 
 #define ORACLE_GGUF TSR_SOURCE_DIR "/tests/oracle/gguf"
-
-static char *root;
 
 static void make_dirs(const char *path)
 {
@@ -33,7 +32,7 @@ static const char *at(const char *name)
 {
     static char path[1024];
     char dir[1024];
-    snprintf(path, sizeof path, "%s/%s", root, name);
+    snprintf(path, sizeof path, "%s/%s", test_root, name);
     snprintf(dir, sizeof dir, "%s", path);
     *strrchr(dir, '/') = '\0';
     make_dirs(dir);
@@ -214,7 +213,7 @@ static void the_hugging_face_cache_is_told_by_names_to_open(void **state)
         {"hf:pub/half", "-", "-", false, false, NULL, "1 downloads have not ended: blobs/9.incomplete"},
     };
     char hub[1024];
-    snprintf(hub, sizeof hub, "%s/hub", root);
+    snprintf(hub, sizeof hub, "%s/hub", test_root);
     write_model("e2b", "hub/models--google--gemma-4-tiny/snapshots/aaaa");
     write_model("e4b", "hub/models--google--gemma-4-tiny/snapshots/bbbb");
     test_write_file(at("hub/models--google--gemma-4-tiny/refs/main"), "aaaa", 4);
@@ -274,7 +273,7 @@ static void listing_survives_every_failed_allocation(void **state)
         const char *f = folder;
         size_t n, live = tsr_alloc_live();
         tessera_error err = {TESSERA_OK, ""};
-        snprintf(folder, sizeof folder, "%s/oom", root);
+        snprintf(folder, sizeof folder, "%s/oom", test_root);
         tsr_alloc_fail_at(k);
         tessera_status st = tessera_models_list(&f, 1, k % 2, 0, &text, &n, &err);
         tsr_alloc_fail_at(0);
@@ -289,22 +288,7 @@ static void listing_survives_every_failed_allocation(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0); /* a failed assertion leaves it armed */
-    test_tmp_remove(root);
-    return 0;
-}
-
-#define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, test_root_make, test_root_remove)
 
 int main(void)
 {

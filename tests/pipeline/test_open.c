@@ -7,20 +7,18 @@
 #include "st_edit.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 
 static const char *const models[] = {"e2b", "e4b", "26b", "12b", "text"}; /* 31b is sharded: test_run */
 enum { N_MODELS = sizeof models / sizeof *models };
 
-static char *root;
-
 static const char *model_dir(const char *name)
 {
-    const char *dir = test_path(root, name);
+    const char *dir = test_path(test_root, name);
     tsr_error err = {TSR_OK, ""};
-    struct stat sb;
-    if (stat(test_path(dir, "config.json"), &sb) != 0 && oracle_model_write(dir, name, &err) != TSR_OK)
+    if (oracle_model_write_once(dir, name, &err) != TSR_OK)
         fail_msg("%s: %s", name, err.text);
     return dir;
 }
@@ -52,7 +50,7 @@ static const char *broken_dir(const char *name, st_edit *e)
     char *from = strdup(model_dir(name));
     char folder[64];
     snprintf(folder, sizeof folder, "broken-%s", name);
-    char *dir = strdup(test_path(root, folder));
+    char *dir = strdup(test_path(test_root, folder));
     assert_true(mkdir(dir, 0777) == 0 || access(dir, F_OK) == 0);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         size_t len;
@@ -63,7 +61,7 @@ static const char *broken_dir(const char *name, st_edit *e)
         free(bytes);
     }
     assert_true(st_edit_read(e, test_path(from, "model.safetensors")));
-    const char *out = test_path(root, folder);
+    const char *out = test_path(test_root, folder);
     free(from);
     free(dir);
     return out;
@@ -212,7 +210,7 @@ static void missing_files_are_named(void **state)
 {
     (void)state;
     tessera_error err;
-    assert_int_equal(open_and_close(test_path(root, "nowhere"), &err), TESSERA_ERR_NOINPUT);
+    assert_int_equal(open_and_close(test_path(test_root, "nowhere"), &err), TESSERA_ERR_NOINPUT);
     assert_non_null(strstr(err.text, "nowhere"));
     st_edit e;
     char dir[1024];
@@ -253,20 +251,6 @@ static void open_survives_every_failed_allocation(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    test_tmp_remove(root);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,5 +258,5 @@ int main(void)
         cmocka_unit_test(every_misshaped_tensor_is_named),  cmocka_unit_test(every_cut_file_is_refused),
         cmocka_unit_test(flipped_bytes_are_survived),       cmocka_unit_test(missing_files_are_named),          cmocka_unit_test(open_survives_every_failed_allocation),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

@@ -4,10 +4,9 @@
 #include <stdio.h>
 
 #include "overlay_internal.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
-
-static char *root;
 
 static tsri_box box(const char *label, size_t x1, size_t y1, size_t x2, size_t y2)
 {
@@ -201,7 +200,7 @@ static void a_png_is_the_picture_with_lines_at_the_edges(void **state)
     tsri_box b[] = {box("one", 100, 80, 200, 180), box("two", 250, 100, 380, 240), box("rim", 0, 0, 420, 280)};
     char path[512];
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "o.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "o.png"));
     write_overlay(path, &img, b, 3);
     tsr_image out = read_picture(path);
     assert_int_equal(out.width, 420);
@@ -235,7 +234,7 @@ static void without_boxes_the_picture_is_as_it_was(void **state)
     (void)state;
     for (size_t i = 0; i < img.width * img.height * 3; i++)
         img.rgb[i] = (unsigned char)(i * 7);
-    snprintf(path, sizeof path, "%s", test_path(root, "none.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "none.png"));
     write_overlay(path, &img, NULL, 0);
     tsr_image out = read_picture(path);
     assert_int_equal(out.width, 33);
@@ -279,7 +278,7 @@ static void an_svg_is_well_formed_whatever_the_labels_hold(void **state)
     (void)state;
     b[2].label = tsr_strdup("p");
     b[2].label_len = 1;
-    snprintf(path, sizeof path, "%s", test_path(root, "o.svg"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "o.svg"));
     write_overlay(path, &img, b, 3);
     unsigned char *svg = test_read_file(path, &len);
     assert_int_equal(strlen((char *)svg), len);
@@ -301,7 +300,7 @@ static void odd_sizes_are_drawn(void **state)
         tsr_image img = plain(sizes[i][0], sizes[i][1], 10);
         tsri_box b[] = {box("a label that is long", 0, 0, img.width, img.height), box("x", 0, 0, 1, 1)};
         char path[512];
-        snprintf(path, sizeof path, "%s", test_path(root, "odd.png"));
+        snprintf(path, sizeof path, "%s", test_path(test_root, "odd.png"));
         write_overlay(path, &img, b, 2);
         tsr_image out = read_picture(path);
         assert_int_equal(out.width, img.width);
@@ -325,7 +324,7 @@ static void a_thousand_boxes_take_no_long_time(void **state)
         size_t x = i * 37 % 1200, y = i * 91 % 900;
         b[i] = box(label, x, y, x + 60, y + 50);
     }
-    snprintf(path, sizeof path, "%s", test_path(root, "many.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "many.png"));
     write_overlay(path, &img, b, N);
     tsr_image_deinit(&img);
     forget(b, N);
@@ -342,7 +341,7 @@ static void a_failure_leaves_no_file(void **state)
     tsr_image_deinit(&img);
     e = (tsr_error){TSR_OK, ""};
     img = plain(40000, 1, 1);
-    assert_int_equal(tsri_overlay_write(test_path(root, "wide.png"), &img, NULL, 0, &e), TSR_ERR_LIMIT);
+    assert_int_equal(tsri_overlay_write(test_path(test_root, "wide.png"), &img, NULL, 0, &e), TSR_ERR_LIMIT);
     assert_error(&e, TSR_ERR_LIMIT, "40000 x 1", "32767");
     tsr_image_deinit(&img);
     size_t live = tsr_alloc_live(), k = 0;
@@ -352,27 +351,13 @@ static void a_failure_leaves_no_file(void **state)
     do {
         e = (tsr_error){TSR_OK, ""};
         tsr_alloc_fail_at(++k);
-        st = tsri_overlay_write(test_path(root, "short.svg"), &img, &b, 1, &e);
+        st = tsri_overlay_write(test_path(test_root, "short.svg"), &img, &b, 1, &e);
         tsr_alloc_fail_at(0);
         assert_true(st == TSR_OK || st == TSR_ERR_NOMEM);
         assert_int_equal(tsr_alloc_live(), live + 2);
     } while (st != TSR_OK);
     tsr_image_deinit(&img);
     forget(&b, 1);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    test_tmp_remove(root);
-    return 0;
 }
 
 int main(void)
@@ -390,5 +375,5 @@ int main(void)
         cmocka_unit_test(a_thousand_boxes_take_no_long_time),
         cmocka_unit_test(a_failure_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

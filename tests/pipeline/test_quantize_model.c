@@ -14,26 +14,10 @@
 #include "st_writer.h"
 #include "tessera.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_alloc.h"
 #include "tsr_gguf.h"
-
-static char *root;
-
-static int make_root(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    tsr_alloc_fail_at(0);
-    test_tmp_remove(root);
-    return 0;
-}
 
 /* ---- helpers ---- */
 
@@ -44,7 +28,7 @@ typedef struct path {
 static path in_root(const char *name)
 {
     path p;
-    snprintf(p.at, sizeof p.at, "%s/%s", root, name);
+    snprintf(p.at, sizeof p.at, "%s/%s", test_root, name);
     return p;
 }
 
@@ -58,9 +42,8 @@ static path below(path dir, const char *name)
 static path model_folder(const char *name)
 {
     path dir = in_root(name);
-    struct stat sb;
     tsr_error err = {TSR_OK, ""};
-    if (stat(below(dir, "config.json").at, &sb) != 0 && oracle_model_write(dir.at, name, &err) != TSR_OK)
+    if (oracle_model_write_once(dir.at, name, &err) != TSR_OK)
         fail_msg("%s: %s", name, err.text);
     return dir;
 }
@@ -740,5 +723,5 @@ int main(void)
         cmocka_unit_test(kill_and_full_disk_leave_both_old_files),
         cmocka_unit_test(failed_allocations_are_survived),
     };
-    return cmocka_run_group_tests_name("quantize_model", tests, make_root, remove_root);
+    return cmocka_run_group_tests_name("quantize_model", tests, test_root_make, test_root_remove);
 }
