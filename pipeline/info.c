@@ -206,8 +206,6 @@ static void file_lines(const tessera_model *m, tsr_text *out, tsr_status *st, ts
     if (tsr_gguf_n_parts(m->files.text) > 1)
         put_line(out, st, err, " and %zu more parts", tsr_gguf_n_parts(m->files.text) - 1);
     put_line(out, st, err, "\nmmproj      %s\n", m->files.mmproj ? tsr_gguf_path(m->files.mmproj) : "none");
-    if (m->files.unfit)
-        put_line(out, st, err, "            %s\n", m->files.unfit);
 }
 
 static tsr_status facts_text(const tessera_model *m, tsr_text *out, tsr_error *err)
