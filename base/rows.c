@@ -1,4 +1,5 @@
-/* rows.c: see the header. Products choose their kernel once and then go through the rows. */
+/* rows.c: see the header. Reading, products and sums each choose among the same four types, but by kernels of other
+ * parameters. */
 #include "tsr_rows.h"
 
 #include <assert.h>
