@@ -8,8 +8,9 @@
 #include "options.h"
 #include "terminal.h"
 #include "tessera.h"
+#include "transcribe.h"
 
-enum { MAX_TEXT_BYTES = 64 << 20, PROMPT_BYTES = 4096 };
+enum { MAX_TEXT_BYTES = 64 << 20 };
 
 typedef struct job {
     options o;
@@ -19,7 +20,6 @@ typedef struct job {
     size_t stdin_len;
     bool stdin_taken;
     char *tools, *messages;
-    char prompt[PROMPT_BYTES]; /* made here: transcribe */
 } job;
 
 static int fail(job *j, const tessera_error *err)
@@ -158,34 +158,11 @@ static int plan_ask(job *j)
     return rc ? rc : order_parts(j, question);
 }
 
-static int plan_transcribe(job *j)
-{
-    char language[128] = "its original language";
-    if (j->o.n_words != 1)
-        return usage("transcribe needs exactly one FILE");
-    if (j->o.language && snprintf(language, sizeof language, "%s into %s text", j->o.language, j->o.language) >=
-                             (int)sizeof language)
-        return usage("--language is too long");
-    snprintf(j->prompt, sizeof j->prompt,
-             "Transcribe the following speech segment in %s.\n\n"
-             "Follow these specific instructions for formatting the answer:\n"
-             "* Only output the transcription, with no newlines.\n"
-             "* When transcribing numbers, write the digits, i.e. write 1.7 and not one point seven, "
-             "and write 3 instead of three.",
-             language);
-    if (!j->o.temperature_set)
-        j->o.rq.temperature = 0;
-    add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = j->prompt});
-    add(j, (tessera_part){.kind = TESSERA_PART_AUDIO, .path = j->o.words[0]});
-    return fill_parts(j);
-}
-
 static int plan(job *j)
 {
     switch (j->o.cmd) {
     case CMD_CAPTION: return plan_caption(j);
     case CMD_ASK: return plan_ask(j);
-    case CMD_TRANSCRIBE: return plan_transcribe(j);
     default: break;
     }
     if (j->o.n_parts == 0)
@@ -250,6 +227,19 @@ static int generate(job *j)
     }
     tessera_result_free(r);
     return rc == 0 && terminal_interrupted ? 130 : rc;
+}
+
+static int transcribe(job *j)
+{
+    int rc = transcribe_check(&j->o);
+    if (!rc)
+        rc = fill_parts(j);
+    for (size_t i = 0; i < j->o.n_words && !rc; i++)
+        if (strcmp(j->o.words[i], "-") == 0 && j->stdin_taken)
+            rc = usage("standard input ('-') can be used once");
+    if (!rc)
+        rc = open_model(j);
+    return rc ? rc : transcribe_files(j->model, &j->o, &j->term);
 }
 
 /* Exit code 65 when some of several pictures gave no boxes. */
@@ -371,6 +361,8 @@ int main(int argc, char **argv)
         rc = tokenize(&j);
     else if (j.o.cmd == CMD_DETECT)
         rc = detect(&j);
+    else if (j.o.cmd == CMD_TRANSCRIBE)
+        rc = transcribe(&j);
     else
         rc = generate(&j);
     tessera_model_close(j.model);

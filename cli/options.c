@@ -12,8 +12,7 @@
 
 enum {
     MEDIA = CMD_CAPTION | CMD_ASK | CMD_DETECT | CMD_RUN,
-    SOUND = CMD_TRANSCRIBE | CMD_RUN,
-    GENERATE = MEDIA | SOUND,
+    GENERATE = MEDIA | CMD_TRANSCRIBE,
     WITH_MODEL = GENERATE | CMD_INFO | CMD_TOKENIZE,
     ALL = WITH_MODEL | CMD_MODELS | CMD_QUANTIZE
 };
@@ -25,6 +24,7 @@ typedef enum opt_id {
     OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_KV, OPT_EXACT, OPT_THREADS,
     OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
     OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
+    OPT_TRANSLATE, OPT_PROMPT, OPT_FORMAT, OPT_OUTPUT_DIR, OPT_RATE, OPT_WINDOW, OPT_OVERLAP, OPT_PAUSE, OPT_ALL_SOUND,
     OPT_FULL, OPT_TYPE, OPT_MMPROJ_TYPE, OPT_MMPROJ_OUT, OPT_ONLY, OPT_FORCE, OPT_REQUANTIZE,
     OPT_HELP, OPT_VERSION
 } opt_id;
@@ -54,17 +54,26 @@ static const opt table[] = {
     {"labels", 0, "A,B", OPT_LABELS, CMD_DETECT, "what to look for (default: everything)"},
     {"overlay", 0, "F", OPT_OVERLAY, CMD_DETECT, "F.png or F.svg: the picture with its boxes (several: F-1.png, ...)"},
     {"language", 0, "NAME", OPT_LANGUAGE, CMD_TRANSCRIBE, "language spoken, e.g. German (default: its original one)"},
+    {"translate", 0, "NAME", OPT_TRANSLATE, CMD_TRANSCRIBE, "also translate into this language, and show the translation"},
+    {"prompt", 0, "T", OPT_PROMPT, CMD_TRANSCRIBE, "names and words that may occur, as they are to be written"},
+    {"format", 0, "F", OPT_FORMAT, CMD_TRANSCRIBE, "txt, srt, vtt, tsv, or json, which is --json (txt)"},
+    {"output-dir", 'o', "DIR", OPT_OUTPUT_DIR, CMD_TRANSCRIBE, "write DIR/NAME.txt (.srt, ...) for each file, not to stdout"},
+    {"rate", 0, "N", OPT_RATE, CMD_TRANSCRIBE, "'-' is bare samples: 16 bits, little-endian, mono, N a second"},
+    {"window", 0, "S", OPT_WINDOW, CMD_TRANSCRIBE, "seconds heard at once, at most: 1 to 30 (30)"},
+    {"overlap", 0, "S", OPT_OVERLAP, CMD_TRANSCRIBE, "seconds that two windows share where no pause is found (3)"},
+    {"pause", 0, "S", OPT_PAUSE, CMD_TRANSCRIBE, "silence that ends a window whatever its length (1)"},
+    {"all-sound", 0, NULL, OPT_ALL_SOUND, CMD_TRANSCRIBE, "hear everything, not only where somebody may be speaking"},
     {"budget", 0, "N", OPT_BUDGET, MEDIA, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (280)"},
     {"video-budget", 0, "N", OPT_VIDEO_BUDGET, MEDIA, "soft tokens per film frame (70)"},
     {"fps", 0, "X", OPT_FPS, MEDIA, "film frames per second (1)"},
     {"frames", 0, "N", OPT_FRAMES, MEDIA, "N evenly spaced film frames instead"},
-    {"start", 0, "S", OPT_START, MEDIA, "first second of the film (0)"},
-    {"end", 0, "S", OPT_END, MEDIA, "end of the part of the film that is used"},
+    {"start", 0, "S", OPT_START, MEDIA | CMD_TRANSCRIBE, "first second of the film or sound (0)"},
+    {"end", 0, "S", OPT_END, MEDIA | CMD_TRANSCRIBE, "end of the part of it that is used"},
     {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},
     {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA & ~CMD_DETECT, "the film's sound too, directly after its frames"},
     {"pages", 0, "LIST", OPT_PAGES, MEDIA, "pages of a document, e.g. 1-3,7 (all)"},
     {"dpi", 0, "N", OPT_DPI, MEDIA, "dots per inch of pages (chosen from the budget)"},
-    {"think", 0, NULL, OPT_THINK, GENERATE, "let the model think first"},
+    {"think", 0, NULL, OPT_THINK, MEDIA, "let the model think first"},
     {"no-think", 0, NULL, OPT_NO_THINK, GENERATE, "don't (the default)"},
     {"temperature", 0, "X", OPT_TEMPERATURE, GENERATE, "0 is greedy (the model's generation_config)"},
     {"top-k", 0, "N", OPT_TOP_K, GENERATE, "sample among the N best; 0 is off (the model's)"},
@@ -75,7 +84,7 @@ static const opt table[] = {
     {"frequency-penalty", 0, "X", OPT_FREQUENCY, GENERATE, "0 is off"},
     {"seed", 0, "N", OPT_SEED, GENERATE, "seed of sampling (from the system)"},
     {"stop", 0, "T", OPT_STOP, GENERATE, "a string that ends the answer; repeatable"},
-    {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024)"},
+    {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024; transcribe: by the seconds of a window)"},
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
     {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},
     {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
@@ -94,16 +103,16 @@ static const opt table[] = {
     {"quiet", 'q', NULL, OPT_QUIET, ALL, "nothing on stderr but errors"},
     {"verbose", 'v', NULL, OPT_VERBOSE, ALL, "say more on stderr"},
     {"progress", 0, "MODE", OPT_PROGRESS, GENERATE | CMD_QUANTIZE, "auto (on a terminal), none, json (lines on stderr)"},
-    {"dump", 0, "DIR", OPT_DUMP, GENERATE, "write every rung as .npy into DIR"},
-    {"dump-logits", 0, "WHICH", OPT_DUMP_LOGITS, GENERATE, "last (default) or all"},
-    {"no-skip", 0, NULL, OPT_NO_SKIP, GENERATE, "all layers for all prompt positions, wanted or not"},
-    {"max-pixels", 0, "N", OPT_MAX_PIXELS, GENERATE, "limit per picture or frame (178956970)"},
+    {"dump", 0, "DIR", OPT_DUMP, MEDIA, "write every rung as .npy into DIR"},
+    {"dump-logits", 0, "WHICH", OPT_DUMP_LOGITS, MEDIA, "last (default) or all"},
+    {"no-skip", 0, NULL, OPT_NO_SKIP, MEDIA, "all layers for all prompt positions, wanted or not"},
+    {"max-pixels", 0, "N", OPT_MAX_PIXELS, MEDIA, "limit per picture or frame (178956970)"},
     {"max-bytes", 0, "N", OPT_MAX_BYTES, GENERATE, "limit per file that is read whole (2147483648)"},
-    {"max-seconds", 0, "X", OPT_MAX_SECONDS, GENERATE, "limit per sound (30)"},
-    {"max-frames", 0, "N", OPT_MAX_FRAMES, GENERATE, "limit per film (512)"},
-    {"max-film-seconds", 0, "X", OPT_MAX_FILM_SECONDS, GENERATE, "limit of a film's length (86400)"},
+    {"max-seconds", 0, "X", OPT_MAX_SECONDS, MEDIA, "limit per sound (30)"},
+    {"max-frames", 0, "N", OPT_MAX_FRAMES, MEDIA, "limit per film (512)"},
+    {"max-film-seconds", 0, "X", OPT_MAX_FILM_SECONDS, GENERATE, "limit of the length of a film or a sound to transcribe (86400)"},
     {"max-packets", 0, "N", OPT_MAX_PACKETS, GENERATE, "limit of packets per film or sound (4000000)"},
-    {"max-pages", 0, "N", OPT_MAX_PAGES, GENERATE, "limit per document (200)"},
+    {"max-pages", 0, "N", OPT_MAX_PAGES, MEDIA, "limit per document (200)"},
     {"deadline", 0, "S", OPT_DEADLINE, GENERATE, "seconds that decoding one file may take (120)"},
     {"help", 'h', NULL, OPT_HELP, ALL, "this help"},
     {"version", 'V', NULL, OPT_VERSION, ALL, "the version"},
@@ -119,7 +128,8 @@ typedef struct verb {
 static const verb verbs[] = {
     {"caption", CMD_CAPTION, "-m MODEL FILE...", "describe pictures, films, sounds or documents (all files in one prompt)"},
     {"ask", CMD_ASK, "-m MODEL [FILE...] \"question\"", "answer a question, about files or not ('-': the question from stdin)"},
-    {"transcribe", CMD_TRANSCRIBE, "-m MODEL FILE", "write down what is said"},
+    {"transcribe", CMD_TRANSCRIBE, "-m MODEL FILE... [--format F] [-o DIR]",
+     "write down what is said, of any length ('-': while it comes in)"},
     {"detect", CMD_DETECT, "-m MODEL FILE... [--labels a,b] [--overlay F]", "boxes in pictures, pages and frames of films, as JSON"},
     {"run", CMD_RUN, "-m MODEL (--text T | --image F | --audio F | --video F | --pdf F | --system T)...",
      "a prompt of parts, kept in the order given"},
@@ -278,7 +288,6 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_MESSAGES: rq->messages = v; break;
     case OPT_LABELS: o->labels = v; break;
     case OPT_OVERLAY: o->overlay = v; break;
-    case OPT_LANGUAGE: o->language = v; break;
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
     case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget); break;
     case OPT_FPS: ok = parse_real(v, 1e-6, 1000, &rq->fps); break;
@@ -310,6 +319,39 @@ static int apply_media(options *o, int id, const char *v)
     }
     case OPT_MAX_PAGES: ok = parse_count(v, 1, 1000000, &rq->max_pages); break;
     case OPT_DEADLINE: ok = parse_real(v, 1e-3, 1e6, &rq->media_deadline); break;
+    default: return 0;
+    }
+    return ok ? 1 : -1;
+}
+
+static bool choose_form(options *o, const char *v)
+{
+    static const char *const names[] = {[TESSERA_TRANSCRIPT_TXT] = "txt", [TESSERA_TRANSCRIPT_SRT] = "srt",
+                                        [TESSERA_TRANSCRIPT_VTT] = "vtt", [TESSERA_TRANSCRIPT_TSV] = "tsv",
+                                        [TESSERA_TRANSCRIPT_JSON] = "json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(v, names[i]) == 0) {
+            o->form = (tessera_transcript_form)i;
+            return true;
+        }
+    return false;
+}
+
+/* Options of transcribe. As apply_general. */
+static int apply_transcribe(options *o, int id, const char *v)
+{
+    bool ok = true;
+    switch (id) {
+    case OPT_LANGUAGE: o->language = v; break;
+    case OPT_TRANSLATE: o->translate = v; break;
+    case OPT_PROMPT: o->prompt = v; break;
+    case OPT_FORMAT: ok = choose_form(o, v); break;
+    case OPT_OUTPUT_DIR: o->output_dir = v; break;
+    case OPT_RATE: ok = parse_count(v, 1000, 768000, &o->rate); break;
+    case OPT_WINDOW: ok = parse_real(v, 1, 30, &o->window); break;
+    case OPT_OVERLAP: ok = parse_real(v, 0.1, 10, &o->overlap); break;
+    case OPT_PAUSE: ok = parse_real(v, 0.1, 60, &o->pause); break;
+    case OPT_ALL_SOUND: o->all_sound = true; break;
     default: return 0;
     }
     return ok ? 1 : -1;
@@ -444,12 +486,16 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
         }
         int taken = apply_media(o, t->id, optarg);
         if (taken == 0)
+            taken = apply_transcribe(o, t->id, optarg);
+        if (taken == 0)
             taken = apply_quantize(&o->quantize, t->id, optarg);
         if (taken == 0)
             taken = apply_general(o, t->id, optarg);
         if (taken < 0)
             return bad_value(v, t, optarg);
     }
+    if (o->json)
+        o->form = TESSERA_TRANSCRIPT_JSON;
     while (optind < argc)
         o->words[o->n_words++] = argv[optind++];
     return 0;

@@ -32,7 +32,11 @@ typedef struct options {
     bool check, full; /* info */
     progress_mode progress;
     const char *labels, *overlay; /* detect */
-    const char *language; /* transcribe */
+    const char *language, *translate, *prompt, *output_dir; /* transcribe */
+    tessera_transcript_form form;
+    size_t rate;
+    double window, overlap, pause;
+    bool all_sound;
     tessera_quantize_opts quantize;
     tessera_request rq;   /* parts point into `parts`, stop strings into `stops` */
     tessera_part *parts;  /* run: in the order given; the others: their files. Room for argc entries */

@@ -86,8 +86,9 @@ tsr_status tsri_page_dpi(double *dpi, const tsri_input *in, size_t page, const t
                          const tsr_vision *vision, tsr_error *err);
 tsr_status tsri_input_decode(tsr_image *out, const tsri_input *in, const tessera_request *rq, tsr_error *err);
 tsr_video_opts tsri_video_opts(const tessera_request *rq);
-/* TSR_ERR_UNSUPPORTED, naming the file, when the model has no vision. */
+/* TSR_ERR_UNSUPPORTED, naming the file, when the model has no vision, or no audio. */
 tsr_status tsri_need_vision(const tessera_model *m, const char *name, tsr_error *err);
+tsr_status tsri_need_hearing(const tessera_model *m, const char *name, tsr_error *err);
 
 enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70, TSRI_MAX_SOUND_SECONDS = 30 };
 #define TSRI_DEFAULT_MAX_FILE_BYTES ((size_t)1 << 31)

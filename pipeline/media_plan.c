@@ -119,9 +119,14 @@ static tsr_status need_vision(const tsri_media_list *l, size_t part, tsr_error *
     return tsri_need_vision(l->model, l->inputs[part].name, err);
 }
 
+tsr_status tsri_need_hearing(const tessera_model *m, const char *name, tsr_error *err)
+{
+    return m->hearing ? TSR_OK : lacks(m, name, "hear: it has no audio", err);
+}
+
 static tsr_status need_hearing(const tsri_media_list *l, size_t part, tsr_error *err)
 {
-    return l->model->hearing ? TSR_OK : lacks(l->model, l->inputs[part].name, "hear: it has no audio", err);
+    return tsri_need_hearing(l->model, l->inputs[part].name, err);
 }
 
 /* ---- pictures ---- */

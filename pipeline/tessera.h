@@ -263,15 +263,19 @@ TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **o
 
 typedef struct tessera_detect_opts {
     const char *labels;  /* what to look for, "car,bicycle"; NULL: everything */
+    const char *point;   /* a thing to point to instead, "the button that saves"; NULL: none */
     const char *overlay; /* FILE.png or FILE.svg: the picture with its boxes drawn on it; several pictures: FILE-1.png,
                           * FILE-2.png and so on, in their order. NULL: none */
-    int as_json;         /* the whole result, else the bare list of boxes */
+    const char *format;  /* json (NULL), jsonl, coco, csv, or yolo, which needs `folder` */
+    const char *folder;  /* yolo: its files go here; made when it isn't there */
+    size_t min_area;     /* leave out boxes of fewer pixels, 0: none */
+    int as_json;         /* the whole result, else the boxes alone in their format */
 } tessera_detect_opts;
 
 /* Find things in the pictures of a request: its files, pages of its documents, frames of its films (chosen as in a run), each
  * in a prompt of its own that detect writes; `rq` has file parts and system texts alone. opts may be NULL.
  *
- * *out is JSON, the caller's (tessera_free): a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
+ * *out is JSON, the caller's (tessera_free): (in the format json) a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
  * gave it, "xyxy": [x1, y1, x2, y2] in pixels of the picture as it is shown (of a page at its dpi)}, or of a point
  * {"label", "point", "xy"}; with "file" where there are several files, "page" for documents and "time" (seconds) for
  * films. As the whole result: {"boxes": that list, "pictures": for each the keys of tessera_result_json ("text" is the raw
@@ -286,6 +290,89 @@ typedef struct tessera_detect_opts {
 TESSERA_API tessera_status tessera_detect(tessera_model *m, const tessera_request *rq, const tessera_detect_opts *opts,
                                           tessera_event_fn fn, void *user, char **out, size_t *n_failed,
                                           tessera_error *err);
+
+/* ---- transcripts ---- */
+
+/* A sound of any length: a file, bytes, or bytes that come in. */
+typedef struct tessera_sound {
+    const char *path; /* a sound, or a film with sound; with bytes or `read` its name in messages (may be NULL) */
+    const void *data; /* NULL: the file is read */
+    size_t len;
+    /* Bytes that are still coming in: wait for at least one and put up to n > 0 into buf; gives how many, 0 at the end,
+     * TESSERA_READ_FAILED, or TESSERA_READ_STOPPED when no more are wanted. A WAV (whatever size its header claims) and
+     * bare samples are heard while they come, other files once they are whole. NULL: not so. */
+    ptrdiff_t (*read)(void *user, void *buf, size_t n);
+    void *read_user;
+    unsigned rate; /* of bare samples of `read`: 16 bits, little-endian, mono; 0: it is a file */
+} tessera_sound;
+
+enum { TESSERA_READ_FAILED = -1, TESSERA_READ_STOPPED = -2 };
+
+typedef enum tessera_transcript_form {
+    TESSERA_TRANSCRIPT_TXT,  /* a line for each stretch of speech */
+    TESSERA_TRANSCRIPT_SRT,  /* cues of at most two lines of 42 columns */
+    TESSERA_TRANSCRIPT_VTT,
+    TESSERA_TRANSCRIPT_TSV,  /* start and end in milliseconds, text */
+    TESSERA_TRANSCRIPT_JSON  /* one object */
+} tessera_transcript_form;
+
+typedef enum tessera_span_kind {
+    TESSERA_SPAN_SPEECH,  /* the model heard it; the text may be empty, where it was no speech after all */
+    TESSERA_SPAN_SILENCE, /* nobody speaks: the model was not asked */
+    TESSERA_SPAN_FAILED   /* no text that can be trusted, or none since the work was stopped */
+} tessera_span_kind;
+
+/* Spans touch: together they are the whole sound. Seconds from its beginning, of a film from its first picture. */
+typedef struct tessera_span {
+    tessera_span_kind kind;
+    double from, to;
+    const char *text, *translation; /* speech: borrowed for the call; translation NULL where none was asked for */
+    const char *reason;             /* failed: why */
+} tessera_span;
+
+/* NULL and 0 are the defaults. */
+typedef struct tessera_transcribe_opts {
+    const char *language;  /* that is spoken, by its English name; NULL: the model finds out */
+    const char *translate; /* also translate into this language; lines and cues then hold the translation */
+    const char *prompt;    /* names and words that may occur, as they are to be written */
+    tessera_transcript_form form;
+    double window;  /* seconds that the model hears at once, at most: 1 to 30 (30) */
+    double overlap; /* seconds that two windows share where no pause is found (3) */
+    double pause;   /* seconds of silence that end a window whatever its length (1) */
+    int all_sound;  /* hear everything, not only where somebody may be speaking */
+    void (*span)(void *user, const tessera_span *span); /* called for each span once it is certain; NULL: not */
+    void *span_user;
+} tessera_transcribe_opts;
+
+typedef struct tessera_transcript {
+    double seconds;                 /* that were read */
+    double speech, silence, failed; /* of these; `failed` may also count what was not read */
+    size_t windows, tries;          /* stretches that the model heard, and answers that it was asked for */
+    size_t n_failed;                /* spans */
+    int cancelled;
+} tessera_transcript;
+
+/* What an event function may give back; tessera_transcribe knows the third. */
+enum {
+    TESSERA_GO_ON = 0,
+    TESSERA_STOP = 1,     /* as soon as can be */
+    TESSERA_STOP_SOON = 2 /* read no more, but write down what was read */
+};
+
+/* Write down what is said in a sound, in memory that does not grow with it. It is cut where nobody speaks, or into windows
+ * that share some seconds and are joined by the words they have in common; answers in which the model repeats itself without
+ * end are asked for again, in smaller pieces and at a higher temperature, and set aside if that fails (TESSERA_SPAN_FAILED).
+ * `settings`: how the model is asked (its parts: system texts alone; think is ignored; max_tokens of a window, 0: by its
+ * length; temperature negative: greedy); start and end are the part of the sound; limits as of a film.
+ *
+ * fn gets the document in pieces as it becomes certain (TESSERA_EVENT_TEXT), JSON at the end; the stage "sound" tells whole
+ * seconds done and in all (0: unknown). *out is the whole document, the caller's (tessera_free); out, facts, opts and fn may
+ * be NULL. Stopped on request it gives what is done, TESSERA_OK, and facts->cancelled. When the sound turns out to be damaged,
+ * or the model fails, what was done before is in the document all the same (*out too, where there is any), *facts is filled,
+ * and the status is the failure's: as of tessera_run. */
+TESSERA_API tessera_status tessera_transcribe(tessera_model *m, const tessera_sound *sound, const tessera_request *settings,
+                                              const tessera_transcribe_opts *opts, tessera_event_fn fn, void *user,
+                                              tessera_transcript *facts, char **out, tessera_error *err);
 
 /* ---- making GGUF files ---- */
 
