@@ -40,14 +40,13 @@ static tsr_status complain(const reader *r, const char *why)
     return st;
 }
 
-/* One line about an entry; label NULL: it has none. */
-static tsr_status tell(reader *r, const tsr_json *label, const char *what)
+/* One more correction, of a thing ("entry 3") with its label, if it has one. */
+static tsr_status tell_of(tsri_boxes *out, const char *thing, size_t number, const char *name, size_t len,
+                          const char *what, tsr_error *err)
 {
     char *line;
-    size_t len = 0;
-    const char *name = tsr_json_string(label, &len);
-    tsri_lines l = tsri_lines_begin(false, r->err);
-    tsri_print(&l, "entry %zu", r->n_entries);
+    tsri_lines l = tsri_lines_begin(false, err);
+    tsri_print(&l, "%s %zu", thing, number);
     if (name && len) {
         tsri_print(&l, " (");
         tsri_print_escaped(&l, name, len, SHOWN_LABEL);
@@ -55,10 +54,18 @@ static tsr_status tell(reader *r, const tsr_json *label, const char *what)
     }
     tsri_print(&l, ": %s", what);
     tsr_status st = tsri_lines_end(&l, &line);
-    if (st == TSR_OK && !tsr_json_append(r->out->corrections, tsr_json_new_string(line, strlen(line))))
-        st = tsr_fail(r->err, TSR_ERR_NOMEM, "out of memory: corrections of boxes");
+    if (st == TSR_OK && !tsr_json_append(out->corrections, tsr_json_new_string(line, strlen(line))))
+        st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: corrections of boxes");
     tsr_free(line);
     return st;
+}
+
+/* One line about an entry; label NULL: it has none. */
+static tsr_status tell(reader *r, const tsr_json *label, const char *what)
+{
+    size_t len = 0;
+    const char *name = tsr_json_string(label, &len);
+    return tell_of(r->out, "entry", r->n_entries, name, len, what, r->err);
 }
 
 /* ---- boxes ---- */
@@ -390,6 +397,24 @@ tsr_status tsri_boxes_parse(tsri_boxes *out, const char *text, size_t len, size_
     tsr_free(r.hashes);
     if (st != TSR_OK)
         tsri_boxes_deinit(out);
+    return st;
+}
+
+tsr_status tsri_boxes_leave_small(tsri_boxes *b, size_t least, tsr_error *err)
+{
+    tsr_status st = TSR_OK;
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        tsri_box *one = &b->at[i];
+        if (one->is_point || area(one->xyxy) >= (double)least) {
+            b->at[n++] = *one;
+            continue;
+        }
+        if (st == TSR_OK)
+            st = tell_of(b, "box", i + 1, one->label, one->label_len, "left out, its area is below --min-area", err);
+        tsr_free(one->label);
+    }
+    b->n = n;
     return st;
 }
 

@@ -35,6 +35,10 @@ typedef struct tsri_boxes {
 tsr_status tsri_boxes_parse(tsri_boxes *out, const char *text, size_t len, size_t width, size_t height, tsr_error *err);
 void tsri_boxes_deinit(tsri_boxes *b); /* zeroed is fine */
 
+/* Leave out the boxes (not the points) of fewer than `least` pixels, each with a line in `corrections`.
+ * TSR_ERR_NOMEM. */
+tsr_status tsri_boxes_leave_small(tsri_boxes *b, size_t least, tsr_error *err);
+
 /* {"label", "box_2d" as given, "xyxy"}, of a point {"label", "point", "xy"}; NULL when memory is short. */
 tsr_json *tsri_box_json(const tsri_box *b);
 

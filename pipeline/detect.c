@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boxes.h"
+#include "detect_out.h"
 #include "json_build.h"
 #include "overlay.h"
 #include "result_internal.h"
@@ -29,6 +30,7 @@ typedef struct detect {
     tessera_part *parts; /* system texts, the picture, the question: [n_parts] */
     size_t n_parts, picture; /* which of them is the picture */
     tsr_text question;
+    tsri_detect_format format;
     tsri_build boxes;    /* of all pictures */
     tsri_build pictures; /* one object for each */
     size_t n_done, n_failed;
@@ -41,11 +43,15 @@ typedef struct detect {
 
 static tsr_status write_question(detect *d)
 {
-    static const char tail[] = " Answer with a JSON list of objects {\"box_2d\": [y1, x1, y2, x2], \"label\": ...}, "
-                               "coordinates in thousandths of the image's height and width.";
-    const char *labels = d->o->labels;
-    const char *pieces[] = {labels ? "Detect these objects in the image: " : "Detect all objects in the image",
-                            labels ? labels : "", ".", tail};
+    static const char boxes[] = " Answer with a JSON list of objects {\"box_2d\": [y1, x1, y2, x2], \"label\": ...}, "
+                                "coordinates in thousandths of the image's height and width.";
+    static const char points[] = " Answer with a JSON list of objects {\"point\": [y, x], \"label\": ...}, "
+                                 "coordinates in thousandths of the image's height and width.";
+    const char *labels = d->o->labels, *point = d->o->point;
+    const char *pieces[] = {point    ? "Point to this in the image: "
+                            : labels ? "Detect these objects in the image: "
+                                     : "Detect all objects in the image",
+                            point ? point : labels ? labels : "", ".", point ? points : boxes};
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces && st == TSR_OK; i++)
         st = tsr_text_add(&d->question, pieces[i], strlen(pieces[i]), d->err);
@@ -192,13 +198,15 @@ static tsr_status draw(const detect *d, const tsri_view *v, const tsri_boxes *b,
     return tsri_overlay_write(*path, &v->picture, b->at, b->n, why);
 }
 
-/* The answer's boxes, checked; `why` says what is wrong with them. */
-static tsr_status read_boxes(const tessera_result *r, const tsri_view *v, const char *name, tsri_boxes *b,
+/* The answer's boxes, checked, those of `least` pixels and more; `why` says what is wrong with them. */
+static tsr_status read_boxes(const tessera_result *r, const tsri_view *v, const char *name, size_t least, tsri_boxes *b,
                              tsr_error *why)
 {
     tsr_error inner = {TSR_OK, ""};
     bool cut = strcmp(r->finish, "length") == 0;
     tsr_status st = tsri_boxes_parse(b, r->text.at, r->text.len - 1, v->picture.width, v->picture.height, &inner);
+    if (st == TSR_OK && least)
+        st = tsri_boxes_leave_small(b, least, &inner);
     if (st != TSR_OK)
         tsr_fail(why, st, "%s: %s%s", name,
                  cut ? "(the answer was cut off at --max-tokens or the context) " : "", inner.text);
@@ -211,7 +219,7 @@ static tsr_status use_answer(detect *d, const tsri_view *v, const tessera_result
     tsri_boxes b = {0};
     tsr_error why = {TSR_OK, ""};
     name_view(name, sizeof name, v);
-    tsr_status st = read_boxes(r, v, name, &b, &why);
+    tsr_status st = read_boxes(r, v, name, d->o->min_area, &b, &why);
     if (st == TSR_OK) {
         tell_corrections(d, &b, name);
         st = draw(d, v, &b, i, &overlay, &why);
@@ -308,8 +316,19 @@ static tsr_status write_list(char **out, const tsr_json *list, tsr_error *err)
     return st;
 }
 
+static tsr_status write_format(detect *d, char **out)
+{
+    tsr_json *pictures = tsri_build_end(&d->pictures);
+    tsr_status st = pictures ? tsri_detect_write(d->format, pictures, d->o->labels, d->o->folder, out, d->err)
+                             : tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the result");
+    tsr_json_free(pictures);
+    return st;
+}
+
 static tsr_status write_result(detect *d, int as_json, char **out)
 {
+    if (d->format != TSRI_BOXES_JSON)
+        return write_format(d, out);
     tsr_json *boxes = tsri_build_end(&d->boxes);
     tsr_status st = boxes ? TSR_OK : tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the result");
     if (st == TSR_OK && !as_json)
@@ -346,9 +365,23 @@ static tsr_status spare_files(const detect *d)
     return st;
 }
 
+static tsr_status check_opts(detect *d)
+{
+    tsr_status st = tsri_detect_format_find(&d->format, d->o->format, d->err);
+    if (st == TSR_OK && d->format != TSRI_BOXES_JSON && d->o->as_json)
+        return tsr_fail(d->err, TSR_ERR_USAGE, "the whole result is JSON; it has no form '%s'", d->o->format);
+    if (st == TSR_OK && (d->format == TSRI_BOXES_YOLO) != (d->o->folder != NULL))
+        return tsr_fail(d->err, TSR_ERR_USAGE, d->o->folder ? "a folder is for boxes in the form yolo alone"
+                                                            : "boxes in the form yolo need a folder (--output-dir DIR)");
+    if (st == TSR_OK && d->o->point && (d->o->labels || d->format == TSRI_BOXES_YOLO))
+        return tsr_fail(d->err, TSR_ERR_USAGE, d->o->labels ? "either labels or a thing to point to"
+                                                            : "points can't be written in the form yolo");
+    return st == TSR_OK && d->o->overlay ? tsri_overlay_check(d->o->overlay, d->err) : st;
+}
+
 static tsr_status detect_all(detect *d, char **out)
 {
-    tsr_status st = d->o->overlay ? tsri_overlay_check(d->o->overlay, d->err) : TSR_OK;
+    tsr_status st = check_opts(d);
     if (st == TSR_OK)
         st = make_parts(d);
     if (st == TSR_OK)

@@ -263,15 +263,19 @@ TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **o
 
 typedef struct tessera_detect_opts {
     const char *labels;  /* what to look for, "car,bicycle"; NULL: everything */
+    const char *point;   /* a thing to point to instead, "the button that saves"; NULL: none */
     const char *overlay; /* FILE.png or FILE.svg: the picture with its boxes drawn on it; several pictures: FILE-1.png,
                           * FILE-2.png and so on, in their order. NULL: none */
-    int as_json;         /* the whole result, else the bare list of boxes */
+    const char *format;  /* json (NULL), jsonl, coco, csv, or yolo, which needs `folder` */
+    const char *folder;  /* yolo: its files go here; made when it isn't there */
+    size_t min_area;     /* leave out boxes of fewer pixels, 0: none */
+    int as_json;         /* the whole result, else the boxes alone in their format */
 } tessera_detect_opts;
 
 /* Find things in the pictures of a request: its files, pages of its documents, frames of its films (chosen as in a run), each
  * in a prompt of its own that detect writes; `rq` has file parts and system texts alone. opts may be NULL.
  *
- * *out is JSON, the caller's (tessera_free): a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
+ * *out is JSON, the caller's (tessera_free): (in the format json) a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
  * gave it, "xyxy": [x1, y1, x2, y2] in pixels of the picture as it is shown (of a page at its dpi)}, or of a point
  * {"label", "point", "xy"}; with "file" where there are several files, "page" for documents and "time" (seconds) for
  * films. As the whole result: {"boxes": that list, "pictures": for each the keys of tessera_result_json ("text" is the raw

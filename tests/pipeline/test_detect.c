@@ -267,6 +267,93 @@ static void stopped_work_gives_what_is_done(void **state)
     assert_null(r.text);
 }
 
+#define TWO                                                                                                            \
+    "[{\"box_2d\": [100, 250, 500, 750], \"label\": \"cat\"}, {\"box_2d\": [0, 0, 10, 20], \"label\": \"a \\\"b\\\"\"}]"
+
+static void other_tools_read_lines_csv_and_coco(void **state)
+{
+    script s = {.answers = {TWO, CAT}};
+    const char *const files[] = {sample("house.jpg"), sample("scene.png")};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.format = "jsonl", .min_area = 100}, NULL, 1, files);
+    assert_int_equal(r.st, TSR_OK);
+    assert_non_null(strstr(r.text, "house.jpg\",\"source_size\":[480,360],\"label\":\"cat\",\"box_2d\":[100,250,500,750],"
+                                   "\"xyxy\":[120,36,360,180]}\n"));
+    assert_null(strstr(r.text, "a \\\"b")); /* 10 x 4 pixels */
+    assert_non_null(strstr(s.notes, "box 2 (a \"b\"): left out, its area is below --min-area"));
+    tessera_free(r.text);
+    s = (script){.answers = {TWO, CAT}};
+    r = detect(&s, &(tessera_detect_opts){.format = "csv"}, NULL, 2, files);
+    assert_int_equal(r.st, TSR_OK);
+    assert_ptr_equal(strstr(r.text, "file,page,time,width,height,label,x1,y1,x2,y2\r\n"), r.text);
+    assert_non_null(strstr(r.text, "house.jpg\",,,480,360,\"a \"\"b\"\"\",0,0,10,4\r\n"));
+    assert_non_null(strstr(r.text, "scene.png\",,,420,280,\"cat\",105,28,315,140\r\n"));
+    tessera_free(r.text);
+    s = (script){.answers = {TWO, CAT}};
+    r = detect(&s, &(tessera_detect_opts){.format = "coco", .labels = "dog, cat"}, NULL, 2, files);
+    assert_int_equal(r.st, TSR_OK);
+    tsr_json *v = parse(r.text);
+    const tsr_json *third = tsr_json_at(tsr_json_get(v, "annotations"), 2);
+    size_t n = 0;
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "images")), 2);
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "categories")), 3); /* dog and cat in the order asked for, a "b" */
+    assert_true(tsr_json_to_size(tsr_json_get(third, "category_id"), &n) && n == 2);
+    assert_true(tsr_json_to_size(tsr_json_get(third, "image_id"), &n) && n == 2);
+    assert_true(tsr_json_to_size(tsr_json_at(tsr_json_get(third, "bbox"), 2), &n) && n == 210); /* a width, no edge */
+    assert_true(tsr_json_to_size(tsr_json_get(third, "area"), &n) && n == 210 * 112);
+    tsr_json_free(v);
+    tessera_free(r.text);
+}
+
+static void yolo_has_a_file_for_each_picture(void **state)
+{
+    char folder[512];
+    size_t len;
+    script s = {.answers = {TWO, "[]"}};
+    tessera_detect_opts o = {.format = "yolo"};
+    const char *const files[] = {sample("house.jpg"), sample("scene.png"), sample("house.jpg")};
+    (void)state;
+    outcome r = detect(&s, &o, NULL, 1, files);
+    assert_error(&r.err, TSR_ERR_USAGE, "need a folder", NULL);
+    assert_int_equal(s.n, 0);
+    snprintf(folder, sizeof folder, "%s", test_path(root, "labels"));
+    o.folder = folder;
+    r = detect(&s, &o, NULL, 2, files);
+    assert_int_equal(r.st, TSR_OK);
+    assert_non_null(strstr(r.text, "labels/house.txt\n"));
+    char *text = (char *)test_read_file(test_path(folder, "house.txt"), &len);
+    assert_string_equal(text, "0 0.500000 0.300000 0.500000 0.400000\n1 0.010417 0.005556 0.020833 0.011111\n");
+    free(text);
+    text = (char *)test_read_file(test_path(folder, "classes.txt"), &len);
+    assert_string_equal(text, "cat\na \"b\"\n");
+    free(text);
+    free(test_read_file(test_path(folder, "scene.txt"), &len));
+    assert_int_equal(len, 0); /* looked at, nothing found */
+    tessera_free(r.text);
+    s.n = 0;
+    r = detect(&s, &o, NULL, 3, files);
+    assert_error(&r.err, TSR_ERR_USAGE, "house.txt", "two pictures");
+    r = detect(&s, &(tessera_detect_opts){.format = "xml"}, NULL, 1, files);
+    assert_error(&r.err, TSR_ERR_USAGE, "'xml'", "coco");
+}
+
+static void a_thing_may_be_pointed_to(void **state)
+{
+    script s = {.answers = {"[{\"point\": [500, 250], \"label\": \"save\"}]"}};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.point = "the button that saves"}, NULL, 1,
+                       (const char *const[]){sample("house.jpg")});
+    assert_string_equal(r.text, "[\n {\"label\":\"save\",\"point\":[500,250],\"xy\":[120,180]}\n]");
+    assert_non_null(strstr(s.question, "Point to this in the image: the button that saves. Answer with a JSON list of "
+                                       "objects {\"point\": [y, x]"));
+    tessera_free(r.text);
+    s.n = 0;
+    r = detect(&s, &(tessera_detect_opts){.point = "x", .format = "coco"}, NULL, 1,
+               (const char *const[]){sample("house.jpg")});
+    assert_non_null(strstr(r.text, "\"bbox\":[120,180,1,1],\"area\":1,\"iscrowd\":0,\"keypoints\":[120,180,2],\"num_keypoints\":1"));
+    tessera_free(r.text);
+}
+
 static void memory_may_run_short_anywhere(void **state)
 {
     char path[512];
@@ -289,6 +376,32 @@ static void memory_may_run_short_anywhere(void **state)
     } while (r.st != TSR_OK);
     assert_int_equal(r.n_failed, 0);
     assert_true(k > 50);
+}
+
+static void memory_may_run_short_in_every_form(void **state)
+{
+    static const char *const forms[] = {"coco", "yolo"};
+    char folder[512];
+    size_t live = tsr_alloc_live();
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", test_path(root, "short"));
+    for (size_t i = 0; i < 2; i++) {
+        size_t k = 0;
+        outcome r;
+        do {
+            script s = {.answers = {TWO}};
+            tessera_detect_opts o = {.format = forms[i], .folder = i == 1 ? folder : NULL, .min_area = 1};
+            tsr_alloc_fail_at(++k);
+            r = detect(&s, &o, NULL, 1, (const char *const[]){sample("line.png")});
+            tsr_alloc_fail_at(0);
+            if (r.st != TSR_OK && r.st != TSR_ERR_NOMEM)
+                fail_msg("%s, request %zu: %s", forms[i], k, r.err.text);
+            assert_true((r.text != NULL) == (r.st == TSR_OK));
+            tessera_free(r.text);
+            assert_int_equal(tsr_alloc_live(), live);
+        } while (r.st != TSR_OK);
+        assert_true(k > 40);
+    }
 }
 
 static int setup(void **state)
@@ -321,7 +434,11 @@ int main(void)
         cmocka_unit_test(a_damaged_file_is_told_and_the_others_stay),
         cmocka_unit_test(overlays_are_numbered_and_refused_early),
         cmocka_unit_test(stopped_work_gives_what_is_done),
+        cmocka_unit_test(other_tools_read_lines_csv_and_coco),
+        cmocka_unit_test(yolo_has_a_file_for_each_picture),
+        cmocka_unit_test(a_thing_may_be_pointed_to),
         cmocka_unit_test(memory_may_run_short_anywhere),
+        cmocka_unit_test(memory_may_run_short_in_every_form),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
