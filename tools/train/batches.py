@@ -16,10 +16,10 @@ from vocabulary import CHARACTERS
 
 SCENE_LEVELS = [
     dict(budget=4, n=64, most=1, sizes=("huge",), kinds=("plain",)),
-    dict(budget=12, n=36, most=2, sizes=("medium", "large", "huge"), kinds=("plain", "gradient")),
-    dict(budget=30, n=20, most=3, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
+    dict(budget=12, n=48, most=3, sizes=("medium", "large", "huge"), kinds=("plain", "gradient")),
+    dict(budget=30, n=24, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
     dict(budget=70, n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
-    dict(budgets=(70, 70, 70, 140, 280), n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
+    dict(budgets=(70, 70, 70, 70, 70, 70, 140, 280), n=12, most=5, sizes=("small", "medium", "large"), kinds=("plain", "gradient", "noise")),
 ]
 LINE_LEVELS = [
     dict(budget=4, n=64, letters=(1, 1), alphabet="0123456789"),
@@ -27,10 +27,11 @@ LINE_LEVELS = [
     dict(budget=12, n=36, letters=(1, 4)),
     dict(budget=30, n=20, letters=(3, 12)),
     dict(budget=70, n=10, letters=(4, 24)),
-    dict(budgets=(70, 70, 70, 140, 280), n=10, letters=(4, 24)),
+    dict(budgets=(70, 70, 70, 70, 140, 280), n=10, letters=(4, 24)),
 ]
 SOUND_LEVELS = [dict(n=40, words=(1, 1)), dict(n=24, words=(1, 3)), dict(n=16, words=(1, 6)), dict(n=12, words=(0, 12)),
                 dict(n=6, words=(0, 32))]
+TOP_SHARE = {"scene": 0.4, "line": 0.6, "sound": 0.85}  # of the batches; many small pictures teach more than few large ones in the same time
 LEVELS = {"scene": SCENE_LEVELS, "line": LINE_LEVELS, "sound": SOUND_LEVELS}
 
 FONT_ROOTS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/liberation", "/usr/share/fonts/truetype/freefont",
@@ -141,7 +142,7 @@ class Source:
         return dict(kind="sound", features=features, mask=mask, words=padded_targets([r[1] for r in rows]))
 
     def batch(self, kind, at):
-        level = settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
+        level = settled(self.rng, LEVELS[kind][at if self.rng.random() < TOP_SHARE[kind] else self.rng.randint(max(0, at - 3), at)])
         return self.sound_batch(level) if kind == "sound" else self.picture_batch(kind, level)
 
 

@@ -85,7 +85,7 @@ def export(args):
     os.makedirs(args.out, exist_ok=True)
     model = nano.fresh_model()
     state = torch.load(os.path.join(args.work, args.stage + ".pt"), weights_only=False)
-    model.load_state_dict(state["model"])
+    model.load_state_dict(train.averaged(state)[0])
     model.eval()
     train.unclipped(model)
     measure_limits(model, args)

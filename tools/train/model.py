@@ -11,6 +11,7 @@ from vocabulary import CHARACTERS, CHARACTER_SLOTS, COLOUR_NAMES, SHAPES, SIZES,
 
 VOCABULARY = 1024
 WIDTH = 256
+TOWER_WIDTH = 128
 SMOOTH_ROWS = 256  # of the position table
 EDGE_BINS = 64     # classes of a box's edge, over its place in the picture
 INDEX_CLASSES = 64 # of the number of a thing in a list
@@ -31,10 +32,10 @@ def configuration():
         hidden_size_per_layer_input=32, sliding_window=512, max_position_embeddings=32768, final_logit_softcapping=30.0,
         pad_token_id=SPECIAL["<pad>"], bos_token_id=SPECIAL["<bos>"], eos_token_id=[SPECIAL["<eos>"], SPECIAL["<turn|>"]])
     vision = Gemma4VisionConfig(
-        hidden_size=128, intermediate_size=256, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=4, head_dim=32,
+        hidden_size=TOWER_WIDTH, intermediate_size=256, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=4, head_dim=32,
         position_embedding_size=3360, use_clipped_linears=True)
     audio = Gemma4AudioConfig(
-        hidden_size=128, num_hidden_layers=3, num_attention_heads=4, subsampling_conv_channels=[128, 8], output_proj_dims=128,
+        hidden_size=TOWER_WIDTH, num_hidden_layers=3, num_attention_heads=4, subsampling_conv_channels=[128, 8], output_proj_dims=128,
         use_clipped_linears=True)
     return Gemma4Config(
         text_config=text, vision_config=vision, audio_config=audio, image_token_id=SPECIAL["<|image|>"],
@@ -88,6 +89,7 @@ class Heads(nn.Module):
         self.edges = nn.Linear(WIDTH, 4 * EDGE_BINS)
         self.place = nn.Linear(WIDTH, 2)  # the token's own centre
         self.digits = nn.Linear(WIDTH, 4 * (11 + 10))  # hundreds and tens of each edge in thousandths, as the answer writes them
+        self.early_place = nn.ModuleList([nn.Linear(TOWER_WIDTH, 2 + 2 * EDGE_BINS) for _ in range(2)])  # of patches, after two early layers
         self.rank = nn.Linear(WIDTH, 6)   # which object from the left
         self.count = nn.Linear(WIDTH, 6)  # objects in the picture
         self.order = nn.Linear(WIDTH, INDEX_CLASSES)  # number of the first character

@@ -4,7 +4,7 @@ Everything that a stop must not lose lies in --work: towers-PART.pt or join.pt (
 random state; written every few minutes by atomic rename) and log-*.csv. --resume goes on from there; without it a stage
 starts anew (`join` starts from the two towers-PART.pt). A checkpoint is also written on SIGTERM.
 
-usage: train.py {towers,join} --work DIR --minutes M [--part vision|audio] [--follow FILE] [--resume] [--cool] ...
+usage: train.py {towers,join} --work DIR --minutes M [--part vision|audio] [--follow FILE...] [--resume] [--cool] ...
 """
 
 import argparse
@@ -26,6 +26,7 @@ import model as nano
 import optimiser
 
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
+AVERAGED = 0.995  # share of the running average of the weights that a step keeps
 TOWER_SHARES = {"scene": 0.55, "line": 0.45, "sound": 1.0}
 SHARES = {"scene": 0.5, "line": 0.15, "sound": 0.3, "film": 0.08, "page": 0.06, "talk": 0.12}
 TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
@@ -41,7 +42,7 @@ def edge_loss(logits, boxes):
     """Each edge is a class by its place; between two classes both count by nearness. Boxes in 0..1: [n, 4]."""
     at = boxes.clamp(0, 1).flatten() * (nano.EDGE_BINS - 1)
     low = at.floor().clamp(max=nano.EDGE_BINS - 2)
-    log_p = F.log_softmax(logits.view(-1, nano.EDGE_BINS), -1)
+    log_p = F.log_softmax(logits.reshape(-1, nano.EDGE_BINS), -1)
     part = (at - low)[:, None]
     low = low.long()[:, None]
     return -((1 - part) * log_p.gather(1, low) + part * log_p.gather(1, low + 1)).mean()
@@ -55,6 +56,21 @@ def digit_loss(logits, boxes):
     want = (at // 100).flatten(), (at // 10 % 10).flatten()
     right = ((hundreds.argmax(-1) == want[0]) & (tens.argmax(-1) == want[1])).view(-1, 4).all(-1)
     return 0.5 * (F.cross_entropy(hundreds, want[0]) + F.cross_entropy(tens, want[1])), right.float().mean()
+
+
+def early_losses(states, batch, heads):
+    """Patches should know early where in the picture they are: later layers copy that from the edges of an object. Pictures
+    differ in size, so this is a division by a side that must be looked up."""
+    at = torch.from_numpy(batch["places"])
+    on = at[..., 0] >= 0
+    sides = at.amax(1, keepdim=True) + 1
+    place = ((at + 0.5) / sides)[on]
+    loss, seen = 0.0, {}
+    for i, state in enumerate(states):
+        out = heads.early_place[i](F.rms_norm(state, state.shape[-1:])[on])
+        seen[f"early{i}"] = F.l1_loss(out[:, :2], place)
+        loss = loss + 5 * seen[f"early{i}"] + 0.5 * edge_loss(out[:, 2:], place)
+    return loss, seen
 
 
 def picture_losses(rows, batch, heads):
@@ -164,23 +180,41 @@ def unclipped(model):
             m.use_clipped_linears = False
 
 
+class Watched:
+    """The outputs of some layers during a forward pass."""
+
+    def __init__(self, layers):
+        self.layers, self.states = layers, []
+
+    def __enter__(self):
+        keep = lambda _, __, out: self.states.append(out[0] if isinstance(out, tuple) else out)
+        self.hooks = [layer.register_forward_hook(keep) for layer in self.layers]
+        return self.states
+
+    def __exit__(self, *_):
+        for hook in self.hooks:
+            hook.remove()
+
+
 def tower_rows(model, batch):
-    """Soft tokens as the decoder will see them: [all tokens, 256] of pictures, [n, tokens, 256] of sounds."""
-    pixels_rows = sound_rows = None
+    """Soft tokens as the decoder will see them: [all tokens, 256] of pictures, [n, tokens, 256] of sounds; and the states of
+    the patches after two early layers."""
+    pixels_rows = sound_rows = early = None
     if "features" in batch:
         out = model.model.audio_tower(torch.from_numpy(batch["features"]), torch.from_numpy(batch["mask"]), return_dict=True)
         sound_rows = model.model.embed_audio(inputs_embeds=out.last_hidden_state)
     if "pixels" in batch:
         pixels = torch.from_numpy(batch["pixels"]).float().mul_(1 / 255)
         with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.shape[0] * pixels.shape[1] < TOWER_LEARNS_BELOW):
-            out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
+            with Watched(model.model.vision_tower.encoder.layers[1:3]) as early:
+                out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
         pixels_rows = model.model.embed_vision(inputs_embeds=out.last_hidden_state)
-    return pixels_rows, sound_rows
+    return pixels_rows, sound_rows, early
 
 
 def dense(rows, batch, heads):
     loss, seen = 0.0, {}
-    for part, losses in zip(rows, (picture_losses, sound_losses)):
+    for part, losses in zip(rows, (picture_losses, sound_losses, early_losses)):
         if part is not None:
             more, told = losses(part, batch, heads)
             loss, seen = loss + more, {**seen, **told}
@@ -195,19 +229,15 @@ def answer_logits(model, batch, rows):
     plain = torch.where(masks[0] | masks[1] | masks[2], 0, ids)
     embeds = text.embed_tokens(plain)
     per_layer = text.get_per_layer_inputs(plain, embeds)
-    picture_rows, sound_rows = rows
+    picture_rows, sound_rows, _ = rows
     if picture_rows is not None:
         embeds = embeds.masked_scatter((masks[0] | masks[2])[..., None].expand_as(embeds), picture_rows)
     if sound_rows is not None:
         valid = torch.from_numpy(batch["mask"])[:, ::2][:, ::2]
         embeds = embeds.masked_scatter(masks[1][..., None].expand_as(embeds), sound_rows[valid])
-    states, hooks = [], []
-    for layer in text.layers[1:3]:
-        hooks.append(layer.register_forward_hook(lambda _, __, out: states.append(out[0] if isinstance(out, tuple) else out)))
-    out = inner.language_model(inputs_embeds=embeds, per_layer_inputs=per_layer, attention_mask=torch.from_numpy(batch["attention"]),
-                               use_cache=False, return_dict=True)
-    for hook in hooks:
-        hook.remove()
+    with Watched(text.layers[1:3]) as states:
+        out = inner.language_model(inputs_embeds=embeds, per_layer_inputs=per_layer, attention_mask=torch.from_numpy(batch["attention"]),
+                                   use_cache=False, return_dict=True)
     want = labels[:, 1:]
     at = want != -100
     logits = model.lm_head(out.last_hidden_state[:, :-1][at])
@@ -257,6 +287,35 @@ def groups(model, heads, tower_factor, wanted):
     return [dict(params=ps, factor=f, weight_decay=d, matrix=m) for (f, d, m), ps in out.items()]
 
 
+class Average:
+    """The running mean of the trained weights: what the noise of the steps hides, at any rate. It is what others take."""
+
+    def __init__(self, named):
+        self.parameters = dict(named)
+        self.mean = {n: p.detach().clone() for n, p in self.parameters.items()}
+        self.steps = 0
+
+    @torch.no_grad()
+    def see(self):
+        self.steps += 1
+        keep = min(AVERAGED, self.steps / (self.steps + 10))
+        torch._foreach_lerp_(list(self.mean.values()), list(self.parameters.values()), 1 - keep)
+
+    def load(self, state):
+        for n, value in state["mean"].items():
+            if n in self.mean:
+                self.mean[n].copy_(value)
+        self.steps = state["steps"]
+
+
+def averaged(state):
+    """Weights of model and heads in a checkpoint, the running means where there are any."""
+    for n, value in state.get("average", {"mean": {}})["mean"].items():
+        part, _, name = n.partition(" ")
+        state[part][name] = value
+    return state["model"], state["heads"]
+
+
 def checkpoint(stage, part):
     return f"towers-{part}.pt" if stage == "towers" else stage + ".pt"
 
@@ -280,8 +339,10 @@ class Trainer:
         random.seed(args.worker)
         self.optimiser = optimiser.Both(groups(self.model, self.heads, tower_factor, wanted), rate)
         self.parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
+        self.average = Average([("model " + n, p) for n, p in self.model.named_parameters() if wanted(n)] +
+                               [("heads " + n, p) for n, p in self.heads.named_parameters()])
         self.progress = Progress(os.path.join(args.work, f"log-{args.stage}-{args.part if args.stage == 'towers' else args.worker}.csv"), levels, promote)
-        self.step, self.minutes, self.stop, self.followed = 0, 0.0, False, 0
+        self.step, self.minutes, self.stop, self.followed = 0, 0.0, False, {}
         self.path = os.path.join(args.work, checkpoint(args.stage, args.part) + (f".{args.worker}" if args.worker else ""))
 
     def on_signal(self, *_):
@@ -296,23 +357,28 @@ class Trainer:
             self.step, self.minutes, self.progress.means = state["step"], state["minutes"], state["means"]
             self.progress.at.update(state["levels"])
             torch.set_rng_state(state["random"])
+        self.average = Average(self.average.parameters.items())
+        if "average" in state:
+            self.average.load(state["average"])
 
     def load_part(self, path, part):
         """One tower and its heads from its own checkpoint."""
-        state = torch.load(path, weights_only=False)
-        self.model.load_state_dict({k: v for k, v in state["model"].items() if part in k}, strict=False)
-        own = {k: v for k, v in state["heads"].items() if not k.startswith("decoder") and k.startswith("word") == (part == "audio")}
+        weights, heads = averaged(torch.load(path, weights_only=False))
+        self.model.load_state_dict({k: v for k, v in weights.items() if part in k}, strict=False)
+        own = {k: v for k, v in heads.items() if not k.startswith("decoder") and k.startswith("word") == (part == "audio")}
         self.heads.load_state_dict(own, strict=False)
 
-    def follow(self, path):
-        """Take the vision tower from a trainer that works on it, whenever that has saved it."""
-        now = os.stat(path).st_mtime_ns
-        if now != self.followed:
-            self.followed = now
-            self.load_part(path, "vision")
+    def follow(self, paths):
+        """Take each tower from the trainer that works on it, whenever that has saved it."""
+        for path in paths:
+            now = os.stat(path).st_mtime_ns
+            if now != self.followed.get(path):
+                self.followed[path] = now
+                self.load_part(path, "audio" if "audio" in os.path.basename(path) else "vision")
 
     def save(self):
         torch.save(dict(stage=self.args.stage, model=self.model.state_dict(), heads=self.heads.state_dict(),
+                        average=dict(mean=self.average.mean, steps=self.average.steps),
                         optimiser=self.optimiser.state_dict(), step=self.step, minutes=self.minutes, levels=self.progress.at,
                         means=self.progress.means, random=torch.get_rng_state()), self.path + ".part")
         os.replace(self.path + ".part", self.path)
@@ -355,6 +421,7 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimiser.step()
             self.optimiser.zero_grad()
+            self.average.see()
             if common and self.step % meeting.EVERY == 0:
                 common.meet()
             now = time.time()
@@ -424,7 +491,7 @@ def main():
     parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
-    parser.add_argument("--follow", metavar="FILE", help="stage join: the towers stand still, but for what another trainer saves in FILE (towers-vision.pt)")
+    parser.add_argument("--follow", metavar="FILE", nargs="+", help="stage join: the towers stand still, but for what other trainers save in these files (towers-vision.pt, towers-audio.pt)")
     parser.add_argument("--kinds", default=",".join(SHARES), help="kinds of samples (stage join)")
     parser.add_argument("--rate", type=float, help="learning rate, instead of the stage's own")
     parser.add_argument("--share", metavar="FILE", help="meet other trainers of this stage in FILE (see meeting.py)")
