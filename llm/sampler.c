@@ -21,6 +21,7 @@ struct tsr_sampler {
     uint8_t *seen;    /* [n_vocab] in prompt or answer */
     int32_t *seen_ids; /* [n_vocab] those with `seen` set */
     size_t n_seen, n_candidates;
+    const uint32_t *allowed; /* bits of ids; NULL: all */
     uint64_t random[4];
 };
 
@@ -155,11 +156,21 @@ void tsr_sampler_see(tsr_sampler *s, int32_t id)
 
 /* ---- Choosing ---- */
 
+void tsr_sampler_allow(tsr_sampler *s, const uint32_t *allowed)
+{
+    s->allowed = allowed;
+}
+
+static bool is_out(const tsr_sampler *s, size_t id)
+{
+    return s->banned[id] || (s->allowed && !(s->allowed[id / 32] >> (id % 32) & 1));
+}
+
 static tsr_status take_scores(tsr_sampler *s, const float *logits, tsr_error *err)
 {
     for (size_t i = 0; i < s->n_vocab; i++) {
         if (isnan(logits[i])) return tsr_fail(err, TSR_ERR_MODEL, "sampling: the logit of token %zu is not a number", i);
-        s->scores[i] = s->banned[i] ? -INFINITY : logits[i];
+        s->scores[i] = is_out(s, i) ? -INFINITY : logits[i];
     }
     return TSR_OK;
 }

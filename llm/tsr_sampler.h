@@ -46,6 +46,10 @@ void tsr_sampler_see_prompt(tsr_sampler *s, const int32_t *ids, size_t n);
  * each choice: the same on every machine. TSR_ERR_MODEL when a logit is NaN or none is left. */
 tsr_status tsr_sampler_next(tsr_sampler *s, const float *logits, int32_t *id, tsr_error *err);
 
+/* From now on choose among the ids whose bit is set alone: bit `id % 32` of word `id / 32`, for n_vocab ids. What is left
+ * out counts as never given, before penalties and everything else. Borrowed until the next call of this; NULL: all. */
+void tsr_sampler_allow(tsr_sampler *s, const uint32_t *allowed);
+
 /* A token of the answer that was chosen elsewhere. */
 void tsr_sampler_see(tsr_sampler *s, int32_t id);
 
