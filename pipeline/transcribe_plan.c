@@ -106,13 +106,13 @@ double tsri_window_place(const tsri_window *w, double part, bool is_beginning)
 
 /* ---- cuts ---- */
 
-/* The frame in [from, to) where three frames together are softest. levels[0] is frame `first`; n of them. */
+/* The frame in [from, to) that is softest with its neighbors. levels[0] is frame `first`; n of them. */
 static uint64_t softest(const float *levels, uint64_t first, size_t n, uint64_t from, uint64_t to)
 {
     uint64_t best = from;
     float least = 0;
     for (uint64_t f = from; f < to; f++) {
-        float sum = 0;
+        float sum = levels[f - first < n ? f - first : n - 1]; /* counts twice */
         for (uint64_t k = f > first ? f - 1 : f; k <= f + 1; k++)
             sum += levels[k - first < n ? k - first : n - 1];
         if (f == from || sum < least) {

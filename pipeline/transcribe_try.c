@@ -8,7 +8,7 @@
 #include "tsr_alloc.h"
 
 enum {
-    MOST_HALVINGS = 2,
+    MOST_HALVINGS = 3,
     LEAST_HALVED = 300,  /* frames: 6 s */
     SHARED_BY_HALVES = 50 /* frames, where no pause is between them */
 };

@@ -1,12 +1,14 @@
 /* transcribe_words.c: words are compared by what people hear of them: case and punctuation don't count. */
 #include "transcribe_words.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "tsr_alloc.h"
 
 enum {
     MOST_OVERLAP = 96, /* words that a seam looks at on each side */
+    UNEXPECTED = 8,    /* beside twice those that are expected */
     LONGEST_WORD = 120, /* bytes; a longer one is a model that has got stuck within a word */
     MOST_PER_SECOND = 10, /* words */
     MOST_PERIOD = 24
@@ -245,9 +247,24 @@ const char *tsri_words_stuck(const tsri_words *w, double seconds)
 
 /* ---- seams ---- */
 
-enum { MATCH = 16, MISMATCH = -12, SKIP = -8 };
+enum { MATCH = 16, MISMATCH = -6, SKIP = -5 };
+
+/* What one match says for it that both heard the same: much for a word that stands once in each, next to nothing for one that
+ * is there all the time. */
+static int weight_of(uint64_t key, const tsri_word *a, size_t n, const tsri_word *b, size_t m)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += a[i].key == key;
+    for (size_t j = 0; j < m; j++)
+        count += b[j].key == key;
+    double all = (double)(n + m), rare = all > 2 ? log(all / (double)count) / log(all / 2) : 1;
+    int weight = (int)(MATCH * rare * rare + 0.5);
+    return weight < 1 ? 1 : weight > MATCH ? MATCH : weight;
+}
 
 typedef struct grid {
+    int weight[MOST_OVERLAP]; /* of the words of a */
     int score[MOST_OVERLAP + 1][MOST_OVERLAP + 1];
     unsigned char step[MOST_OVERLAP + 1][MOST_OVERLAP + 1]; /* 0 begin, 1 both, 2 a alone, 3 b alone */
 } grid;
@@ -260,6 +277,8 @@ static int distance(size_t a, size_t b)
 /* The best way to lay the head of b over the tail of a: it may begin at any word of a, and must reach a's end. */
 static void fill(grid *g, const tsri_word *a, size_t n, size_t n_a, const tsri_word *b, size_t m)
 {
+    for (size_t i = 0; i < n; i++)
+        g->weight[i] = weight_of(a[i].key, a, n, b, m);
     for (size_t i = 0; i <= n; i++) {
         g->score[i][0] = -distance(n - i, n_a); /* an overlap as long as expected is likelier */
         g->step[i][0] = 0;
@@ -271,7 +290,7 @@ static void fill(grid *g, const tsri_word *a, size_t n, size_t n_a, const tsri_w
     for (size_t i = 1; i <= n; i++)
         for (size_t j = 1; j <= m; j++) {
             bool same = a[i - 1].key == b[j - 1].key && a[i - 1].key != 0;
-            int both = g->score[i - 1][j - 1] + (same ? MATCH : MISMATCH);
+            int both = g->score[i - 1][j - 1] + (same ? g->weight[i - 1] : MISMATCH);
             int of_a = g->score[i - 1][j] + SKIP, of_b = g->score[i][j - 1] + SKIP;
             g->step[i][j] = both >= of_a && both >= of_b ? 1 : of_a >= of_b ? 2 : 3;
             g->score[i][j] = g->step[i][j] == 1 ? both : g->step[i][j] == 2 ? of_a : of_b;
@@ -303,7 +322,8 @@ bool tsri_words_seam(const tsri_words *a, size_t first, size_t n_a, const tsri_w
                      size_t *skip)
 {
     size_t free_words = a->n > first ? a->n - first : 0;
-    size_t n = least_of(free_words, MOST_OVERLAP), m = least_of(b->n, MOST_OVERLAP), start = a->n - n, end = 0;
+    size_t n = least_of(least_of(free_words, 2 * n_a + UNEXPECTED), MOST_OVERLAP), start = a->n - n, end = 0;
+    size_t m = least_of(least_of(b->n, 2 * n_b + UNEXPECTED), MOST_OVERLAP);
     size_t pairs[MOST_OVERLAP][2];
     *keep = a->n - least_of(n_a / 2, free_words);
     *skip = least_of(n_b / 2, b->n);
