@@ -246,7 +246,8 @@ static int transcribe(job *j)
 static int detect(job *j)
 {
     tessera_error err = {0};
-    tessera_detect_opts o = {.labels = j->o.labels, .overlay = j->o.overlay, .as_json = j->o.json};
+    tessera_detect_opts o = {.labels = j->o.labels, .point = j->o.point, .overlay = j->o.overlay, .format = j->o.box_format,
+                             .folder = j->o.output_dir, .min_area = j->o.min_area, .as_json = j->o.json};
     char *text;
     size_t n_failed;
     if (j->o.n_words == 0)

@@ -25,6 +25,7 @@ typedef enum opt_id {
     OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
     OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
     OPT_TRANSLATE, OPT_PROMPT, OPT_FORMAT, OPT_OUTPUT_DIR, OPT_RATE, OPT_WINDOW, OPT_OVERLAP, OPT_PAUSE, OPT_ALL_SOUND,
+    OPT_POINT, OPT_MIN_AREA, OPT_BOX_FORMAT,
     OPT_FULL, OPT_TYPE, OPT_MMPROJ_TYPE, OPT_MMPROJ_OUT, OPT_ONLY, OPT_FORCE, OPT_REQUANTIZE,
     OPT_HELP, OPT_VERSION
 } opt_id;
@@ -52,6 +53,10 @@ static const opt table[] = {
     {"tools", 0, "F", OPT_TOOLS, CMD_RUN | CMD_ASK, "JSON file of tool declarations (OpenAI's shape)"},
     {"messages", 0, "F", OPT_MESSAGES, CMD_RUN | CMD_ASK, "JSON file of earlier messages (OpenAI's shape, text only)"},
     {"labels", 0, "A,B", OPT_LABELS, CMD_DETECT, "what to look for (default: everything)"},
+    {"point", 0, "THING", OPT_POINT, CMD_DETECT, "the point to press or look at instead of boxes"},
+    {"min-area", 0, "N", OPT_MIN_AREA, CMD_DETECT, "leave out boxes of fewer than N pixels"},
+    {"format", 0, "F", OPT_BOX_FORMAT, CMD_DETECT, "json, jsonl, coco, csv, or yolo, which needs --output-dir (json)"},
+    {"output-dir", 'o', "DIR", OPT_OUTPUT_DIR, CMD_DETECT, "yolo: write DIR/NAME.txt for each picture and DIR/classes.txt"},
     {"overlay", 0, "F", OPT_OVERLAY, CMD_DETECT, "F.png or F.svg: the picture with its boxes (several: F-1.png, ...)"},
     {"language", 0, "NAME", OPT_LANGUAGE, CMD_TRANSCRIBE, "language spoken, e.g. German (default: its original one)"},
     {"translate", 0, "NAME", OPT_TRANSLATE, CMD_TRANSCRIBE, "also translate into this language, and show the translation"},
@@ -130,7 +135,8 @@ static const verb verbs[] = {
     {"ask", CMD_ASK, "-m MODEL [FILE...] \"question\"", "answer a question, about files or not ('-': the question from stdin)"},
     {"transcribe", CMD_TRANSCRIBE, "-m MODEL FILE... [--format F] [-o DIR]",
      "write down what is said, of any length ('-': while it comes in)"},
-    {"detect", CMD_DETECT, "-m MODEL FILE... [--labels a,b] [--overlay F]", "boxes in pictures, pages and frames of films, as JSON"},
+    {"detect", CMD_DETECT, "-m MODEL FILE... [--labels a,b] [--format F] [--overlay F]",
+     "boxes in pictures, pages and frames of films: JSON, COCO, CSV, YOLO"},
     {"run", CMD_RUN, "-m MODEL (--text T | --image F | --audio F | --video F | --pdf F | --system T)...",
      "a prompt of parts, kept in the order given"},
     {"info", CMD_INFO, "-m MODEL | FILE [--check]",
@@ -286,8 +292,6 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_RAW: rq->raw = 1; break;
     case OPT_TOOLS: rq->tools = v; break;
     case OPT_MESSAGES: rq->messages = v; break;
-    case OPT_LABELS: o->labels = v; break;
-    case OPT_OVERLAY: o->overlay = v; break;
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
     case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget); break;
     case OPT_FPS: ok = parse_real(v, 1e-6, 1000, &rq->fps); break;
@@ -355,6 +359,20 @@ static int apply_transcribe(options *o, int id, const char *v)
     default: return 0;
     }
     return ok ? 1 : -1;
+}
+
+/* Options of detect. As apply_general. */
+static int apply_detect(options *o, int id, const char *v)
+{
+    switch (id) {
+    case OPT_LABELS: o->labels = v; break;
+    case OPT_OVERLAY: o->overlay = v; break;
+    case OPT_POINT: o->point = v; break;
+    case OPT_BOX_FORMAT: o->box_format = v; break;
+    case OPT_MIN_AREA: return parse_count(v, 1, SIZE_MAX / 16, &o->min_area) ? 1 : -1;
+    default: return 0;
+    }
+    return 1;
 }
 
 /* Options of quantize. As apply_general. */
@@ -454,10 +472,10 @@ static void make_getopt(const verb *v, struct option *longs, char *shorts)
     *shorts = '\0';
 }
 
-static const opt *opt_of(int id)
+static const opt *opt_of(const verb *v, int id)
 {
     for (size_t i = 0; i < N_OPTS; i++)
-        if (table[i].id == id || (table[i].letter && table[i].letter == id))
+        if ((table[i].commands & (int)v->cmd) && (table[i].id == id || (table[i].letter && table[i].letter == id)))
             return &table[i];
     return NULL;
 }
@@ -471,7 +489,7 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
     opterr = 0;
     optind = 1;
     while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        const opt *t = id == '?' || id == ':' ? NULL : opt_of(id);
+        const opt *t = id == '?' || id == ':' ? NULL : opt_of(v, id);
         if (id == ':')
             return usage_error(v->name, "a value is missing after", argv[optind - 1]);
         if (!t)
@@ -487,6 +505,8 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
         int taken = apply_media(o, t->id, optarg);
         if (taken == 0)
             taken = apply_transcribe(o, t->id, optarg);
+        if (taken == 0)
+            taken = apply_detect(o, t->id, optarg);
         if (taken == 0)
             taken = apply_quantize(&o->quantize, t->id, optarg);
         if (taken == 0)

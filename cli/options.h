@@ -31,8 +31,10 @@ typedef struct options {
     bool json, quiet, verbose;
     bool check, full; /* info */
     progress_mode progress;
-    const char *labels, *overlay; /* detect */
-    const char *language, *translate, *prompt, *output_dir; /* transcribe */
+    const char *labels, *point, *overlay, *box_format; /* detect */
+    size_t min_area;
+    const char *output_dir; /* detect, transcribe */
+    const char *language, *translate, *prompt; /* transcribe */
     tessera_transcript_form form;
     size_t rate;
     double window, overlap, pause;

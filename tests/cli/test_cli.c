@@ -275,6 +275,9 @@ static void detect_tells_what_it_got_when_that_is_no_list(void **state)
     expect_code("two files, one missing", RUN("detect|-m|%s|%s|/no/such.png", model, picture), 66, "/no/such.png");
     expect_code("an overlay that is none", RUN("detect|-m|%s|%s|--overlay|o.jpg", model, picture), 2, ".png or .svg");
     expect_code("sound of films", RUN("detect|-m|%s|%s|--with-sound", model, picture), 2, "--with-sound");
+    expect_code("no such form", RUN("detect|-m|%s|%s|--format|xml", model, picture), 2, "yolo");
+    expect_code("yolo without a folder", RUN("detect|-m|%s|%s|--format|yolo", model, picture), 2, "--output-dir");
+    expect_code("no area", RUN("detect|-m|%s|%s|--min-area|x", model, picture), 2, "--min-area");
     expect_code("two dumps", RUN("detect|-m|%s|%s|%s|--dump|%s/d", model, picture, picture, root), 2, "one picture");
 }
 

@@ -85,12 +85,16 @@ class Source:
     def __init__(self, seed, cache, split="train"):
         self.rng, self.np_rng = random.Random(seed), np.random.default_rng(abs(hash(str(seed))) % 2 ** 31)
         self.bank = speech.Bank(os.path.join(cache, f"speech-{split}"))
-        self.fonts = fonts(split)
+        self.fonts, self.bends = fonts(split), split == "train"
 
     def fit(self, picture, budget, aspect=None):
         """The reference's sizing; with `aspect` that of a large picture of this ratio, so that all of a batch are of one size."""
         size = pictures.fitted(aspect * 1e4, 1e4, budget) if aspect else pictures.fitted(*picture.size, budget)
         return picture if size == picture.size else picture.resize(size, pictures.Image.BICUBIC)
+
+    def spoken(self, n_words):
+        bend = speech.Bend(self.rng) if self.bends and self.rng.random() < 0.8 else None
+        return speech.utterance(self.rng, self.np_rng, self.bank, n_words, bend=bend)
 
     def aspect(self, budget):
         return math.exp(self.rng.uniform(-0.6, 0.6)) if budget >= 12 else 1.0
@@ -135,7 +139,7 @@ class Source:
     def sound_batch(self, level):
         rows = []
         for _ in range(level["n"]):
-            x, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
+            x, spans = self.spoken(self.rng.randint(*level["words"]))
             mel = speech.log_mel(x)
             rows.append((mel, speech.word_targets((len(mel) + 3) // 4, spans)))
         features, mask = padded_sounds([r[0] for r in rows])

@@ -99,7 +99,7 @@ class Conversations(batches.Source):
         return dict(self.chat([(chat.image(n) + question, answer)], names=[task], pictures=[arrays]), task=[task], truth=text)
 
     def sound_sample(self, level):
-        samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
+        samples, spans = self.spoken(self.rng.randint(*level["words"]))
         words = [WORDS[w] for _, _, w in spans]
         arrays, n = self.heard(samples, spans)
         task, question, answer = tasks.about_speech(self.rng, words, self.split)
@@ -148,7 +148,7 @@ class Conversations(batches.Source):
             task, question, answer = tasks.about_two(self.rng, objects[0], others[0], self.split)
             return dict(self.chat([(chat.image(n) + chat.image(m) + question, answer)], pictures=[one, two]), task=[task], truth=answer)
         if kind < 0.75:
-            samples, spans = speech.utterance(self.rng, self.np_rng, self.bank, self.rng.randint(*level["words"]))
+            samples, spans = self.spoken(self.rng.randint(*level["words"]))
             heard, m = self.heard(samples, spans)
             answer = tasks.both_text(objects, [WORDS[w] for _, _, w in spans])
             question = tasks.ask(self.rng, "both", self.split)

@@ -142,7 +142,20 @@ def noise(rng, np_rng, n):
     return x
 
 
-def utterance(rng, np_rng, bank, n_words, max_seconds=30.0):
+class Bend:
+    """More voices than the synthesizer has: faster or slower, higher or lower, darker or brighter; the same for a whole utterance."""
+
+    def __init__(self, rng):
+        self.factor, self.tilt = rng.uniform(0.86, 1.16), rng.uniform(-0.5, 0.5)
+
+    def __call__(self, x, words):
+        at = np.arange(0, len(x) - 1, self.factor, dtype=np.float32)
+        y = np.interp(at, np.arange(len(x), dtype=np.float32), x).astype(np.float32)
+        y[1:] += self.tilt * y[:-1]
+        return y, [(w, int(a / self.factor), int(b / self.factor)) for w, a, b in words]
+
+
+def utterance(rng, np_rng, bank, n_words, max_seconds=30.0, bend=None):
     """About n_words of one voice, and spans [(first sample, last sample, word index)]; n_words 0 gives silence or noise."""
     at = rng.randint(300, 6000)
     parts, spans = [np.zeros(at, np.float32)], []
@@ -154,6 +167,8 @@ def utterance(rng, np_rng, bank, n_words, max_seconds=30.0):
         if not fits:
             continue
         x, words = bank.clip(rng.choice(singles) if singles and rng.random() < 0.3 else rng.choice(fits))
+        if bend:
+            x, words = bend(x, words)
         gap = rng.randint(3000, 12000) if slow else rng.randint(200, 4500)
         if at + len(x) + gap > max_seconds * SAMPLE_RATE:
             break
