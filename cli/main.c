@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "input.h"
+#include "manual.h"
 #include "options.h"
 #include "terminal.h"
 #include "tessera.h"
@@ -342,6 +343,13 @@ static int tokenize(job *j)
     return print_owned(j, text);
 }
 
+static int completions(job *j)
+{
+    if (j->o.n_words != 1 || !manual_print(j->o.words[0]))
+        return usage("completions takes one word: bash, zsh, fish or man");
+    return fflush(stdout) == 0 ? 0 : 74;
+}
+
 int main(int argc, char **argv)
 {
     static job j;
@@ -354,6 +362,8 @@ int main(int argc, char **argv)
     terminal_catch_signals();
     if (j.o.cmd == CMD_INFO)
         rc = info(&j);
+    else if (j.o.cmd == CMD_COMPLETIONS)
+        rc = completions(&j);
     else if (j.o.cmd == CMD_MODELS)
         rc = models(&j);
     else if (j.o.cmd == CMD_QUANTIZE)

@@ -1,4 +1,4 @@
-/* options.c: the one table of options, strict number parsing, and the help made from the table. */
+/* options.c: words become options, with strict numbers; the help is made from the table. */
 #include "options.h"
 
 #include <errno.h>
@@ -10,165 +10,31 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    MEDIA = CMD_CAPTION | CMD_ASK | CMD_DETECT | CMD_RUN,
-    GENERATE = MEDIA | CMD_TRANSCRIBE,
-    WITH_MODEL = GENERATE | CMD_INFO | CMD_TOKENIZE,
-    ALL = WITH_MODEL | CMD_MODELS | CMD_QUANTIZE
-};
+#include "option_table.h"
 
-typedef enum opt_id {
-    OPT_MODEL = 256, OPT_TEXT, OPT_SYSTEM, OPT_IMAGE, OPT_AUDIO, OPT_VIDEO, OPT_PDF, OPT_RAW, OPT_LABELS, OPT_OVERLAY, OPT_LANGUAGE,
-    OPT_TOOLS, OPT_MESSAGES, OPT_BUDGET, OPT_VIDEO_BUDGET, OPT_FPS, OPT_FRAMES, OPT_START, OPT_END, OPT_SAMPLER,
-    OPT_WITH_SOUND, OPT_PAGES, OPT_DPI, OPT_THINK, OPT_NO_THINK, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_MIN_P,
-    OPT_REPETITION, OPT_PRESENCE, OPT_FREQUENCY, OPT_SEED, OPT_STOP, OPT_MAX_TOKENS, OPT_CTX, OPT_KV, OPT_EXACT, OPT_THREADS,
-    OPT_CPU, OPT_MMPROJ, OPT_JSON, OPT_QUIET, OPT_VERBOSE, OPT_PROGRESS, OPT_DUMP, OPT_DUMP_LOGITS, OPT_NO_SKIP, OPT_MAX_PIXELS,
-    OPT_MAX_BYTES, OPT_MAX_SECONDS, OPT_MAX_FRAMES, OPT_MAX_FILM_SECONDS, OPT_MAX_PACKETS, OPT_MAX_PAGES, OPT_DEADLINE, OPT_CHECK,
-    OPT_TRANSLATE, OPT_PROMPT, OPT_FORMAT, OPT_OUTPUT_DIR, OPT_RATE, OPT_WINDOW, OPT_OVERLAP, OPT_PAUSE, OPT_ALL_SOUND,
-    OPT_POINT, OPT_MIN_AREA, OPT_BOX_FORMAT,
-    OPT_FULL, OPT_TYPE, OPT_MMPROJ_TYPE, OPT_MMPROJ_OUT, OPT_ONLY, OPT_FORCE, OPT_REQUANTIZE,
-    OPT_HELP, OPT_VERSION
-} opt_id;
-
-typedef struct opt {
-    const char *name;
-    char letter;     /* 0: none */
-    const char *arg; /* its name in the help; NULL: takes none */
-    int id;
-    int commands; /* a mask of command */
-    const char *help;
-} opt;
-
-static const opt table[] = {
-    {"model", 'm', "MODEL", OPT_MODEL, WITH_MODEL, "folder as Hugging Face publishes it, .gguf file, or hf:ORG/REPO[:QUANT]"},
-    {"mmproj", 0, "F", OPT_MMPROJ, WITH_MODEL | CMD_QUANTIZE,
-     "vision and sound of a GGUF model (the file beside it; quantize: none)"},
-    {"text", 0, "T", OPT_TEXT, CMD_RUN, "a text part ('-' reads standard input)"},
-    {"image", 0, "F", OPT_IMAGE, CMD_RUN, "a picture part"},
-    {"audio", 0, "F", OPT_AUDIO, CMD_RUN, "a sound part"},
-    {"video", 0, "F", OPT_VIDEO, CMD_RUN, "a film part"},
-    {"pdf", 0, "F", OPT_PDF, CMD_RUN | CMD_ASK | CMD_CAPTION, "a document: one picture per page"},
-    {"system", 0, "T", OPT_SYSTEM, GENERATE, "text of the system turn"},
-    {"raw", 0, NULL, OPT_RAW, CMD_RUN | CMD_TOKENIZE, "no chat template: one BOS, control tokens are parsed"},
-    {"tools", 0, "F", OPT_TOOLS, CMD_RUN | CMD_ASK, "JSON file of tool declarations (OpenAI's shape)"},
-    {"messages", 0, "F", OPT_MESSAGES, CMD_RUN | CMD_ASK, "JSON file of earlier messages (OpenAI's shape, text only)"},
-    {"labels", 0, "A,B", OPT_LABELS, CMD_DETECT, "what to look for (default: everything)"},
-    {"point", 0, "THING", OPT_POINT, CMD_DETECT, "the point to press or look at instead of boxes"},
-    {"min-area", 0, "N", OPT_MIN_AREA, CMD_DETECT, "leave out boxes of fewer than N pixels"},
-    {"format", 0, "F", OPT_BOX_FORMAT, CMD_DETECT, "json, jsonl, coco, csv, or yolo, which needs --output-dir (json)"},
-    {"output-dir", 'o', "DIR", OPT_OUTPUT_DIR, CMD_DETECT, "yolo: write DIR/NAME.txt for each picture and DIR/classes.txt"},
-    {"overlay", 0, "F", OPT_OVERLAY, CMD_DETECT, "F.png or F.svg: the picture with its boxes (several: F-1.png, ...)"},
-    {"language", 0, "NAME", OPT_LANGUAGE, CMD_TRANSCRIBE, "language spoken, e.g. German (default: its original one)"},
-    {"translate", 0, "NAME", OPT_TRANSLATE, CMD_TRANSCRIBE, "also translate into this language, and show the translation"},
-    {"prompt", 0, "T", OPT_PROMPT, CMD_TRANSCRIBE, "names and words that may occur, as they are to be written"},
-    {"format", 0, "F", OPT_FORMAT, CMD_TRANSCRIBE, "txt, srt, vtt, tsv, or json, which is --json (txt)"},
-    {"output-dir", 'o', "DIR", OPT_OUTPUT_DIR, CMD_TRANSCRIBE, "write DIR/NAME.txt (.srt, ...) for each file, not to stdout"},
-    {"rate", 0, "N", OPT_RATE, CMD_TRANSCRIBE, "'-' is bare samples: 16 bits, little-endian, mono, N a second"},
-    {"window", 0, "S", OPT_WINDOW, CMD_TRANSCRIBE, "seconds heard at once, at most: 1 to 30 (30)"},
-    {"overlap", 0, "S", OPT_OVERLAP, CMD_TRANSCRIBE, "seconds that two windows share where no pause is found (3)"},
-    {"pause", 0, "S", OPT_PAUSE, CMD_TRANSCRIBE, "silence that ends a window whatever its length (1)"},
-    {"all-sound", 0, NULL, OPT_ALL_SOUND, CMD_TRANSCRIBE, "hear everything, not only where somebody may be speaking"},
-    {"budget", 0, "N", OPT_BUDGET, MEDIA, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (280)"},
-    {"video-budget", 0, "N", OPT_VIDEO_BUDGET, MEDIA, "soft tokens per film frame (70)"},
-    {"fps", 0, "X", OPT_FPS, MEDIA, "film frames per second (1)"},
-    {"frames", 0, "N", OPT_FRAMES, MEDIA, "N evenly spaced film frames instead"},
-    {"start", 0, "S", OPT_START, MEDIA | CMD_TRANSCRIBE, "first second of the film or sound (0)"},
-    {"end", 0, "S", OPT_END, MEDIA | CMD_TRANSCRIBE, "end of the part of it that is used"},
-    {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},
-    {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA & ~CMD_DETECT, "the film's sound too, directly after its frames"},
-    {"pages", 0, "LIST", OPT_PAGES, MEDIA, "pages of a document, e.g. 1-3,7 (all)"},
-    {"dpi", 0, "N", OPT_DPI, MEDIA, "dots per inch of pages (chosen from the budget)"},
-    {"think", 0, NULL, OPT_THINK, MEDIA, "let the model think first"},
-    {"no-think", 0, NULL, OPT_NO_THINK, GENERATE, "don't (the default)"},
-    {"temperature", 0, "X", OPT_TEMPERATURE, GENERATE, "0 is greedy (the model's generation_config)"},
-    {"top-k", 0, "N", OPT_TOP_K, GENERATE, "sample among the N best; 0 is off (the model's)"},
-    {"top-p", 0, "X", OPT_TOP_P, GENERATE, "sample within this probability mass; 1 is off (the model's)"},
-    {"min-p", 0, "X", OPT_MIN_P, GENERATE, "drop what is less likely than X times the best; 0 is off"},
-    {"repetition-penalty", 0, "X", OPT_REPETITION, GENERATE, "1 is off (the model's)"},
-    {"presence-penalty", 0, "X", OPT_PRESENCE, GENERATE, "0 is off"},
-    {"frequency-penalty", 0, "X", OPT_FREQUENCY, GENERATE, "0 is off"},
-    {"seed", 0, "N", OPT_SEED, GENERATE, "seed of sampling (from the system)"},
-    {"stop", 0, "T", OPT_STOP, GENERATE, "a string that ends the answer; repeatable"},
-    {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024; transcribe: by the seconds of a window)"},
-    {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
-    {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},
-    {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
-    {"type", 0, "T", OPT_TYPE, CMD_QUANTIZE,
-     "f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs mxfp4"},
-    {"mmproj-type", 0, "T", OPT_MMPROJ_TYPE, CMD_QUANTIZE, "of vision and sound: f32 f16 bf16 q8_0 (bf16)"},
-    {"mmproj-out", 0, "F", OPT_MMPROJ_OUT, CMD_QUANTIZE, "their file (mmproj-NAME-TYPE.gguf beside OUT)"},
-    {"only", 0, "text|mmproj", OPT_ONLY, CMD_QUANTIZE, "write this file alone, at OUT"},
-    {"force", 'f', NULL, OPT_FORCE, CMD_QUANTIZE, "replace files that exist"},
-    {"allow-requantize", 0, NULL, OPT_REQUANTIZE, CMD_QUANTIZE, "round weights that are rounded to blocks already"},
-    {"threads", 't', "N", OPT_THREADS, WITH_MODEL | CMD_QUANTIZE, "threads (all processors that may be used)"},
-    {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avx512"},
-    {"check", 0, NULL, OPT_CHECK, CMD_INFO, "read every weight of FILE: are all finite, does it open?"},
-    {"full", 0, NULL, OPT_FULL, CMD_INFO, "shorten nothing of FILE: all elements of long arrays"},
-    {"json", 'j', NULL, OPT_JSON, ALL, "one JSON object on stdout"},
-    {"quiet", 'q', NULL, OPT_QUIET, ALL, "nothing on stderr but errors"},
-    {"verbose", 'v', NULL, OPT_VERBOSE, ALL, "say more on stderr"},
-    {"progress", 0, "MODE", OPT_PROGRESS, GENERATE | CMD_QUANTIZE, "auto (on a terminal), none, json (lines on stderr)"},
-    {"dump", 0, "DIR", OPT_DUMP, MEDIA, "write every rung as .npy into DIR"},
-    {"dump-logits", 0, "WHICH", OPT_DUMP_LOGITS, MEDIA, "last (default) or all"},
-    {"no-skip", 0, NULL, OPT_NO_SKIP, MEDIA, "all layers for all prompt positions, wanted or not"},
-    {"max-pixels", 0, "N", OPT_MAX_PIXELS, MEDIA, "limit per picture or frame (178956970)"},
-    {"max-bytes", 0, "N", OPT_MAX_BYTES, GENERATE, "limit per file that is read whole (2147483648)"},
-    {"max-seconds", 0, "X", OPT_MAX_SECONDS, MEDIA, "limit per sound (30)"},
-    {"max-frames", 0, "N", OPT_MAX_FRAMES, MEDIA, "limit per film (512)"},
-    {"max-film-seconds", 0, "X", OPT_MAX_FILM_SECONDS, GENERATE, "limit of the length of a film or a sound to transcribe (86400)"},
-    {"max-packets", 0, "N", OPT_MAX_PACKETS, GENERATE, "limit of packets per film or sound (4000000)"},
-    {"max-pages", 0, "N", OPT_MAX_PAGES, MEDIA, "limit per document (200)"},
-    {"deadline", 0, "S", OPT_DEADLINE, GENERATE, "seconds that decoding one file may take (120)"},
-    {"help", 'h', NULL, OPT_HELP, ALL, "this help"},
-    {"version", 'V', NULL, OPT_VERSION, ALL, "the version"},
-};
-enum { N_OPTS = sizeof table / sizeof *table };
-
-typedef struct verb {
-    const char *name;
-    command cmd;
-    const char *usage, *help;
-} verb;
-
-static const verb verbs[] = {
-    {"caption", CMD_CAPTION, "-m MODEL FILE...", "describe pictures, films, sounds or documents (all files in one prompt)"},
-    {"ask", CMD_ASK, "-m MODEL [FILE...] \"question\"", "answer a question, about files or not ('-': the question from stdin)"},
-    {"transcribe", CMD_TRANSCRIBE, "-m MODEL FILE... [--format F] [-o DIR]",
-     "write down what is said, of any length ('-': while it comes in)"},
-    {"detect", CMD_DETECT, "-m MODEL FILE... [--labels a,b] [--format F] [--overlay F]",
-     "boxes in pictures, pages and frames of films: JSON, COCO, CSV, YOLO"},
-    {"run", CMD_RUN, "-m MODEL (--text T | --image F | --audio F | --video F | --pdf F | --system T)...",
-     "a prompt of parts, kept in the order given"},
-    {"info", CMD_INFO, "-m MODEL | FILE [--check]",
-     "of a model: variant, sizes, modalities, budgets, memory; of a FILE of weights: all that it holds"},
-    {"models", CMD_MODELS, "[FOLDER...]", "the model files there are on this machine, or in the folders"},
-    {"quantize", CMD_QUANTIZE, "IN OUT --type T", "GGUF files of a model, or of GGUF files, in another type"},
-    {"tokenize", CMD_TOKENIZE, "-m MODEL [--raw] TEXT", "token ids of a text ('-': from stdin)"},
-};
-enum { N_VERBS = sizeof verbs / sizeof *verbs };
+enum { MAX_OPTIONS = 128 };
 
 static void print_overview(FILE *f)
 {
     fprintf(f, "tessera %s: see, hear and read with Gemma 4 models on your own machine\n\nUsage:\n", tessera_version());
-    for (size_t i = 0; i < N_VERBS; i++)
-        fprintf(f, "  tessera %-10s %s\n                     %s\n", verbs[i].name, verbs[i].usage, verbs[i].help);
+    for (size_t i = 0; i < n_verbs; i++)
+        fprintf(f, "  tessera %-10s %s\n                     %s\n", verb_table[i].name, verb_table[i].usage, verb_table[i].help);
     fprintf(f, "\nA FILE's kind is found from its bytes; '-' is standard input.\n"
                "'tessera COMMAND --help' lists the options of a command.\n\n"
-               "Exit codes: 0 done, 2 usage, 65 bad data, 66 no such input, 69 something needed is missing,\n"
-               "70 a bug of ours, 74 input/output, 75 try later, 77 not permitted, 78 bad model, 130 interrupted.\n");
+               "Exit codes: %s\n", exit_codes);
 }
 
 static void print_help(const verb *v)
 {
     printf("Usage: tessera %s %s\n\n%s\n\nOptions:\n", v->name, v->usage, v->help);
-    for (size_t i = 0; i < N_OPTS; i++) {
+    for (size_t i = 0; i < n_options; i++) {
         char left[48];
-        if (!(table[i].commands & (int)v->cmd))
+        if (!(option_table[i].commands & (int)v->cmd))
             continue;
-        int n = snprintf(left, sizeof left, "%c%c%c --%s %s", table[i].letter ? '-' : ' ',
-                         table[i].letter ? table[i].letter : ' ', table[i].letter ? ',' : ' ', table[i].name,
-                         table[i].arg ? table[i].arg : "");
-        printf("  %-32s%s%s\n", left, n > 31 ? " " : "", table[i].help);
+        int n = snprintf(left, sizeof left, "%c%c%c --%s %s", option_table[i].letter ? '-' : ' ',
+                         option_table[i].letter ? option_table[i].letter : ' ', option_table[i].letter ? ',' : ' ', option_table[i].name,
+                         option_table[i].arg ? option_table[i].arg : "");
+        printf("  %-32s%s%s\n", left, n > 31 ? " " : "", option_table[i].help);
     }
 }
 
@@ -458,13 +324,13 @@ static void make_getopt(const verb *v, struct option *longs, char *shorts)
 {
     size_t n = 0;
     *shorts++ = ':'; /* tell a missing value from an unknown option */
-    for (size_t i = 0; i < N_OPTS; i++) {
-        if (!(table[i].commands & (int)v->cmd))
+    for (size_t i = 0; i < n_options; i++) {
+        if (!(option_table[i].commands & (int)v->cmd))
             continue;
-        longs[n++] = (struct option){table[i].name, table[i].arg ? required_argument : no_argument, NULL, table[i].id};
-        if (table[i].letter) {
-            *shorts++ = table[i].letter;
-            if (table[i].arg)
+        longs[n++] = (struct option){option_table[i].name, option_table[i].arg ? required_argument : no_argument, NULL, option_table[i].id};
+        if (option_table[i].letter) {
+            *shorts++ = option_table[i].letter;
+            if (option_table[i].arg)
                 *shorts++ = ':';
         }
     }
@@ -474,16 +340,16 @@ static void make_getopt(const verb *v, struct option *longs, char *shorts)
 
 static const opt *opt_of(const verb *v, int id)
 {
-    for (size_t i = 0; i < N_OPTS; i++)
-        if ((table[i].commands & (int)v->cmd) && (table[i].id == id || (table[i].letter && table[i].letter == id)))
-            return &table[i];
+    for (size_t i = 0; i < n_options; i++)
+        if ((option_table[i].commands & (int)v->cmd) && (option_table[i].id == id || (option_table[i].letter && option_table[i].letter == id)))
+            return &option_table[i];
     return NULL;
 }
 
 static int parse_options(options *o, const verb *v, int argc, char **argv)
 {
-    struct option longs[N_OPTS + 1];
-    char shorts[3 * N_OPTS + 2];
+    struct option longs[MAX_OPTIONS + 1];
+    char shorts[3 * MAX_OPTIONS + 2];
     int id;
     make_getopt(v, longs, shorts);
     opterr = 0;
@@ -560,13 +426,13 @@ int options_parse(options *o, int argc, char **argv)
         return 1;
     }
     const verb *v = NULL;
-    for (size_t i = 0; i < N_VERBS; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            v = &verbs[i];
+    for (size_t i = 0; i < n_verbs; i++)
+        if (strcmp(argv[1], verb_table[i].name) == 0)
+            v = &verb_table[i];
     if (!v) {
         fprintf(stderr, "tessera: unknown command '%s'; known are", argv[1]);
-        for (size_t i = 0; i < N_VERBS; i++)
-            fprintf(stderr, " %s", verbs[i].name);
+        for (size_t i = 0; i < n_verbs; i++)
+            fprintf(stderr, " %s", verb_table[i].name);
         fprintf(stderr, "\n");
         return 2;
     }

@@ -17,7 +17,8 @@ typedef enum command {
     CMD_INFO = 1 << 5,
     CMD_TOKENIZE = 1 << 6,
     CMD_MODELS = 1 << 7,
-    CMD_QUANTIZE = 1 << 8
+    CMD_QUANTIZE = 1 << 8,
+    CMD_COMPLETIONS = 1 << 9
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;

@@ -147,6 +147,29 @@ static void every_kind_of_failure_has_its_exit_code(void **state)
     expect_code("tokenizer damaged", RUN("tokenize|-m|%s|x", odd), 78, "tokenizer.json");
 }
 
+static void completions_and_the_manual_know_every_option(void **state)
+{
+    static const struct {
+        const char *form, *wanted[4];
+    } cases[] = {
+        {"bash", {"complete -o filenames -F _tessera tessera", "detect:--format) COMPREPLY=($(compgen -W 'json jsonl coco csv yolo'", " --repetition-penalty", "quantize:--type)"}},
+        {"zsh", {"#compdef tessera", "'--kv=[", ":TYPE:(f32 f16 bf16 q8)'", "--with-sound["}},
+        {"fish", {"complete -c tessera -f -n __fish_use_subcommand -a transcribe", "-l budget -x -a '70 140 280 560 1120'", "-l model -s m -r", "detect"}},
+        {"man", {".TH TESSERA 1", "\\fB\\-\\-output\\-dir\\fR \\fIDIR\\fR", ".SH EXIT STATUS", "NO_COLOR"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        outcome o = RUN("completions|%s", cases[i].form);
+        assert_int_equal(o.code, 0);
+        for (size_t k = 0; k < 4; k++)
+            if (!strstr(o.out, cases[i].wanted[k]))
+                fail_msg("%s lacks %s", cases[i].form, cases[i].wanted[k]);
+        forget(&o);
+    }
+    expect_code("no such shell", RUN("completions|csh"), 2, "fish");
+    expect_code("no shell", RUN("completions"), 2, "bash");
+}
+
 static void help_and_version_go_to_standard_output(void **state)
 {
     static const char *const verbs[] = {"caption", "ask", "transcribe", "detect", "run", "info", "tokenize"};
@@ -409,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_failure_has_its_exit_code),
         cmocka_unit_test(help_and_version_go_to_standard_output),
+        cmocka_unit_test(completions_and_the_manual_know_every_option),
         cmocka_unit_test(files_of_weights_are_listed_and_looked_into),
         cmocka_unit_test(quantize_writes_files_that_answer_the_same),
         cmocka_unit_test(json_is_one_object_with_the_promised_keys),
