@@ -296,15 +296,23 @@ static const uint32_t *full_mask(tsr_guide *g)
     return g->pool + slot * n_words;
 }
 
-/* As the full mask, but only tokens behind which no more than `limit` are needed. */
+/* As the full mask, but only tokens behind which no more than `limit` are needed. Plain ones come out of the table as
+ * long as even their bytes fit. */
 static void tight_mask(tsr_guide *g, uint32_t limit)
 {
+    const tsr_vocab *v = g->v;
     walk w = {.mask = g->tight, .limit = limit, .by_need = true};
-    memset(g->tight, 0, g->v->n_words * sizeof *g->tight);
+    const tsri_place *p = tsri_run_place(g->run, g->now);
+    size_t run = p->run_dist > limit ? 0 : p->run < v->longest_run ? p->run : v->longest_run;
+    memcpy(g->tight, v->up_to + run * v->n_words, v->n_words * sizeof *g->tight);
+    if (run)
+        w.most = p->run_dist;
+    bool more = run < v->longest_run && tsri_run_plain_most(g->run, g->now, run) > run;
     g->path[0] = g->now;
-    walk_tree(g, &g->v->other, &w);
+    walk_tree(g, &v->other, &w);
     g->path[0] = g->now;
-    walk_tree(g, &g->v->plain, &w);
+    if (more)
+        walk_tree(g, &v->plain, &w);
     tsri_run_place(g->run, g->now)->reach = w.most;
 }
 

@@ -227,6 +227,7 @@ void tessera_model_close(tessera_model *m)
     if (!m)
         return;
     tsri_generation_deinit(&m->generation);
+    tsr_vocab_close(m->vocab);
     tsr_tokenizer_close(m->tokenizer);
     tsr_hearing_close(m->hearing);
     tsr_vision_close(m->vision);

@@ -6,6 +6,7 @@
 #include "model_files.h"
 #include "tessera.h"
 #include "tsr_decoder.h"
+#include "tsr_grammar.h"
 #include "tsr_log.h"
 #include "tsr_hearing.h"
 #include "tsr_tokenizer.h"
@@ -29,6 +30,7 @@ struct tessera_model {
     tsr_vision *vision; /* NULL: sees nothing */
     tsr_hearing *hearing;   /* NULL: hears nothing */
     tsr_tokenizer *tokenizer;
+    tsr_vocab *vocab; /* NULL until the first answer under a grammar */
     tsri_generation generation;
     tsri_special_ids ids;
 };

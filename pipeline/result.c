@@ -40,6 +40,7 @@ void tessera_result_free(tessera_result *r)
     tsr_json_free(r->tool_calls);
     tsr_json_free(r->media);
     tsr_json_free(r->notes);
+    tsr_free(r->grammar.name);
     tsr_free(r);
 }
 
@@ -89,6 +90,16 @@ static tsr_json *cache(const tessera_result *r)
     return tsri_build_end(&o);
 }
 
+/* What the answer was held to. */
+static tsr_json *grammar(const tessera_result *r)
+{
+    tsri_build o = tsri_build_object();
+    tsri_put_text(&o, "kind", r->grammar.kind);
+    tsri_put_text(&o, "name", r->grammar.name);
+    tsri_put_bool(&o, "closed_early", r->grammar.closed_early);
+    return tsri_build_end(&o);
+}
+
 /* Per second, 0 where nothing was timed. */
 static double rate(size_t n, double seconds)
 {
@@ -134,6 +145,8 @@ tsr_json *tsri_result_json(const tessera_result *r, tsr_error *err)
     tsri_put(&o, "usage", usage(r));
     tsri_put(&o, "media", copy_of(r->media, err));
     tsri_put(&o, "kv_cache", cache(r));
+    if (r->grammar.kind)
+        tsri_put(&o, "grammar", grammar(r));
     tsri_put(&o, "timings", timings(r));
     if (!r->greedy)
         tsri_put_size(&o, "seed", r->seed);

@@ -15,6 +15,12 @@ typedef struct tsri_cache_facts {
     size_t positions, bytes;
 } tsri_cache_facts;
 
+typedef struct tsri_grammar_facts {
+    const char *kind; /* static; NULL: none */
+    char *name;
+    bool closed_early; /* it was brought to its end for want of tokens */
+} tsri_grammar_facts;
+
 struct tessera_result {
     tsr_text text, thought; /* NUL-terminated by tsri_result_seal */
     tsr_json *tool_calls;   /* array, NULL: none */
@@ -24,6 +30,7 @@ struct tessera_result {
     const char *finish; /* static */
     size_t prompt_tokens, image_tokens, audio_tokens, video_tokens;
     tsri_cache_facts cache;
+    tsri_grammar_facts grammar;
     tsri_timings timings;
     uint64_t seed;
     bool greedy;

@@ -11,6 +11,7 @@
 #include "prompt.h"
 #include "result_internal.h"
 #include "run.h"
+#include "structure.h"
 #include "tsr_alloc.h"
 #include "tsr_kv_cache.h"
 #include "tsr_output.h"
@@ -33,6 +34,7 @@ typedef struct run {
     tsr_sampler *sampler;
     tsr_output *output;
     tsr_stops *stops;
+    tsri_structure structure;
     tsr_text piece;   /* what the stop strings let through */
     float *logits;    /* [vocab] of the last position */
     size_t max_tokens;
@@ -213,6 +215,8 @@ static tsr_status prefill(run *u)
     double t0 = now_s();
     tsr_status st = open_context(u);
     if (st == TSR_OK)
+        st = tsri_structure_begin(&u->structure, u->m, u->rq, u->max_tokens, u->err);
+    if (st == TSR_OK)
         st = tsr_alloc_array(&u->logits, tsri_model_config(u->m)->vocab, sizeof *u->logits, "logits", u->err);
     if (st == TSR_OK)
         st = make_spans(u, &s);
@@ -335,6 +339,20 @@ static bool ends(const run *u, int32_t id)
     return false;
 }
 
+/* The next token; one that the grammar permits, when there is one. */
+static tsr_status choose(run *u, int32_t *id)
+{
+    tsr_guide *guide = u->structure.guide;
+    const uint32_t *allowed = NULL;
+    tsr_status st = guide ? tsr_guide_mask(guide, &allowed, u->err) : TSR_OK;
+    if (st == TSR_OK && guide && tsr_guide_cuts(guide, u->logits))
+        u->r->grammar.closed_early = true;
+    tsr_sampler_allow(u->sampler, allowed);
+    if (st == TSR_OK)
+        st = tsr_sampler_next(u->sampler, u->logits, id, u->err);
+    return st == TSR_OK && guide ? tsr_guide_push(guide, *id, u->err) : st;
+}
+
 /* Choose, tell and feed tokens until something ends it; r->finish says what. */
 static tsr_status generate(run *u)
 {
@@ -342,13 +360,13 @@ static tsr_status generate(run *u)
     u->r->finish = "length";
     while (st == TSR_OK && u->r->ids.n < u->max_tokens) {
         int32_t id;
-        st = tsr_sampler_next(u->sampler, u->logits, &id, u->err);
+        st = choose(u, &id);
         if (st == TSR_OK)
             st = tsr_ids_add(&u->r->ids, id, u->err);
         if (st != TSR_OK)
             break;
         if (ends(u, id)) {
-            u->r->finish = "stop";
+            u->r->finish = u->r->grammar.closed_early ? "length" : "stop";
             break;
         }
         st = tsr_output_push(u->output, id, u->err);
@@ -401,6 +419,8 @@ static tsr_status run_all(run *u)
 {
     tsr_status st = check_request(u);
     if (st == TSR_OK)
+        st = tsri_structure_read(&u->structure, u->rq, &u->r->grammar, u->err);
+    if (st == TSR_OK)
         st = tsri_dump_open(&u->dump, u->rq->dump, tsri_model_config(u->m)->vocab, u->err);
     if (st == TSR_OK)
         st = prepare_media(u);
@@ -413,6 +433,9 @@ static tsr_status run_all(run *u)
         st = closed;
     if (st == TSR_OK && strcmp(u->r->finish, "length") == 0 && u->max_tokens < tsri_or_size(u->rq->max_tokens, DEFAULT_MAX_TOKENS))
         st = tsri_media_note(&u->media, u->err, "the answer ends where the context is full");
+    if (st == TSR_OK && u->r->grammar.closed_early)
+        st = tsri_media_note(&u->media, u->err, "the tokens ran out: the answer was brought to the nearest end that its %s has",
+                             u->rq->schema ? "schema" : "grammar");
     if (st == TSR_OK)
         st = tsri_result_seal(u->r, u->err);
     return st;
@@ -424,6 +447,7 @@ static void run_deinit(run *u)
     tsr_stops_close(u->stops);
     tsr_output_close(u->output);
     tsr_sampler_close(u->sampler);
+    tsri_structure_deinit(&u->structure);
     tsr_context_close(u->ctx);
     tsr_free(u->logits);
     tsr_text_deinit(&u->piece);

@@ -203,6 +203,12 @@ typedef struct tessera_request {
     int seed_set; /* 0: a seed from the system, told in the result */
     const char *const *stop; /* strings that end the text and are not part of it */
     size_t n_stop;
+
+    /* What the answer must look like (docs/structured-output.md): a JSON Schema as JSON text, or a GBNF grammar; NULL:
+     * anything. One of them at most, and without `tools` and `stop`. A thought is not held to it. */
+    const char *schema, *grammar;
+    const char *grammar_name; /* of either, in errors and in the result; NULL: "schema", "grammar" */
+
     int exact; /* the exact product for every weight type (what there is today is exact) */
 
     /* Limits on what files may ask for; 0: the default. */
@@ -255,7 +261,7 @@ TESSERA_API const char *tessera_result_text(const tessera_result *r);          /
 TESSERA_API const char *tessera_result_finish_reason(const tessera_result *r); /* "stop", "length", "tool_calls", "cancelled" */
 TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, size_t *n); /* with the stop token */
 
-/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, kv_cache, timings, notes, seed.
+/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, kv_cache, timings, notes, seed, grammar.
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
 
