@@ -20,7 +20,7 @@ typedef struct job {
     char *stdin_bytes; /* what "-" stood for; NULL until it is read */
     size_t stdin_len;
     bool stdin_taken;
-    char *tools, *messages;
+    char *tools, *messages, *structure;
 } job;
 
 static int fail(job *j, const tessera_error *err)
@@ -171,6 +171,30 @@ static int plan(job *j)
     return fill_parts(j);
 }
 
+/* A schema stands in a file or in the option itself. */
+static bool is_inline(const char *schema)
+{
+    return *schema == '{' || strcmp(schema, "true") == 0 || strcmp(schema, "false") == 0;
+}
+
+static int read_structure(job *j)
+{
+    tessera_request *rq = &j->o.rq;
+    const char *path = rq->schema ? rq->schema : rq->grammar;
+    size_t len;
+    if (!path || (rq->schema && is_inline(path)))
+        return 0;
+    int rc = input_read(path, MAX_TEXT_BYTES, &j->structure, &len);
+    if (!rc && strlen(j->structure) != len) {
+        fprintf(stderr, "tessera: %s: holds a NUL byte\n", path);
+        return 2;
+    }
+    rq->grammar_name = path;
+    rq->schema = rq->schema ? j->structure : NULL;
+    rq->grammar = rq->grammar ? j->structure : NULL;
+    return rc;
+}
+
 static int read_json_files(job *j)
 {
     size_t len;
@@ -181,7 +205,7 @@ static int read_json_files(job *j)
         rc = input_read(j->o.rq.messages, MAX_TEXT_BYTES, &j->messages, &len);
     j->o.rq.tools = j->tools;
     j->o.rq.messages = j->messages;
-    return rc;
+    return rc ? rc : read_structure(j);
 }
 
 static int open_model(job *j)
@@ -380,6 +404,7 @@ int main(int argc, char **argv)
     free(j.stdin_bytes);
     free(j.tools);
     free(j.messages);
+    free(j.structure);
     options_free(&j.o);
     return rc;
 }

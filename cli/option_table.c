@@ -54,6 +54,8 @@ const opt option_table[] = {
     {"frequency-penalty", 0, "X", OPT_FREQUENCY, GENERATE, "0 is off"},
     {"seed", 0, "N", OPT_SEED, GENERATE, "seed of sampling (from the system)"},
     {"stop", 0, "T", OPT_STOP, GENERATE, "a string that ends the answer; repeatable"},
+    {"schema", 0, "F|JSON", OPT_SCHEMA, CMD_RUN | CMD_ASK | CMD_CAPTION, "the answer is JSON that satisfies this JSON Schema"},
+    {"grammar", 0, "F", OPT_GRAMMAR, CMD_RUN | CMD_ASK | CMD_CAPTION, "the answer is a text of this GBNF grammar"},
     {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024; transcribe: by the seconds of a window)"},
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
     {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},

@@ -158,6 +158,8 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_RAW: rq->raw = 1; break;
     case OPT_TOOLS: rq->tools = v; break;
     case OPT_MESSAGES: rq->messages = v; break;
+    case OPT_SCHEMA: rq->schema = v; break; /* main.c reads the files */
+    case OPT_GRAMMAR: rq->grammar = v; break;
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
     case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget); break;
     case OPT_FPS: ok = parse_real(v, 1e-6, 1000, &rq->fps); break;
@@ -398,6 +400,8 @@ static int check(const options *o, const verb *v)
         return usage_error(v->name, "info takes -m MODEL or one FILE", o->words[0]);
     if (o->cmd == CMD_QUANTIZE && o->n_words != 2)
         return usage_error(v->name, "quantize takes IN and OUT", NULL);
+    if (o->rq.schema && o->rq.grammar)
+        return usage_error(v->name, "--schema and --grammar exclude each other", NULL);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)
         return usage_error(v->name, "--end must lie after --start", NULL);
     if (o->rq.frames && o->rq.fps > 0)
