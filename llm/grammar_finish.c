@@ -182,6 +182,8 @@ static void go_around(tsr_grammar *g)
         if (empty)
             tsri_net_empty(g, a.from, a.to);
     }
+    if (g->status != TSR_OK)
+        return;
     for (size_t i = 0; i < g->n_arcs; i++) {
         uint32_t rule = rule_of_arc(g, &g->arcs[i]);
         bool dead = g->dist[g->arcs[i].to] == TSRI_NEVER || (rule != TSRI_NONE && g->rules[rule].least == TSRI_NEVER);

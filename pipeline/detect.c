@@ -39,6 +39,24 @@ typedef struct detect {
     tsr_error *err;
 } detect;
 
+/* ---- the form of the answer ---- */
+
+/* What the model learned to write, in its fence or without: the list of boxes alone. Labels end, and so does white
+ * space. */
+#define LIST_OF(item) \
+    "root ::= \"```json\\n\" list \"\\n```\" | list\n" \
+    "list ::= \"[\" ws (item (\",\" ws item)* ws)? \"]\"\n" \
+    "item ::= \"{\" ws (" item " \",\" ws label | label \",\" ws " item ") ws \"}\"\n" \
+    "label ::= \"\\\"label\\\":\" \" \"? \"\\\"\" char{0,128} \"\\\"\"\n" \
+    "char ::= [^\"\\\\\\x00-\\x1F\\x7F] | \"\\\\\" [\"\\\\/bfnrt]\n" \
+    "number ::= \"0\" | [1-9] [0-9]{0,2} | \"1000\"\n" \
+    "ws ::= (\" \" | \"\\n\" \" \"{0,16})?\n"
+
+static const char box_grammar[] =
+    LIST_OF("box") "box ::= \"\\\"box_2d\\\":\" \" \"? \"[\" ws number (\",\" ws number){3} ws \"]\"\n";
+static const char point_grammar[] =
+    LIST_OF("point") "point ::= \"\\\"point\\\":\" \" \"? \"[\" ws number \",\" ws number ws \"]\"\n";
+
 /* ---- the question ---- */
 
 static tsr_status write_question(detect *d)
@@ -60,6 +78,8 @@ static tsr_status write_question(detect *d)
 
 static tsr_status make_parts(detect *d)
 {
+    if (d->rq->schema || d->rq->grammar)
+        return tsr_fail(d->err, TSR_ERR_USAGE, "detect has a grammar of its own");
     if (!(d->parts = tsr_calloc(d->rq->n_parts + 2, sizeof *d->parts)))
         return tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the prompt");
     for (size_t i = 0; i < d->rq->n_parts; i++) {
@@ -245,6 +265,8 @@ static tsr_status look_at(detect *d, const tsri_view *v, size_t i)
     d->parts[d->picture].path = name;
     rq.parts = d->parts;
     rq.n_parts = d->n_parts;
+    rq.grammar = d->o->point ? point_grammar : box_grammar;
+    rq.grammar_name = d->o->point ? "list of points" : "list of boxes";
     if (v->kind == TSRI_VIDEO)
         rq.budget = tsri_or_size(rq.video_budget, TSRI_DEFAULT_VIDEO_BUDGET);
     if (v->warning[0]) {
