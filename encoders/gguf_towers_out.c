@@ -200,6 +200,7 @@ static tsr_status put_vision(facts *f, const tsr_json *config)
         size_t head_dim = view_of(f, "v.blk.0.attn_q_norm.weight", 1).shape[0];
         put_sizes(f, patches.shape[0], view_of(f, "v.blk.0.ffn_gate.weight", 2).shape[0], n_layers(f, "v"),
                   q_rows / head_dim);
+        tsr_gguf_put_bool(f->w, "clip.use_gelu", true); /* tanh GELU; without it llama.cpp takes the quick one */
     } else {
         put_sizes(f, patches.shape[0], 0, 0, 0);
     }

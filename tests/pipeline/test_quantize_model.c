@@ -660,6 +660,27 @@ static void another_type_beside_the_same_mmproj_takes_only_text(void **state)
     assert_int_equal(test_tmp_count(to.at), 2);
 }
 
+/* llama.cpp computes another activation where the key is not there. */
+static void a_vision_tower_says_its_activation(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        bool has_tower;
+    } rows[] = {{"26b", true}, {"12b", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool gelu = false;
+        tsr_gguf *g;
+        path file = in_root("mmproj-gelu.gguf");
+        tessera_quantize_opts o = {.type = "bf16", .only = "mmproj", .force = 1, .threads = 1};
+        tessera_free(must_quantize(model_folder(rows[i].model).at, file.at, o));
+        assert_int_equal(tsr_gguf_open(&g, file.at, NULL), TSR_OK);
+        assert_int_equal(tsr_gguf_get_bool(g, "clip.use_gelu", TSR_GGUF_OPTIONAL, &gelu, NULL), TSR_OK);
+        assert_int_equal(gelu, rows[i].has_tower);
+        tsr_gguf_close(g);
+    }
+}
+
 static void expect_same_sampling(const char *generation_config)
 {
     enum { VOCAB = 1 << 20 };
@@ -714,6 +735,7 @@ int main(void)
         cmocka_unit_test(blocks_that_are_copied_are_looked_at),
         cmocka_unit_test(files_are_named_after_the_folder_or_the_repository),
         cmocka_unit_test(what_falls_back_is_told),
+        cmocka_unit_test(a_vision_tower_says_its_activation),
         cmocka_unit_test(sampling_stays_what_the_folder_wants),
         cmocka_unit_test(another_type_beside_the_same_mmproj_takes_only_text),
         cmocka_unit_test(weights_that_no_type_can_say_are_named),
