@@ -98,7 +98,7 @@ static void refuse_writer(gg_writer *w, const char *why, const char *label)
 /* Keys of every type and tensors of several, with sizes that leave no room for one element more. */
 static gg_writer *good_writer(void)
 {
-    static const char *const words[] = {"<pad>", "", "the", "\xe2\x96\x81" "a"};
+    static const char *const words[] = {"<pad>", "", "the", "\xe2\x96\x81z"};
     static const int32_t ids[] = {-1, 7, 9};
     static const float scores[] = {0.5f, -1};
     static const unsigned char flags[] = {1, 0, 1};
