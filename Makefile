@@ -22,6 +22,8 @@ help:
 	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
 	@echo 'make quant-table what types of weights and cache cost the small model, into docs/ (fetches the same)'
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
+	@echo 'make long-sound  an hour of generated speech through transcribe: account, memory, words (needs espeak-ng)'
+	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -62,6 +64,14 @@ quant-table: release
 # ACCURACY: arguments of tools/train/evaluate.py, e.g. '--n 100 --abilities caption,boxes'.
 accuracy: release
 	@tools/accuracy.sh $(ACCURACY)
+
+# LONG_SOUND: arguments of tools/long_sound.py, e.g. '--seconds 600 --keep /tmp/long'.
+long-sound: release
+	@$(PYTHON) tools/long_sound.py build/release/tessera $(LONG_SOUND)
+
+# A package that PYTHON lacks is skipped by name.
+subtitles: release
+	@$(PYTHON) tests/oracle/check_subtitles.py build/release/tessera $(SUBTITLES)
 
 real-vocab: deps
 	@tools/real_vocab.sh

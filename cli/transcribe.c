@@ -12,15 +12,19 @@
 
 enum {
     PIECE = 1 << 16,
-    MOST_WAITING = 1 << 30, /* bytes of standard input that are kept while the model is at work */
+    MOST_WAITING = 1 << 26, /* bytes of standard input that are kept while the model is at work: half an hour of speech */
+    MOST_AFTER = 1 << 21,   /* and of these that are still heard after an interrupt */
     LOOK_EVERY_MS = 200     /* for an interrupt, while nothing comes */
 };
 
 typedef struct input {
     unsigned char *at; /* [n] of cap, malloc'ed: what came and was not asked for yet */
     size_t n, cap;
-    bool is_flow; /* a pipe or a device: it doesn't wait for us */
+    bool is_open;  /* it is what is heard now */
+    bool is_flow;  /* a pipe or a device: it doesn't wait for us */
     bool ended;
+    bool stopped;  /* by an interrupt: no more is read */
+    size_t n_after; /* bytes given since then */
 } input;
 
 typedef struct work {
@@ -78,7 +82,7 @@ static bool wait_for_input(int ms)
 /* Keep what is there already, so that a recorder need not wait for the model. */
 static void drain(input *in)
 {
-    while (in->is_flow && !in->ended && in->n < MOST_WAITING && wait_for_input(0)) {
+    while (in->is_open && in->is_flow && !in->ended && !terminal_interrupted && in->n < MOST_WAITING && wait_for_input(0)) {
         if (in->n + PIECE > in->cap) {
             size_t cap = in->cap ? 2 * in->cap : 4 * PIECE;
             unsigned char *grown = realloc(in->at, cap);
@@ -95,22 +99,27 @@ static void drain(input *in)
     }
 }
 
+/* What came before an interrupt is heard after it, as far as that doesn't take long. */
 static ptrdiff_t read_stdin(void *user, void *buf, size_t n)
 {
     input *in = user;
-    if (in->n > 0) {
+    if (in->n > 0 && in->n_after < MOST_AFTER) {
         n = n < in->n ? n : in->n;
         memcpy(buf, in->at, n);
         in->n -= n;
         memmove(in->at, in->at + n, in->n);
+        in->n_after += terminal_interrupted ? n : 0;
         return (ptrdiff_t)n;
     }
     while (!in->ended) {
-        if (terminal_interrupted)
+        if (terminal_interrupted) {
+            in->stopped = true;
             return TESSERA_READ_STOPPED;
+        }
         if (!wait_for_input(LOOK_EVERY_MS))
             continue;
         ssize_t got = read(STDIN_FILENO, buf, n);
+        in->ended = got == 0;
         if (got >= 0)
             return got;
         if (errno != EINTR && errno != EAGAIN)
@@ -122,6 +131,7 @@ static ptrdiff_t read_stdin(void *user, void *buf, size_t n)
 static void look_at_stdin(input *in)
 {
     struct stat sb;
+    in->is_open = true;
     in->is_flow = fstat(STDIN_FILENO, &sb) == 0 && !S_ISREG(sb.st_mode);
 }
 
@@ -163,7 +173,10 @@ static int on_event(void *user, const tessera_event *ev)
         fprintf(stderr, "tessera: note: what was read is finished first; interrupt again to stop at once\n");
     }
     w->told_soon = w->told_soon || terminal_interrupted;
-    return w->write_failed ? TESSERA_STOP : terminal_interrupted ? TESSERA_STOP_SOON : TESSERA_GO_ON;
+    if (w->write_failed)
+        return TESSERA_STOP;
+    bool reads_on = w->in.is_open && !w->in.stopped && (w->in.n > 0 || !w->in.ended); /* it tells the end by itself */
+    return terminal_interrupted && !reads_on ? TESSERA_STOP_SOON : TESSERA_GO_ON;
 }
 
 /* ---- its place ---- */
@@ -282,6 +295,7 @@ static int transcribe_one(tessera_model *m, work *w, const char *word, bool is_f
         w->told_done = false;
         head_line(w, word, is_first);
         tessera_transcribe(m, &sound, &o->rq, &to, on_event, w, &facts, NULL, &err);
+        w->in.is_open = false;
         terminal_wipe(w->t);
         if (err.status != TESSERA_OK)
             rc = complain(err.text[0] ? err.text : tessera_status_name(err.status), NULL, tessera_exit_code(err.status));

@@ -1,0 +1,319 @@
+/* test_transcribe_cli.c: transcribe as people run it, with the small model: files, folders, pipes, interrupts. What the model
+ * hears is its own affair; that it is the same by every way is checked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test_main.h"
+#include "test_tmp.h"
+#include "tsr_json.h"
+
+enum { MAX_ARGS = 24 };
+
+#define MODEL TSR_SOURCE_DIR "/models/nano"
+#define NUMBERS TSR_SOURCE_DIR "/samples/numbers.wav"
+
+static char *root;
+static char *whole; /* what is heard in NUMBERS */
+static pid_t writer; /* into the last pipe */
+
+typedef struct outcome {
+    int code;
+    char *out, *err;
+} outcome;
+
+static void forget(outcome *o)
+{
+    free(o->out);
+    free(o->err);
+}
+
+/* Words are separated by '|'. in: a descriptor for standard input. */
+static pid_t start(int in, const char *arguments)
+{
+    static char line[4096], program[] = TSR_PROGRAM;
+    char *argv[MAX_ARGS], out[512], err[512];
+    size_t n = 0;
+    snprintf(line, sizeof line, "%s", arguments);
+    argv[n++] = program;
+    for (char *word = line, *bar; word; word = bar) {
+        bar = strchr(word, '|');
+        if (bar)
+            *bar++ = '\0';
+        assert_true(n + 1 < MAX_ARGS);
+        argv[n++] = word;
+    }
+    argv[n] = NULL;
+    snprintf(out, sizeof out, "%s", test_path(root, "stdout"));
+    snprintf(err, sizeof err, "%s", test_path(root, "stderr"));
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int o = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666), e = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        if (in < 0 || o < 0 || e < 0 || dup2(in, 0) < 0 || dup2(o, 1) < 0 || dup2(e, 2) < 0)
+            _exit(126);
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+static outcome finish(pid_t pid)
+{
+    outcome o = {0};
+    int status = 0;
+    size_t n;
+    while (waitpid(pid, &status, 0) < 0)
+        assert_int_equal(errno, EINTR);
+    o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    o.out = (char *)test_read_file(test_path(root, "stdout"), &n);
+    o.err = (char *)test_read_file(test_path(root, "stderr"), &n);
+    return o;
+}
+
+static outcome run(const char *fmt, ...) TSR_PRINTF(1, 2);
+
+static outcome run(const char *fmt, ...)
+{
+    char line[4096];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    int in = open("/dev/null", O_RDONLY);
+    outcome o = finish(start(in, line));
+    close(in);
+    return o;
+}
+
+static void expect(const outcome *o, int code, const char *in_err)
+{
+    if (o->code != code || !strstr(o->err, in_err))
+        fail_msg("wanted exit code %d and '%s', got %d: %s", code, in_err, o->code, o->err);
+}
+
+static void wrong_usage_is_told_before_anything_is_opened(void **state)
+{
+    static const struct {
+        const char *line, *says;
+    } rows[] = {
+        {"transcribe|-m|/no/such", "at least one FILE"},
+        {"transcribe|-m|/no/such|-|-", "once"},
+        {"transcribe|-m|/no/such|a.wav|--rate|16000", "--rate"},
+        {"transcribe|-m|/no/such|a.wav|b.wav|--format|srt", "--output-dir"},
+        {"transcribe|-m|/no/such|a.wav|--format|doc", "--format"},
+        {"transcribe|-m|/no/such|a.wav|--window|31", "--window"},
+        {"transcribe|-m|/no/such|a.wav|--think", "--think"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        outcome o = run("%s", rows[i].line);
+        expect(&o, 2, rows[i].says);
+        assert_string_equal(o.out, "");
+        forget(&o);
+    }
+}
+
+/* One load, several files: lines under headings; a file that is not there is told, and the others are heard. */
+static void several_files_stand_under_headings(void **state)
+{
+    (void)state;
+    outcome o = run("transcribe|-m|" MODEL "|--progress|json|" NUMBERS "|/no/such.wav|" NUMBERS);
+    expect(&o, 66, "/no/such.wav");
+    char want[2048];
+    snprintf(want, sizeof want, "==> %s <==\n%s\n==> /no/such.wav <==\n\n==> %s <==\n%s", NUMBERS, whole, NUMBERS, whole);
+    assert_string_equal(o.out, want);
+    assert_non_null(strstr(o.err, "{\"stage\":\"sound\",\"done\":4,\"total\":5}"));
+    forget(&o);
+}
+
+static void json_is_one_line_for_each_file(void **state)
+{
+    (void)state;
+    outcome o = run("transcribe|-m|" MODEL "|--json|--language|English|" NUMBERS);
+    expect(&o, 0, "");
+    tsr_error e = {TSR_OK, ""};
+    tsr_json *v;
+    assert_int_equal(o.out[strlen(o.out) - 1], '\n');
+    assert_ptr_equal(strchr(o.out, '\n'), o.out + strlen(o.out) - 1);
+    if (tsr_json_parse(&v, o.out, strlen(o.out), "output", &e) != TSR_OK)
+        fail_msg("%s", e.text);
+    static const char *const keys[] = {"file", "duration", "text", "spans", "cues", "seconds", "usage", "timings", "notes"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        assert_non_null(tsr_json_get(v, keys[i]));
+    double duration = 0;
+    assert_true(tsr_json_to_double(tsr_json_get(v, "duration"), &duration) && fabs(duration - 4.591) < 0.01);
+    assert_string_equal(tsr_json_string(tsr_json_get(v, "language"), NULL), "English");
+    tsr_json_free(v);
+    forget(&o);
+}
+
+/* Two files that would have one name keep their extensions; nothing half-written stays. */
+static void a_folder_gets_a_file_for_each(void **state)
+{
+    (void)state;
+    char dir[512], other[512];
+    size_t n;
+    snprintf(dir, sizeof dir, "%s", test_path(root, "subs"));
+    snprintf(other, sizeof other, "%s", test_path(root, "numbers.sound"));
+    unsigned char *bytes = test_read_file(NUMBERS, &n);
+    test_write_file(other, bytes, n);
+    free(bytes);
+    outcome o = run("transcribe|-m|" MODEL "|--format|srt|-o|%s|" NUMBERS "|%s|/no/such.wav", dir, other);
+    expect(&o, 66, "/no/such.wav");
+    assert_string_equal(o.out, "");
+    forget(&o);
+    assert_int_equal(test_tmp_count(dir), 2);
+    char *a = (char *)test_read_file(test_path(dir, "numbers.wav.srt"), &n);
+    char *b = (char *)test_read_file(test_path(dir, "numbers.sound.srt"), &n);
+    assert_memory_equal(a, "1\n00:00:00,", 11);
+    assert_string_equal(a, b);
+    free(a);
+    free(b);
+    o = run("transcribe|-m|" MODEL "|-o|/proc/none|" NUMBERS);
+    assert_true(o.code == 74 || o.code == 66 || o.code == 77);
+    assert_non_null(strstr(o.err, "/proc/none"));
+    forget(&o);
+}
+
+/* ---- standard input ---- */
+
+static int pipe_of(const unsigned char *bytes, size_t n, int *end)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(fcntl(fds[1], F_SETFD, FD_CLOEXEC), 0);
+    *end = fds[1];
+    writer = fork(); /* more than a pipe holds: a writer of its own */
+    if (writer == 0) {
+        close(fds[0]);
+        while (n > 0) {
+            ssize_t k = write(fds[1], bytes, n);
+            if (k <= 0)
+                _exit(1);
+            bytes += k;
+            n -= (size_t)k;
+        }
+        _exit(0);
+    }
+    assert_true(writer > 0);
+    return fds[0];
+}
+
+static void a_pipe_is_heard_as_the_file_is(void **state)
+{
+    (void)state;
+    size_t n;
+    int end;
+    unsigned char *bytes = test_read_file(NUMBERS, &n);
+    for (size_t i = 0; i < 2; i++) { /* a WAV; its bare samples */
+        int in = pipe_of(i ? bytes + 44 : bytes, i ? n - 44 : n, &end);
+        pid_t pid = start(in, i ? "transcribe|-m|" MODEL "|--rate|16000|-" : "transcribe|-m|" MODEL "|-");
+        close(in);
+        close(end);
+        outcome o = finish(pid);
+        expect(&o, 0, "");
+        assert_string_equal(o.out, whole);
+        forget(&o);
+    }
+    free(bytes);
+}
+
+/* Until the program has taken all out of the pipe. */
+static void wait_until_read(int in)
+{
+    int left = 1;
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    for (int i = 0; i < 12000 && left > 0; i++) {
+        assert_int_equal(ioctl(in, FIONREAD, &left), 0);
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    assert_int_equal(left, 0);
+}
+
+static bool wait_for(const char *name, const char *what)
+{
+    for (int i = 0; i < 12000; i++) { /* two minutes at most */
+        size_t n;
+        char *text = (char *)test_read_file(test_path(root, name), &n);
+        bool found = strstr(text, what) != NULL;
+        free(text);
+        if (found)
+            return true;
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    return false;
+}
+
+/* The pipe stays open, as a microphone's does. What was said last is heard when the interrupt comes; and what was followed by
+ * silence is there before. */
+static void an_interrupt_writes_down_what_was_said(void **state)
+{
+    (void)state;
+    size_t n;
+    int end;
+    unsigned char *bytes = test_read_file(NUMBERS, &n), *all = calloc(1, 2 * n + 64000);
+    assert_non_null(all);
+    memcpy(all, bytes + 44, n - 44);
+    memcpy(all + n - 44 + 48000, bytes + 44, n - 44); /* a second and a half of silence between */
+    for (size_t i = 0; i < 2; i++) {
+        int in = pipe_of(all, i ? 2 * (n - 44) + 48000 : n - 44, &end);
+        pid_t pid = start(in, "transcribe|-m|" MODEL "|--rate|16000|--progress|json|-");
+        assert_true(wait_for(i ? "stdout" : "stderr", i ? whole : "\"sound\""));
+        wait_until_read(in);
+        close(in);
+        kill(pid, SIGINT);
+        outcome o = finish(pid);
+        close(end);
+        expect(&o, 130, "");
+        char want[1024];
+        snprintf(want, sizeof want, "%s%s", whole, i ? whole : "");
+        assert_string_equal(o.out, want);
+        forget(&o);
+    }
+    free(bytes);
+    free(all);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    root = test_tmp_make();
+    signal(SIGPIPE, SIG_IGN);
+    outcome o = run("transcribe|-m|" MODEL "|" NUMBERS);
+    expect(&o, 0, "");
+    assert_true(strlen(o.out) > 3);
+    whole = o.out;
+    free(o.err);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    test_tmp_remove(root);
+    free(whole);
+    while (waitpid(-1, NULL, WNOHANG) > 0) /* the writers */
+        continue;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_usage_is_told_before_anything_is_opened),
+        cmocka_unit_test(several_files_stand_under_headings),
+        cmocka_unit_test(json_is_one_line_for_each_file),
+        cmocka_unit_test(a_folder_gets_a_file_for_each),
+        cmocka_unit_test(a_pipe_is_heard_as_the_file_is),
+        cmocka_unit_test(an_interrupt_writes_down_what_was_said),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
