@@ -7,7 +7,7 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        samples clean
+        long-sound subtitles samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
