@@ -1,7 +1,7 @@
 """Samples and batches for the join stage: pictures and sounds inside chats, answers to be learnt.
 
 A sample is a dict: pictures [(pixels, places, kinds, boxes, slots, index, fresh)], sounds [(mel, word targets)], text
-[(piece, learn, ordinals)] in the order of the prompt. Several questions about one picture make several turns, so a tower's
+[(piece, learn, ordinals, boxes)] in the order of the prompt. Several questions about one picture make several turns, so a tower's
 work serves them all. `index` and `ordinals` number the things of a list (objects from the left, words, characters, seconds
 of a film) on both sides, where they are perceived and where they are named: dense targets of the decoder's first layers.
 """
@@ -72,12 +72,14 @@ class Conversations(batches.Source):
         for i, (question, answer) in enumerate(turns):
             last = i == len(turns) - 1  # a history holds no thoughts
             before = chat.EMPTY_THOUGHT if given and not thinks and last else ""
-            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n{before}", False, None))
+            text.append((f"{start}<|turn>user\n{question}<turn|>\n<|turn>model\n{before}", False, None, None))
             thought, numbers = chat.EMPTY_THOUGHT if thinks and last else "", tasks.ordinals(names[i], answer) if names else None
             if numbers:
                 end = numbers[-1] + (names[i] not in ("caption", "boxes"))
                 numbers = [-100] * len(thought) + numbers + [end] * len("<turn|>")
-            text.append((thought + answer + "<turn|>", not thinks or last, numbers))
+            about = tasks.boxes_of_text(answer)
+            text.append((thought + answer + "<turn|>", not thinks or last, numbers,
+                         about and [None] * len(thought) + about + [None] * len("<turn|>")))
             start = "\n"
         return dict(dict(pictures=[], sounds=[]), text=text, **arrays)
 
@@ -159,7 +161,7 @@ class Conversations(batches.Source):
         o = self.rng.choice(can)
         question, answer = tasks.ask(self.rng, "tool", self.split, it=o["shape"]), chat.tool_call("set_light", {"color": o["colour"]})
         sample = self.chat([(chat.image(n) + question, answer)], tools=[tasks.LIGHT], pictures=[one])
-        sample["text"][-1] = (answer + "<|tool_response>", True, None)  # an open call waits for its response
+        sample["text"][-1] = (answer + "<|tool_response>", True, None, None)  # an open call waits for its response
         return dict(sample, task=["tool"], truth=answer)
 
     def sample(self, kind, level):
@@ -172,6 +174,7 @@ class Conversations(batches.Source):
         return dict(collate([self.sample(kind, level) for _ in range(level["n"])], self.tokenizer), kind=kind)
 
 
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
 UNITS = 0.25  # weight of a box's last digit, which is finer than what a box is judged by
 
 
@@ -186,15 +189,17 @@ def worth(encoding, piece):
 
 
 def encoded(sample, tokenizer):
-    """Token ids, labels (-100 where nothing is learnt), their weights, and the number of the thing that the next token names."""
-    ids, labels, weights, index = [], [], [], []
-    for piece, learn, numbers in sample["text"]:
+    """Token ids, labels (-100 where nothing is learnt), their weights, and for the next token the number of the thing that it
+    names and the box of the object that it tells of (0..1; zeros: none)."""
+    ids, labels, weights, index, about = [], [], [], [], []
+    for piece, learn, numbers, boxes in sample["text"]:
         new = tokenizer.encode(piece, add_special_tokens=False)
         ids += new.ids
         labels += new.ids if learn else [-100] * len(new.ids)
         weights += worth(new, piece) if learn else [0.0] * len(new.ids)
         index += [min(numbers[a], INDEX_CLASSES - 1) if numbers and numbers[a] >= 0 else -100 for a, _ in new.offsets]
-    return ids, labels, weights, index[1:] + [-100]
+        about += [boxes[a] if boxes and boxes[a] else NO_BOX for a, _ in new.offsets]
+    return ids, labels, weights, index[1:] + [-100], about[1:] + [NO_BOX]
 
 
 def numbered(sample, row):
@@ -214,11 +219,11 @@ def collate(samples, tokenizer):
     most = max(len(r[0]) for r in rows)
     nothing = lambda *more: np.full((len(rows), most, *more), -100, np.int64)
     out = dict(ids=np.full((len(rows), most), SPECIAL["<pad>"], np.int64), labels=nothing(), index=nothing(), fresh=nothing(),
-               before=nothing(2), weights=np.zeros((len(rows), most), np.float32), attention=np.zeros((len(rows), most), np.int64))
-    for i, (ids, labels, weights, index) in enumerate(rows):
+               before=nothing(2), about=np.zeros((len(rows), most, 4), np.float32), weights=np.zeros((len(rows), most), np.float32), attention=np.zeros((len(rows), most), np.int64))
+    for i, (ids, labels, weights, index, about) in enumerate(rows):
         n = len(ids)
         out["ids"][i, :n], out["labels"][i, :n], out["weights"][i, :n], out["attention"][i, :n] = ids, labels, weights, 1
-        out["index"][i, :n] = index
+        out["index"][i, :n], out["about"][i, :n] = index, about
         numbered(samples[i], {k: v[i] for k, v in out.items()})
     seen = [p for s in samples for p in s["pictures"]]
     if seen:

@@ -90,6 +90,7 @@ class Heads(nn.Module):
         self.place = nn.Linear(WIDTH, 2)  # the token's own centre
         self.digits = nn.Linear(WIDTH, 4 * (11 + 10))  # hundreds and tens of each edge in thousandths, as the answer writes them
         self.early_place = nn.ModuleList([nn.Linear(TOWER_WIDTH, 2 + 2 * EDGE_BINS) for _ in range(2)])  # of patches, after two early layers
+        self.offsets = nn.ModuleList([nn.Linear(TOWER_WIDTH, 4) for _ in range(2)])  # from a patch to its object's edges, in patches, after two later layers
         self.rank = nn.Linear(WIDTH, 6)   # which object from the left
         self.count = nn.Linear(WIDTH, 6)  # objects in the picture
         self.order = nn.Linear(WIDTH, INDEX_CLASSES)  # number of the first character
@@ -98,6 +99,7 @@ class Heads(nn.Module):
         self.word_before = nn.Linear(WIDTH, 1 + len(WORDS))
         self.decoder_index = nn.ModuleList([nn.Linear(WIDTH, INDEX_CLASSES) for _ in range(2)])
         self.decoder_before = nn.ModuleList([nn.Linear(WIDTH, 2 * (1 + len(WORDS))) for _ in range(2)])
+        self.decoder_box = nn.ModuleList([nn.Linear(WIDTH, 4 + 4 * EDGE_BINS) for _ in range(2)])  # of the object that an answer is about
         self.decoder_fresh = nn.ModuleList([nn.Linear(WIDTH, 2) for _ in range(2)])  # an object of a film that was not there before
 
 

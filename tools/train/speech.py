@@ -16,9 +16,13 @@ from scipy.signal import resample_poly
 
 from vocabulary import DIGITS, SAMPLE_RATE, WORDS
 
-TRAIN_VOICES = [f"gmw/{accent}{variant}" for accent in ("en-US", "en", "en-GB-scotland", "en-GB-x-rp", "en-GB-x-gbcwmd")
-                for variant in ("", "+m1", "+m2", "+m3", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4",
-                                "+klatt2", "+antonio", "+linda", "+max", "+Alicia", "+steph")]
+TRAIN_ACCENTS = ("en-US", "en", "en-GB-scotland", "en-GB-x-rp", "en-GB-x-gbcwmd", "en-GB-x-gbclan", "en-029")
+TRAIN_VARIANTS = ("m1 m2 m3 m5 m6 m7 f1 f2 f3 f4 klatt klatt2 klatt3 klatt4 klatt5 klatt6 antonio linda max Alicia steph steph2 steph3 "
+                  "Alex Andrea Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen RicishayMax "
+                  "RicishayMax2 RicishayMax3 Tweaky adam anika announcer aunty benjamin boris caleb croak david ed edward edward2 fast "
+                  "grandma grandpa gustave iven iven2 iven3 iven4 john kaukovalta marcelo michel miguel norbert pablo paul pedro quincy "
+                  "robert sandro shelby travis victor whisper whisperf zac").split()
+TRAIN_VOICES = [f"gmw/{accent}{variant}" for accent in TRAIN_ACCENTS for variant in [""] + ["+" + v for v in TRAIN_VARIANTS]]
 HELDOUT_VOICES = [f"gmw/{accent}{variant}" for accent in ("en-US", "en", "en-029", "en-GB-x-gbclan")
                   for variant in ("+m4", "+m8", "+f5", "+Andy", "+belinda", "+rob")]
 TRAIN_RATES, HELDOUT_RATES = (115, 210), (120, 200)

@@ -187,6 +187,17 @@ def ordinals(task, answer):
     return [1 + sum(marks[:i + own]) for i in range(len(answer))]
 
 
+def boxes_of_text(answer):
+    """For each character of an answer with boxes the box, in 0..1, of the entry it belongs to; None for other answers."""
+    if "box_2d" not in answer:
+        return None
+    out = []
+    for entry in json.loads(answer[len("```json"):-len("```")]):
+        end = answer.index("}", len(out)) + 1
+        out += [tuple(v / 1000 for v in entry["box_2d"])] * (end - len(out))
+    return out + [None] * (len(answer) - len(out))
+
+
 def about_line(rng, text, split="train"):
     return "read", ask(rng, "read", split), text
 

@@ -66,10 +66,31 @@ def early_losses(states, batch, heads):
     sides = at.amax(1, keepdim=True) + 1
     place = ((at + 0.5) / sides)[on]
     loss, seen = 0.0, {}
-    for i, state in enumerate(states):
+    for i, state in enumerate(states[:2]):
         out = heads.early_place[i](F.rms_norm(state, state.shape[-1:])[on])
         seen[f"early{i}"] = F.l1_loss(out[:, :2], place)
         loss = loss + 5 * seen[f"early{i}"] + 0.5 * edge_loss(out[:, 2:], place)
+    if batch["kind"] in ("scene", "film", "talk"):
+        more, told = offset_losses(states[2:], at, sides, batch, heads)
+        loss, seen = loss + more, {**seen, **told}
+    return loss, seen
+
+
+def offset_losses(states, at, sides, batch, heads):
+    """Patches of an object: how far its edges are, in patches and with what an edge leaves of its own patch; near ones weigh most."""
+    tokens = sides[..., 0] // 3 * (sides[..., 1] // 3)  # of each picture
+    first = torch.cumsum(tokens.flatten(), 0) - tokens.flatten()
+    mine = (first[:, None] + at[..., 1].clamp(min=0) // 3 * (sides[..., 0] // 3) + at[..., 0].clamp(min=0) // 3)
+    on = (torch.from_numpy(batch["kinds"])[:, 0] > 0)[mine] & (at[..., 0] >= 0)
+    if not on.any():
+        return 0.0, {}
+    yx = lambda v: v.flip(-1).repeat(1, 1, 2).float()  # (x, y) as y, x, y, x
+    away = (torch.from_numpy(batch["boxes"])[mine] * yx(sides) - yx(at) - 0.5)[on]
+    loss, seen = 0.0, {}
+    for i, state in enumerate(states):
+        error = (heads.offsets[i](F.rms_norm(state, state.shape[-1:])[on]) * 4 - away).abs()
+        seen[f"offset{i}"] = (error / (away.abs() + 1)).mean()
+        loss = loss + 2 * seen[f"offset{i}"]
     return loss, seen
 
 
@@ -126,11 +147,18 @@ def sound_losses(rows, batch, heads):
 
 
 def list_losses(states, batch, heads):
-    """What the decoder's first layers should know of lists (see conversations.py), from the states after two of them. The
+    """What the decoder's first layers should know of lists (see conversations.py), from the states after two of them, and the
+    box of the object that an answer is about, after two later ones. The
     last four layers read keys and values that the third and fourth make of these states: what isn't there can't be found."""
-    index, fresh, before = (torch.from_numpy(batch[k]) for k in ("index", "fresh", "before"))
-    at, new, said = index != -100, fresh != -100, before[..., 0] != -100
+    index, fresh, before, about = (torch.from_numpy(batch[k]) for k in ("index", "fresh", "before", "about"))
+    at, new, said, boxed = index != -100, fresh != -100, before[..., 0] != -100, about[..., 2] > 0
     loss, seen = 0.0, {}
+    states, later = states[:2], states[2:]
+    if boxed.any():
+        for i, state in enumerate(later):
+            out, boxes = heads.decoder_box[i](F.rms_norm(state, state.shape[-1:])[boxed]), about[boxed]
+            seen[f"about{i}"] = F.l1_loss(out[:, :4], boxes)
+            loss = loss + 5 * seen[f"about{i}"] + 0.3 * edge_loss(out[:, 4:], boxes)
     for i, state in enumerate(states):
         state = F.rms_norm(state, state.shape[-1:])
         if at.any():
@@ -200,7 +228,7 @@ class Watched:
 
 def tower_rows(model, batch):
     """Soft tokens as the decoder will see them: [all tokens, 256] of pictures, [n, tokens, 256] of sounds; and the states of
-    the patches after two early layers."""
+    the patches after the four middle layers."""
     pixels_rows = sound_rows = early = None
     if "features" in batch:
         out = model.model.audio_tower(torch.from_numpy(batch["features"]), torch.from_numpy(batch["mask"]), return_dict=True)
@@ -208,7 +236,7 @@ def tower_rows(model, batch):
     if "pixels" in batch:
         pixels = torch.from_numpy(batch["pixels"]).float().mul_(1 / 255)
         with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.shape[0] * pixels.shape[1] < TOWER_LEARNS_BELOW):
-            with Watched(model.model.vision_tower.encoder.layers[1:3]) as early:
+            with Watched(model.model.vision_tower.encoder.layers[1:5]) as early:
                 out = model.model.vision_tower(pixel_values=pixels, pixel_position_ids=torch.from_numpy(batch["places"]))
         pixels_rows = model.model.embed_vision(inputs_embeds=out.last_hidden_state)
     return pixels_rows, sound_rows, early
@@ -237,7 +265,7 @@ def answer_logits(model, batch, rows):
     if sound_rows is not None:
         valid = torch.from_numpy(batch["mask"])[:, ::2][:, ::2]
         embeds = embeds.masked_scatter(masks[1][..., None].expand_as(embeds), sound_rows[valid])
-    with Watched(text.layers[1:3]) as states:
+    with Watched([text.layers[i] for i in (1, 2, 3, 5)]) as states:
         out = inner.language_model(inputs_embeds=embeds, per_layer_inputs=per_layer, attention_mask=torch.from_numpy(batch["attention"]),
                                    use_cache=False, return_dict=True)
     want = labels[:, 1:]
