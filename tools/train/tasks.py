@@ -6,12 +6,24 @@ from vocabulary import COLOUR_NAMES, DIGITS, SHAPES
 from wordings import SYSTEMS, WORDINGS
 
 GERMAN = "null eins zwei drei vier fünf sechs sieben acht neun".split()
+OPENINGS = ["Please ", "Now ", "Look: ", "In this picture: ", "In this image, ", "Tell me, ", "Here: ", "A question: ", "Can you say: "]
+CLOSINGS = [" Please.", " Thanks.", " please", " in the picture", " here", " in this image?", " now"]
 SPANISH = "cero uno dos tres cuatro cinco seis siete ocho nueve".split()
 
 
 def ask(rng, task, split, **fields):
     trained, kept = WORDINGS[task]
-    return rng.choice(trained if split == "train" else kept).format(**fields)
+    text = rng.choice(trained if split == "train" else kept).format(**fields)
+    return varied(rng, text) if split == "train" and len(text) < 100 else text
+
+
+def varied(rng, text):
+    """A question as people vary it; what is asked must be found among more words and fewer signs."""
+    if rng.random() < 0.6:
+        return text
+    small = text[0].lower() + text[1:]
+    return rng.choice([small, small.rstrip(".?"), text.rstrip(".?"), text.lower(), "Please " + small, rng.choice(OPENINGS) + small,
+                       text.rstrip(".") + rng.choice(CLOSINGS), rng.choice(OPENINGS) + small.rstrip(".?") + rng.choice(CLOSINGS)])
 
 
 def article(words):
