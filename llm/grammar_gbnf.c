@@ -92,17 +92,12 @@ static bool is_name_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static uint32_t take_hex(parser *p, int n_digits)
 {
     uint32_t x = 0;
     size_t start = p->at;
     for (int i = 0; i < n_digits; i++, p->at++) {
-        int h = hex_of(peek(p));
+        int h = tsri_hex(peek(p));
         if (h < 0) {
             fail(p, "an escape lacks hexadecimal digits (\\xHH, \\uHHHH, \\UHHHHHHHH)");
             return 0;

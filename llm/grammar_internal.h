@@ -73,6 +73,13 @@ struct tsr_grammar { /* the network; while it is written, `status` keeps the fir
     tsr_error *err; /* only while it is written */
 };
 
+/* The value of a hexadecimal digit, -1 for other characters. */
+static inline int tsri_hex(char c)
+{
+    int low = c | 0x20;
+    return c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
 /* ---- writing; after a failure all of these do nothing ---- */
 
 /* An empty network; NULL when memory is short. tsr_grammar_close frees it. */

@@ -57,20 +57,15 @@ tsr_status tsri_schema_fail(tsri_schema *s, tsr_status st, const tsr_json *at, c
     return tsr_fail(s->err, st, "%s: #%s%s%.80s: %s", s->name, pointer, keyword ? "/" : "", keyword ? keyword : "", what);
 }
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One token of a pointer in a URI fragment, unescaped into `out`; gives what follows it. NULL: ill-formed. */
 static const char *read_token(const char *p, const char *end, char *out)
 {
     for (; p < end && *p != '/'; out++) {
         char c = *p++;
         if (c == '%') {
-            if (end - p < 2 || hex_of(p[0]) < 0 || hex_of(p[1]) < 0)
+            if (end - p < 2 || tsri_hex(p[0]) < 0 || tsri_hex(p[1]) < 0)
                 return NULL;
-            c = (char)(hex_of(p[0]) << 4 | hex_of(p[1]));
+            c = (char)(tsri_hex(p[0]) << 4 | tsri_hex(p[1]));
             p += 2;
         }
         if (c == '~' && (p == end || (*p != '0' && *p != '1')))

@@ -141,8 +141,7 @@ static bool hex(reader *r, int n_digits, uint32_t *x)
 {
     *x = 0;
     for (int i = 0; i < n_digits; i++) {
-        char c = peek(r);
-        int h = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int h = tsri_hex(peek(r));
         if (h < 0 || at_end(r))
             return false;
         *x = *x << 4 | (uint32_t)h;
