@@ -55,6 +55,18 @@ oracle:
 gguf-parity: release
 	@python=$$(tools/oracle_python.sh) && "$$python" tests/oracle/check_gguf.py build/release/tessera $(PARITY)
 
+# SUITE: a folder in the form of JSON-Schema-Test-Suite, e.g. its tests/draft2020-12; without it our own schemas.
+SUITE ?= tests/grammar/schemas
+schema-suite: release
+	@cmake --build --preset release --target grammar_tool -j $(JOBS) >/dev/null
+	@$(PYTHON) tests/grammar/check_suite.py build/release/tests/grammar/grammar_tool models/nano/tokenizer.json '$(SUITE)' \
+	  || [ $$? = 77 ]
+
+# What a grammar costs for each token, with a made-up vocabulary of 262,144 pieces.
+grammar-bench: release
+	@cmake --build --preset release --target bench_grammar -j $(JOBS) >/dev/null
+	@build/release/tests/grammar/bench_grammar
+
 # QUANT_TABLE: arguments of tools/quant_table.py, e.g. '--types q4_k_m,q8_0'; without any docs/quantize.md gets the
 # tables.
 quant-table: release
