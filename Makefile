@@ -7,7 +7,7 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        long-sound subtitles samples clean
+        long-sound subtitles schema-suite grammar-bench samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
@@ -21,6 +21,8 @@ help:
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
 	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
 	@echo 'make quant-table what types of weights and cache cost the small model, into docs/ (fetches the same)'
+	@echo 'make schema-suite SUITE=DIR  schemas of a folder against the jsonschema package (JSON-Schema-Test-Suite)'
+	@echo 'make grammar-bench what a grammar costs for each token'
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make long-sound  an hour of generated speech through transcribe: account, memory, words (needs espeak-ng)'
 	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'

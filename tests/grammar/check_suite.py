@@ -3,9 +3,11 @@
 
 usage: check_suite.py TOOL TOKENIZER FOLDER
 
-For each schema that is accepted: every instance is judged as the suite does (an object's keys in some order: the grammar
-has one), and outputs from random logits are valid for the jsonschema package. For each that is refused: the error names
-a keyword. Exit code 1 when something is off, 77 when there is nothing to run with.
+For each schema that is accepted: every instance is judged as the suite does (an object's keys in some order: the
+grammar has one), and outputs from random logits are valid for the jsonschema package. For each that is refused: the
+error names a keyword. Beside the suite's, a group may have "refused": what the error must say, and "outputs": false where
+Python reads the pattern in another way or doesn't come to an end. Exit code 1 when something is off, 77 when there is
+nothing to run with.
 """
 import decimal
 import itertools
@@ -133,8 +135,16 @@ def main():
     refused, bad, n_groups, n_tests, n_outputs = {}, 0, 0, 0, 0
     for f in files:
         for group in json.loads(f.read_text()):
+            if group.get("refused"):
+                error = tool.ask(schema=group["schema"], texts=[]).get("error", "(accepted)")
+                n_groups += 1
+                refused["(as it should be)"] = refused.get("(as it should be)", 0) + 1
+                if group["refused"] not in error:
+                    bad += 1
+                    print(f"{f.name}: {group['description']}: should be refused with {group['refused']}: {error}")
+                continue
             why, off, n = check_group(tool, group["schema"], group["tests"],
-                                      0 if f.name in OTHER_PATTERNS else OUTPUTS)
+                                      0 if f.name in OTHER_PATTERNS or not group.get("outputs", True) else OUTPUTS)
             n_groups += 1
             if why:
                 keyword = refusal(why["error"])
