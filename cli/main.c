@@ -279,6 +279,7 @@ static int detect(job *j)
         return usage("detect needs at least one FILE");
     if (!j->o.temperature_set)
         j->o.rq.temperature = 0;
+    j->o.rq.max_budget = 560; /* small things count */
     add_files(j, j->o.n_words);
     int rc = fill_parts(j);
     if (!rc)

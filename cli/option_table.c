@@ -33,7 +33,7 @@ const opt option_table[] = {
     {"overlap", 0, "S", OPT_OVERLAP, CMD_TRANSCRIBE, "seconds that two windows share where no pause is found (3)"},
     {"pause", 0, "S", OPT_PAUSE, CMD_TRANSCRIBE, "silence that ends a window whatever its length (1)"},
     {"all-sound", 0, NULL, OPT_ALL_SOUND, CMD_TRANSCRIBE, "hear everything, not only where somebody may be speaking"},
-    {"budget", 0, "N", OPT_BUDGET, MEDIA, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (280)"},
+    {"budget", 0, "N", OPT_BUDGET, MEDIA, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (auto: by its size)"},
     {"video-budget", 0, "N", OPT_VIDEO_BUDGET, MEDIA, "soft tokens per film frame (70)"},
     {"fps", 0, "X", OPT_FPS, MEDIA, "film frames per second (1)"},
     {"frames", 0, "N", OPT_FRAMES, MEDIA, "N evenly spaced film frames instead"},
@@ -96,7 +96,7 @@ static const struct {
 } closed[] = {
     {OPT_BOX_FORMAT, "json jsonl coco csv yolo"},
     {OPT_FORMAT, "txt srt vtt tsv json"},
-    {OPT_BUDGET, "70 140 280 560 1120"},
+    {OPT_BUDGET, "auto 70 140 280 560 1120"},
     {OPT_VIDEO_BUDGET, "70 140 280 560 1120"},
     {OPT_SAMPLER, "time hf"},
     {OPT_KV, "f32 f16 bf16 q8"},

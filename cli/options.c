@@ -99,6 +99,10 @@ static bool parse_time(const char *s, double *out)
 static bool parse_budget(const char *s, size_t *out)
 {
     static const size_t known[] = {70, 140, 280, 560, 1120};
+    if (strcmp(s, "auto") == 0) {
+        *out = TESSERA_BUDGET_AUTO;
+        return true;
+    }
     if (!parse_count(s, 1, 1120, out))
         return false;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -161,7 +165,7 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_SCHEMA: rq->schema = v; break; /* main.c reads the files */
     case OPT_GRAMMAR: rq->grammar = v; break;
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
-    case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget); break;
+    case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget) && rq->video_budget != TESSERA_BUDGET_AUTO; break;
     case OPT_FPS: ok = parse_real(v, 1e-6, 1000, &rq->fps); break;
     case OPT_FRAMES: ok = parse_count(v, 1, 1000000, &rq->frames); break;
     case OPT_START: ok = parse_time(v, &rq->start); break;
@@ -417,6 +421,7 @@ int options_parse(options *o, int argc, char **argv)
 {
     memset(o, 0, sizeof *o);
     o->rq = tessera_request_default();
+    o->rq.budget = TESSERA_BUDGET_AUTO;
     if (argc < 2) {
         print_overview(stderr);
         return 2;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boxes.h"
+#include "budget.h"
 #include "detect_out.h"
 #include "json_build.h"
 #include "overlay.h"
@@ -267,6 +268,8 @@ static tsr_status look_at(detect *d, const tsri_view *v, size_t i)
     rq.n_parts = d->n_parts;
     rq.grammar = d->o->point ? point_grammar : box_grammar;
     rq.grammar_name = d->o->point ? "list of points" : "list of boxes";
+    if (v->kind == TSRI_PAGE && !rq.max_budget)
+        rq.max_budget = tsri_budget_most(d->m, &rq, true); /* it is handed on as a picture */
     if (v->kind == TSRI_VIDEO)
         rq.budget = tsri_or_size(rq.video_budget, TSRI_DEFAULT_VIDEO_BUDGET);
     if (v->warning[0]) {

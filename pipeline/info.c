@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "budget.h"
 #include "json_build.h"
 #include "media_part.h"
 #include "model_internal.h"
@@ -10,7 +11,6 @@
 #include "tsr_kv_cache.h"
 #include "tsr_matmul.h"
 
-static const size_t budgets[] = {70, 140, 280, 560, 1120};
 
 static tsr_json *text_facts(const tsr_text_config *c)
 {
@@ -45,9 +45,10 @@ static tsr_json *vision_facts(const tessera_model *m)
     tsri_put_size(&o, "patch", v.patch);
     tsri_put_size(&o, "pooling", v.pool);
     tsri_put_size(&o, "positions", v.max_positions);
-    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
-        tsri_add_size(&list, budgets[i]);
+    for (size_t i = 0; i < TSRI_N_BUDGETS; i++)
+        tsri_add_size(&list, tsri_budgets[i]);
     tsri_put(&o, "budgets", tsri_build_end(&list));
+    tsri_put_size(&o, "max_trained_soft_tokens", tsri_budget_trained(m));
     return tsri_build_end(&o);
 }
 
@@ -227,7 +228,8 @@ static tsr_status facts_text(const tessera_model *m, tsr_text *out, tsr_error *e
             put_line(out, &st, err, "vision      encoder-free, width %zu\n", v.hidden);
         else
             put_line(out, &st, err, "vision      tower of %zu layers, width %zu\n", v.n_layers, v.hidden);
-        put_line(out, &st, err, "budgets     70, 140, 280, 560, 1120 soft tokens per picture\n");
+        put_line(out, &st, err, "budgets     70, 140, 280, 560, 1120 soft tokens per picture%s\n",
+                 tsri_budget_trained(m) < tsri_budgets[TSRI_N_BUDGETS - 1] ? "; the larger ones untrained" : "");
     }
     if (m->hearing) {
         tsr_hearing_info s = tsr_hearing_describe(m->hearing);

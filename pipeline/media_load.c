@@ -1,7 +1,7 @@
 /* media_load.c: films become fitted frames and sounds become features, in memory. */
 #include <stdio.h>
 
-#include "media_part.h"
+#include "budget.h"
 #include "tsr_alloc.h"
 
 static tsr_status load_frame(const tsri_media_list *l, tsri_media *m, size_t i, tsr_error *err)
@@ -98,12 +98,14 @@ static tsr_status load_page(const tsri_media_list *l, tsri_media *m, tsr_error *
     if (!m->pictures)
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", in->name);
     if (st == TSR_OK)
-        st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
+        st = tsri_media_fit(l, m, tsri_budget_of(l, m), err);
     if (st == TSR_OK)
         st = tsr_image_resize(&m->pictures[0], &whole, m->width, m->height, err);
     m->n_tokens = m->tokens_each;
     tsr_image_deinit(&whole);
     const char *warning = tsr_pdf_warning(in->pdf);
+    if (st == TSR_OK && l->rq->dpi)
+        st = tsri_budget_note(l, m, err);
     if (st == TSR_OK && warning[0])
         st = tsri_media_note(l, err, "%s: page %zu may lack something: %s", in->name, m->page, warning);
     return st;

@@ -75,6 +75,7 @@ tsr_status tsri_media_fit(const tsri_media_list *l, tsri_media *m, size_t budget
     tsr_vision_info v = tsr_vision_describe(l->model->vision);
     tsr_error why = {TSR_OK, ""};
     size_t cells;
+    m->budget = budget;
     tsr_status st = tsr_image_fit(&m->width, &m->height, &cells, m->source_width, m->source_height, v.patch, v.pool,
                                   budget, &why);
     if (st == TSR_OK)
@@ -184,6 +185,7 @@ tsr_json *tsri_media_json(const tsri_media_list *l, const tsri_media *m)
     if (m->kind != TSRI_AUDIO) { /* both as [width, height] */
         tsri_put(&o, "source_size", size_list(m->source_width, m->source_height));
         tsri_put(&o, "size", size_list(m->width, m->height));
+        tsri_put_size(&o, "budget", m->budget);
     }
     tsri_put_size(&o, "tokens", m->n_tokens);
     if (m->kind == TSRI_VIDEO || m->kind == TSRI_AUDIO) {

@@ -24,6 +24,7 @@ typedef struct tsri_media {
     double dpi;      /* and their resolution */
     size_t source_width, source_height; /* upright, square pixels */
     size_t width, height;               /* after the resize */
+    size_t budget;                      /* of soft tokens, for one picture */
     size_t tokens_each;                 /* soft tokens of one picture */
     tsr_image *pictures;                /* [n_pictures], fitted; films have one per frame */
     size_t n_pictures;
@@ -83,7 +84,7 @@ tsr_status tsri_input_open(tsri_input *in, const tessera_part *part, size_t max_
 tsr_status tsri_input_open_pdf(tsri_input *in, const tessera_request *rq, size_t **pages, size_t *n, tsr_error *err);
 /* What is asked for, or what suits the budget of soft tokens. */
 tsr_status tsri_page_dpi(double *dpi, const tsri_input *in, size_t page, const tessera_request *rq,
-                         const tsr_vision *vision, tsr_error *err);
+                         const tessera_model *m, tsr_error *err);
 tsr_status tsri_input_decode(tsr_image *out, const tsri_input *in, const tessera_request *rq, tsr_error *err);
 tsr_video_opts tsri_video_opts(const tessera_request *rq);
 /* TSR_ERR_UNSUPPORTED, naming the file, when the model has no vision, or no audio. */

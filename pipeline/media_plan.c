@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "media_part.h"
+#include "budget.h"
 #include "tsr_alloc.h"
 #include "tsr_audio.h"
 #include "tsr_kind.h"
@@ -172,7 +172,9 @@ static tsr_status plan_picture(tsri_media_list *l, size_t part, const tsr_image 
         return TSR_ERR_NOMEM;
     m->source_width = whole->width;
     m->source_height = whole->height;
-    tsr_status st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
+    tsr_status st = tsri_media_fit(l, m, tsri_budget_of(l, m), err);
+    if (st == TSR_OK)
+        st = tsri_budget_note(l, m, err);
     if (st == TSR_OK && !(m->pictures = tsr_calloc(1, sizeof *m->pictures)))
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", l->inputs[part].name);
     if (st != TSR_OK)
@@ -311,11 +313,12 @@ static size_t side_px(double pt, double dpi)
 }
 
 tsr_status tsri_page_dpi(double *dpi, const tsri_input *in, size_t page, const tessera_request *rq,
-                         const tsr_vision *vision, tsr_error *err)
+                         const tessera_model *m, tsr_error *err)
 {
     double w, h;
-    size_t budget = tsri_or_size(rq->budget, TSRI_DEFAULT_BUDGET);
-    tsr_vision_info v = tsr_vision_describe(vision);
+    size_t budget = rq->budget == TESSERA_BUDGET_AUTO ? tsri_budget_most(m, rq, true)
+                                                      : tsri_or_size(rq->budget, TSRI_DEFAULT_BUDGET);
+    tsr_vision_info v = tsr_vision_describe(m->vision);
     tsr_status st = tsr_pdf_page_size(in->pdf, page, &w, &h, err);
     if (st == TSR_OK)
         *dpi = rq->dpi ? rq->dpi : tsr_pdf_dpi_for(w, h, budget * v.patch * v.pool * v.patch * v.pool);
@@ -330,14 +333,14 @@ static tsr_status plan_page(tsri_media_list *l, size_t part, size_t page, tsr_er
     if (!m)
         return TSR_ERR_NOMEM;
     m->page = page;
-    tsr_status st = tsri_page_dpi(&m->dpi, in, page, l->rq, l->model->vision, err);
+    tsr_status st = tsri_page_dpi(&m->dpi, in, page, l->rq, l->model, err);
     if (st == TSR_OK)
         st = tsr_pdf_page_size(in->pdf, page, &w, &h, err);
     if (st != TSR_OK)
         return st;
     m->source_width = side_px(w, m->dpi);
     m->source_height = side_px(h, m->dpi);
-    st = tsri_media_fit(l, m, tsri_or_size(l->rq->budget, TSRI_DEFAULT_BUDGET), err);
+    st = tsri_media_fit(l, m, tsri_budget_of(l, m), err);
     m->n_tokens = m->tokens_each;
     return st;
 }

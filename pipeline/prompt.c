@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "budget.h"
 #include "tsr_alloc.h"
 
 typedef struct builder {
@@ -198,11 +199,11 @@ tsr_status tsri_prompt_build(tsr_prompt *out, const tsri_media_list *media, tsr_
 /* The largest budget at which all pictures together need at most `room` soft tokens; 0: none. */
 static size_t budget_that_fits(size_t n_pictures, size_t room)
 {
-    static const size_t budgets[] = {560, 280, 140, 70};
-    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
-        if (n_pictures && budgets[i] <= room / n_pictures)
-            return budgets[i];
-    return 0;
+    size_t best = 0;
+    for (size_t i = 0; i < TSRI_N_BUDGETS; i++)
+        if (n_pictures && tsri_budgets[i] <= room / n_pictures)
+            best = tsri_budgets[i];
+    return best;
 }
 
 enum { ADVICE_BYTES = 200, FRAME_OVERHEAD = 8 /* time stamp, markers, space */ };

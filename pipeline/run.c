@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "budget.h"
 #include "dump.h"
 #include "json_build.h"
 #include "media_part.h"
@@ -57,7 +58,7 @@ static double now_s(void)
 
 static bool is_budget(size_t b)
 {
-    return b == 0 || b == 70 || b == 140 || b == 280 || b == 560 || b == 1120;
+    return b == 0 || tsri_is_budget(b);
 }
 
 static tsr_status check_request(run *u)
@@ -71,9 +72,9 @@ static tsr_status check_request(run *u)
     }
     if (!has_content)
         return tsr_fail(u->err, TSR_ERR_USAGE, "the request has no part but system text");
-    if (!is_budget(rq->budget) || !is_budget(rq->video_budget))
-        return tsr_fail(u->err, TSR_ERR_USAGE, "budget %zu (films %zu): known are 70, 140, 280, 560, 1120", rq->budget,
-                        rq->video_budget);
+    if ((!is_budget(rq->budget) && rq->budget != TESSERA_BUDGET_AUTO) || !is_budget(rq->video_budget) || !is_budget(rq->max_budget))
+        return tsr_fail(u->err, TSR_ERR_USAGE, "budget %zu (films %zu, at most %zu): known are 70, 140, 280, 560, 1120",
+                        rq->budget, rq->video_budget, rq->max_budget);
     if (!(rq->start >= 0 && rq->start < 1e9) || !(rq->end >= 0 && rq->end < 1e9) || (rq->end > 0 && rq->end <= rq->start))
         return tsr_fail(u->err, TSR_ERR_USAGE, "start %g and end %g seconds are no part of a film", rq->start, rq->end);
     if (!(rq->max_audio_seconds >= 0 && rq->max_audio_seconds <= TSRI_MAX_SOUND_SECONDS))

@@ -168,6 +168,8 @@ typedef struct tessera_part {
  * is TESSERA_ERR_DATA or UNSUPPORTED, naming the file. Nothing is decoded. */
 TESSERA_API tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, tessera_error *err);
 
+#define TESSERA_BUDGET_AUTO ((size_t)-1)
+
 typedef enum tessera_sampler { TESSERA_FRAMES_BY_TIME, TESSERA_FRAMES_HF } tessera_sampler;
 
 /* Numbers below that are negative, and 0 where said, mean "the default". */
@@ -179,7 +181,10 @@ typedef struct tessera_request {
     const char *tools;    /* JSON list of tool declarations in OpenAI's shape, or NULL */
     const char *messages; /* JSON list of OpenAI-shaped messages that come before the parts, text only, or NULL */
 
-    size_t budget;       /* soft tokens per picture or page: 70, 140, 280, 560, 1120; 0: 280 */
+    size_t budget;       /* soft tokens per picture or page: 70, 140, 280, 560, 1120; 0: 280; TESSERA_BUDGET_AUTO: the
+                          * smallest that keeps the picture's size, at most max_budget and what the model was made for;
+                          * pictures reduced to less than half are told in a note */
+    size_t max_budget;   /* of TESSERA_BUDGET_AUTO: one of the five; 0: 280 for pictures, 560 for pages */
     size_t video_budget; /* per frame; 0: 70 */
     double fps;          /* frames per second of film; 0: 1 */
     size_t frames;       /* N evenly spaced frames instead; 0: by fps */

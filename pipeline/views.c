@@ -98,7 +98,7 @@ static tsr_status read_page(const tsri_views *v, const file *f, tsri_view *out, 
 {
     out->kind = TSRI_PAGE;
     out->page = f->pages[v->at];
-    tsr_status st = tsri_page_dpi(&out->dpi, &f->in, out->page, v->rq, v->model->vision, err);
+    tsr_status st = tsri_page_dpi(&out->dpi, &f->in, out->page, v->rq, v->model, err);
     if (st == TSR_OK)
         st = tsr_pdf_render(f->in.pdf, out->page, out->dpi, &out->picture, err);
     if (st == TSR_OK)

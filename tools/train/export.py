@@ -92,6 +92,7 @@ def export(args):
     model.generation_config.update(bos_token_id=nano.SPECIAL["<bos>"], pad_token_id=nano.SPECIAL["<pad>"], do_sample=True, temperature=1.0,
                                    top_k=64, top_p=0.95,
                                    eos_token_id=[nano.SPECIAL[t] for t in ("<eos>", "<turn|>", "<|tool_response>")])
+    model.config.max_trained_soft_tokens = 280  # what `--budget auto` goes up to
     model.to(torch.bfloat16).save_pretrained(args.out)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(os.path.join(args.work, "tokenizer", name), args.out)
