@@ -17,7 +17,7 @@ enum {
     MASKS_LEAST = 8,
     MASKS_MOST = 1024,
     PLAN_MOST = 1 << 16, /* bytes of a shortest end that is spelled out; of a longer one each byte counts as a token */
-    WALK_BUDGET = 1 << 27 /* items looked at for one token: some seconds */
+    WALK_BUDGET = 1 << 25 /* items looked at for one token: about a second */
 };
 
 typedef enum phase {
@@ -191,7 +191,8 @@ typedef struct walk {
 static bool take_token(tsr_guide *g, walk *w, uint32_t place)
 {
     uint32_t x = tsri_run_place(g->run, place)->dist;
-    if (w->by_need && (x > w->limit || x > w->most)) /* need is no more than dist */
+    bool fits_never = x > (uint64_t)w->limit * g->v->longest; /* even if each token were the longest */
+    if (w->by_need && !fits_never && (x > w->limit || x > w->most)) /* need is no more than dist */
         x = need_of(g, place);
     w->most = x > w->most ? x : w->most;
     return x <= w->limit;
