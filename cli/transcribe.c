@@ -1,5 +1,6 @@
-/* transcribe.c: each file's document goes out as it becomes certain: to standard output, or to a file NAME.part that gets its
- * name at the end. Sound on standard input is heard while it comes; what comes while the model is at work is kept here. */
+/* transcribe.c: each file's document goes out as it becomes certain: to standard output, or to a file NAME.part that
+ * gets its name at the end. Sound on standard input is heard while it comes; what comes while the model is at work
+ * is kept here. */
 #include "transcribe.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 enum {
     PIECE = 1 << 16,
-    MOST_WAITING = 1 << 26, /* bytes of standard input that are kept while the model is at work: half an hour of speech */
+    MOST_WAITING = 1 << 26, /* bytes of standard input kept while the model is at work: half an hour of speech */
     MOST_AFTER = 1 << 21,   /* and of these that are still heard after an interrupt */
     LOOK_EVERY_MS = 200     /* for an interrupt, while nothing comes */
 };
@@ -82,7 +83,8 @@ static bool wait_for_input(int ms)
 /* Keep what is there already, so that a recorder need not wait for the model. */
 static void drain(input *in)
 {
-    while (in->is_open && in->is_flow && !in->ended && !terminal_interrupted && in->n < MOST_WAITING && wait_for_input(0)) {
+    bool may_read = in->is_open && in->is_flow && !terminal_interrupted;
+    while (may_read && !in->ended && in->n < MOST_WAITING && wait_for_input(0)) {
         if (in->n + PIECE > in->cap) {
             size_t cap = in->cap ? 2 * in->cap : 4 * PIECE;
             unsigned char *grown = realloc(in->at, cap);
@@ -284,13 +286,15 @@ static int transcribe_one(tessera_model *m, work *w, const char *word, bool is_f
     tessera_error err = {0};
     tessera_transcript facts = {0};
     tessera_sound sound = {.path = word};
-    tessera_transcribe_opts to = {.language = o->language, .translate = o->translate, .prompt = o->prompt, .form = o->form,
-                                  .window = o->window, .overlap = o->overlap, .pause = o->pause, .all_sound = o->all_sound};
+    tessera_transcribe_opts to = {.language = o->language, .translate = o->translate, .prompt = o->prompt,
+                                  .form = o->form, .window = o->window, .overlap = o->overlap, .pause = o->pause,
+                                  .all_sound = o->all_sound};
     int rc = open_document(w, word);
     if (!rc) {
         if (is_stdin(word)) {
             look_at_stdin(&w->in);
-            sound = (tessera_sound){.path = "standard input", .read = read_stdin, .read_user = &w->in, .rate = (unsigned)o->rate};
+            sound = (tessera_sound){.path = "standard input", .read = read_stdin, .read_user = &w->in,
+                                    .rate = (unsigned)o->rate};
         }
         w->told_done = false;
         head_line(w, word, is_first);
@@ -298,7 +302,8 @@ static int transcribe_one(tessera_model *m, work *w, const char *word, bool is_f
         w->in.is_open = false;
         terminal_wipe(w->t);
         if (err.status != TESSERA_OK)
-            rc = complain(err.text[0] ? err.text : tessera_status_name(err.status), NULL, tessera_exit_code(err.status));
+            rc = complain(err.text[0] ? err.text : tessera_status_name(err.status), NULL,
+                          tessera_exit_code(err.status));
         else if (facts.n_failed && !facts.cancelled)
             rc = tessera_exit_code(TESSERA_ERR_DATA);
     }

@@ -1,5 +1,5 @@
-/* audio.c: demux, decode, mix to mono, resample, one packet at a time. The mix is done here and not by FFmpeg, whose own
- * downmix weights the channels by their place in the room. */
+/* audio.c: demux, decode, mix to mono, resample, one packet at a time. The mix is done here and not by FFmpeg, whose
+ * own downmix weights the channels by their place in the room. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 #include "tsr_audio.h"
 
 typedef struct tsri_sound_maker {
-    /* Append some samples to *out (perhaps none); *end when there will be no more. The last call may shorten *out by up to
-     * `hold` samples, so these are not handed out before the end. */
+    /* Append some samples to *out (perhaps none); *end when there will be no more. The last call may shorten *out by
+     * up to `hold` samples, so these are not handed out before the end. */
     tsr_status (*more)(void *self, tsri_samples *out, bool *end, tsr_error *err);
     void (*close)(void *self);
     void *self; /* NULL: nothing to close */
@@ -19,8 +19,8 @@ typedef struct tsri_sound_maker {
 
 tsr_status tsri_audio_check_opts(const tsr_audio_opts *o, tsr_error *err);
 
-/* Fill *m and *facts, whose place must not change: rate, channels and start come with the first samples. `each_call`: the
- * deadline is for each piece, else for all. On failure there is nothing to close. */
+/* Fill *m and *facts, whose place must not change: rate, channels and start come with the first samples.
+ * `each_call`: the deadline is for each piece, else for all. On failure there is nothing to close. */
 tsr_status tsri_sound_from_file(tsri_sound_maker *m, tsr_audio_facts *facts, const tsr_source *src,
                                 const tsr_audio_opts *opts, bool each_call, tsr_error *err);
 

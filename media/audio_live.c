@@ -1,5 +1,5 @@
-/* audio_live.c: samples out of bytes that are still coming in: bare 16-bit samples, or a WAV, whose header is read here so
- * that nothing waits for an end. What is no WAV of plain samples is collected and then read as a file.
+/* audio_live.c: samples out of bytes that are still coming in: bare 16-bit samples, or a WAV, whose header is read here
+ * so that nothing waits for an end. What is no WAV of plain samples is collected and then read as a file.
  *
  * Writers into a pipe don't know the length beforehand: a size of 0 or of about 2 or 4 GiB means "until the end". */
 #include <math.h>
@@ -265,7 +265,8 @@ static tsr_status collect(live *s, tsr_audio_facts *facts, size_t max_spool, tsr
             st = add_bytes(s, s->buf, got, err);
     }
     if (st == TSR_OK)
-        st = tsr_source_open_memory(&s->source, s->head.at ? s->head.at : (const unsigned char *)"", s->head.len, s->reader.name, err);
+        st = tsr_source_open_memory(&s->source, s->head.at ? s->head.at : (const unsigned char *)"", s->head.len,
+                                    s->reader.name, err);
     return st == TSR_OK ? tsri_sound_from_file(&s->file, facts, s->source, &s->opts, true, err) : st;
 }
 
@@ -279,8 +280,8 @@ static tsr_status start_samples(live *s, tsr_audio_facts *facts, bool is_raw, ts
     if (s->left != UINT64_MAX)
         facts->duration_us = (int64_t)(s->left / frame * 1000000 / s->rate);
     snprintf(facts->container, sizeof facts->container, "%s", is_raw ? "raw" : "wav");
-    snprintf(facts->codec, sizeof facts->codec, "pcm_%s%u%s", s->format == FORMAT_FLOAT ? "f" : s->bits == 8 ? "u" : "s",
-             s->bits, s->bits == 8 ? "" : "le");
+    const char *kind = s->format == FORMAT_FLOAT ? "f" : s->bits == 8 ? "u" : "s";
+    snprintf(facts->codec, sizeof facts->codec, "pcm_%s%u%s", kind, s->bits, s->bits == 8 ? "" : "le");
     if (facts->duration_us >= 0 && (double)facts->duration_us / 1e6 > s->opts.max_seconds + 0.1)
         return tsri_audio_too_long(s->reader.name, (double)facts->duration_us / 1e6, true, s->opts.max_seconds, err);
     return tsri_resampler_open(&s->resampler, s->rate, s->opts.sample_rate, TSRI_ENGINE_BEST, s->reader.name, err);
@@ -293,8 +294,8 @@ static tsr_status open_live(live *s, tsr_audio_facts *facts, unsigned raw_rate, 
     if (s->opts.start_us > 0 || s->opts.end_us >= 0)
         return tsr_fail(err, TSR_ERR_USAGE, "%s: a part cannot be chosen of sound that comes in", s->reader.name);
     if (raw_rate > TSRI_MAX_RATE || (raw_rate > 0 && raw_rate < 1000))
-        return tsr_fail(err, TSR_ERR_USAGE, "%s: a sample rate of %u Hz is outside 1,000 to %d", s->reader.name, raw_rate,
-                        TSRI_MAX_RATE);
+        return tsr_fail(err, TSR_ERR_USAGE, "%s: a sample rate of %u Hz is outside 1,000 to %d", s->reader.name,
+                        raw_rate, TSRI_MAX_RATE);
     s->format = FORMAT_INT;
     s->bits = 16;
     s->channels = 1;

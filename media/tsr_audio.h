@@ -56,16 +56,16 @@ void tsr_audio_deinit(tsr_audio *a); /* zeroed is fine; leaves it zeroed */
 
 typedef struct tsr_audio_stream tsr_audio_stream; /* one thread at a time */
 
-/* The same samples in pieces, as they are asked for: memory does not grow with the length of the sound. src must outlive
- * the stream. Statuses as of tsr_audio_decode; what the header cannot tell comes from tsr_audio_stream_read. On failure
- * *out is NULL. */
+/* The same samples in pieces, as they are asked for: memory does not grow with the length of the sound. src must
+ * outlive the stream. Statuses as of tsr_audio_decode; what the header cannot tell comes from tsr_audio_stream_read.
+ * On failure *out is NULL. */
 tsr_status tsr_audio_stream_open(tsr_audio_stream **out, const tsr_source *src, const tsr_audio_opts *opts,
                                  tsr_error *err);
 
 /* Bytes that come in while they are read. */
 typedef struct tsr_audio_reader {
-    /* Wait for at least one byte and put up to n > 0 into buf: how many; 0 at the end; TSR_READ_FAILED when they cannot be
-     * had; TSR_READ_STOPPED when no more are wanted, which is an end that is not held against the sound. */
+    /* Wait for at least one byte and put up to n > 0 into buf: how many; 0 at the end; TSR_READ_FAILED when they
+     * cannot be had; TSR_READ_STOPPED when no more are wanted, which is an end that is not held against the sound. */
     ptrdiff_t (*read)(void *user, void *buf, size_t n);
     void *user;
     const char *name; /* for messages; must outlive the stream */
@@ -73,10 +73,10 @@ typedef struct tsr_audio_reader {
 
 enum { TSR_READ_FAILED = -1, TSR_READ_STOPPED = -2 };
 
-/* A stream of what *reader gives (copied). raw_rate > 0: 16-bit samples, little-endian, mono, at that rate. 0: a file;
- * a WAV of plain samples is decoded while it comes in, whatever size its header claims; all else is read to its end
- * first: TSR_ERR_LIMIT beyond max_spool bytes. TSR_ERR_IO when reading fails. opts: start_us and end_us are not for bytes
- * that come in (TSR_ERR_USAGE). */
+/* A stream of what *reader gives (copied). raw_rate > 0: 16-bit samples, little-endian, mono, at that rate. 0: a
+ * file; a WAV of plain samples is decoded while it comes in, whatever size its header claims; all else is read to
+ * its end first: TSR_ERR_LIMIT beyond max_spool bytes. TSR_ERR_IO when reading fails. opts: start_us and end_us are
+ * not for bytes that come in (TSR_ERR_USAGE). */
 tsr_status tsr_audio_stream_open_live(tsr_audio_stream **out, const tsr_audio_reader *reader, unsigned raw_rate,
                                       size_t max_spool, const tsr_audio_opts *opts, tsr_error *err);
 void tsr_audio_stream_close(tsr_audio_stream *s); /* NULL is fine */
@@ -84,8 +84,9 @@ void tsr_audio_stream_close(tsr_audio_stream *s); /* NULL is fine */
 /* Facts so far; start_us is known once samples have come. Lives as long as the stream. */
 const tsr_audio_facts *tsr_audio_stream_facts(const tsr_audio_stream *s);
 
-/* The next samples, up to cap > 0 of them into samples (the caller's); *n receives how many, fewer than cap where waiting for
- * more would hold them back; 0 only at the end. A failure comes after all samples before it were given, and stays. */
+/* The next samples, up to cap > 0 of them into samples (the caller's); *n receives how many, fewer than cap where
+ * waiting for more would hold them back; 0 only at the end. A failure comes after all samples before it were given,
+ * and stays. */
 tsr_status tsr_audio_stream_read(tsr_audio_stream *s, float *samples, size_t cap, size_t *n, tsr_error *err);
 
 #ifdef __cplusplus

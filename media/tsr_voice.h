@@ -1,9 +1,10 @@
 /* tsr_voice.h: where in a sound somebody may be speaking, told while it comes in.
  *
- * Twenty bands from 100 to 7,600 Hz are each compared with a running noise floor of their own: the least that was there
- * in the last three seconds. Speech is broad, so a frame counts where several bands stand out at once; it begins at one
- * threshold and ends at a lower one. Steady noise becomes floor after three seconds, beeps and tunes of pure tones are too
- * narrow; music of rich instruments and crowds do pass: what is said is the model's to find. In doubt it says yes. */
+ * Twenty bands from 100 to 7,600 Hz are each compared with a running noise floor of their own: the least that was
+ * there in the last three seconds. Speech is broad, so a frame counts where several bands stand out at once; it
+ * begins at one threshold and ends at a lower one. Steady noise becomes floor after three seconds, beeps and tunes
+ * of pure tones are too narrow; music of rich instruments and crowds do pass: what is said is the model's to find.
+ * In doubt it says yes. */
 #ifndef TSR_VOICE_H
 #define TSR_VOICE_H
 

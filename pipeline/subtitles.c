@@ -1,5 +1,5 @@
-/* subtitles.c: lines are filled word by word; a cue ends where two lines are full, or at the end of a sentence that is worth a
- * cue, and its two lines are made of like length. */
+/* subtitles.c: lines are filled word by word; a cue ends where two lines are full, or at the end of a sentence that
+ * is worth a cue, and its two lines are made of like length. */
 #include "subtitles.h"
 
 #include <inttypes.h>
@@ -41,8 +41,8 @@ static size_t columns_of(uint32_t c)
 
 static bool ends_sentence(uint32_t c)
 {
-    return c == '.' || c == '!' || c == '?' || c == 0x2026 || c == 0x3002 || c == 0xff01 || c == 0xff1f || c == 0x061f ||
-           c == 0x0964;
+    return c == '.' || c == '!' || c == '?' || c == 0x2026 || c == 0x3002 || c == 0xff01 || c == 0xff1f ||
+           c == 0x061f || c == 0x0964;
 }
 
 /* ---- atoms ---- */
@@ -179,8 +179,8 @@ static tsr_status make_cues(maker *m, int64_t *last_ms, tsri_cue_fn *fn, void *u
     return st;
 }
 
-tsr_status tsri_cues_make(const tsri_words *words, const tsri_window *w, double offset_s, int64_t *last_ms, tsri_cue_fn *fn,
-                          void *user, tsr_error *err)
+tsr_status tsri_cues_make(const tsri_words *words, const tsri_window *w, double offset_s, int64_t *last_ms,
+                          tsri_cue_fn *fn, void *user, tsr_error *err)
 {
     maker m = {.text = words->text.at, .w = w, .offset_s = offset_s, .err = err};
     tsr_status st = TSR_OK;
@@ -201,8 +201,8 @@ const char *tsri_cue_head(tsri_cue_form form)
 
 static size_t print_time(char *buf, size_t size, int64_t ms, char point)
 {
-    int n = snprintf(buf, size, "%02" PRId64 ":%02d:%02d%c%03d", ms / 3600000, (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
-                     point, (int)(ms % 1000));
+    int n = snprintf(buf, size, "%02" PRId64 ":%02d:%02d%c%03d", ms / 3600000, (int)(ms / 60000 % 60),
+                     (int)(ms / 1000 % 60), point, (int)(ms % 1000));
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -222,12 +222,17 @@ static tsr_status write_head(tsr_text *out, tsri_cue_form form, size_t n, const 
     return tsr_text_add(out, line, len > 0 ? (size_t)len : 0, err);
 }
 
+static const char *escape_of(char c)
+{
+    return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : NULL;
+}
+
 /* WebVTT has marks of its own; an arrow of SRT must not be made of text. */
 static tsr_status write_line(tsr_text *out, tsri_cue_form form, const char *s, size_t len, tsr_error *err)
 {
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < len && st == TSR_OK; i++) {
-        const char *as = form != TSRI_CUE_VTT ? NULL : s[i] == '&' ? "&amp;" : s[i] == '<' ? "&lt;" : s[i] == '>' ? "&gt;" : NULL;
+        const char *as = form == TSRI_CUE_VTT ? escape_of(s[i]) : NULL;
         bool is_arrow = form == TSRI_CUE_SRT && i + 2 < len && memcmp(s + i, "-->", 3) == 0;
         if (as)
             st = tsr_text_add(out, as, strlen(as), err);

@@ -1,4 +1,5 @@
-/* subtitles.h: text with its time becomes cues of at most two lines of 42 columns, and cues become SRT, WebVTT or TSV. */
+/* subtitles.h: text with its time becomes cues of at most two lines of 42 columns, and cues become SRT, WebVTT or
+ * TSV. */
 #ifndef TSR_SUBTITLES_H
 #define TSR_SUBTITLES_H
 
@@ -20,12 +21,12 @@ typedef struct tsri_cue {
 /* Called for each cue in order; what it points to lives for the call. */
 typedef tsr_status tsri_cue_fn(void *user, const tsri_cue *cue, tsr_error *err);
 
-/* Cut `words`, said within window w, into cues. Its first and last cue begin and end where speech does, unless w is cut in the
- * middle of speech there; what is between is spread evenly over what is voiced. offset_s is added to all times. *last_ms is the
- * end of the last cue so far: none begins before. A wide character (Han and the like) takes two columns; a word longer than a
- * line is cut. */
-tsr_status tsri_cues_make(const tsri_words *words, const tsri_window *w, double offset_s, int64_t *last_ms, tsri_cue_fn *fn,
-                          void *user, tsr_error *err);
+/* Cut `words`, said within window w, into cues. Its first and last cue begin and end where speech does, unless w is
+ * cut in the middle of speech there; what is between is spread evenly over what is voiced. offset_s is added to all
+ * times. *last_ms is the end of the last cue so far: none begins before. A wide character (Han and the like) takes
+ * two columns; a word longer than a line is cut. */
+tsr_status tsri_cues_make(const tsri_words *words, const tsri_window *w, double offset_s, int64_t *last_ms,
+                          tsri_cue_fn *fn, void *user, tsr_error *err);
 
 typedef enum tsri_cue_form { TSRI_CUE_SRT, TSRI_CUE_VTT, TSRI_CUE_TSV } tsri_cue_form;
 

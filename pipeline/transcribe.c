@@ -1,5 +1,5 @@
-/* transcribe.c: the sound is read a second at a time; what voice detection and the planner make a window of is heard at once, and
- * only samples that a window may still need are kept. */
+/* transcribe.c: the sound is read a second at a time; what voice detection and the planner make a window of is heard
+ * at once, and only samples that a window may still need are kept. */
 #include "transcribe.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 
 enum {
     BLOCK = TSR_VOICE_RATE,
-    MOST_KEPT = (TSRI_PLAN_LONGEST + 3 * 50) * TSR_VOICE_FRAME, /* a window, what stands before it, a block and its padding */
+    MOST_KEPT = (TSRI_PLAN_LONGEST + 3 * 50) * TSR_VOICE_FRAME, /* a window, its margin, a block and its padding */
     MOST_NOTES = 100
 };
 
@@ -212,11 +212,13 @@ static tsr_status check(const tessera_request *rq, const tessera_transcribe_opts
     if ((unsigned)o->form > (unsigned)TESSERA_TRANSCRIPT_JSON)
         return tsr_fail(err, TSR_ERR_USAGE, "form %d of transcripts is not known", (int)o->form);
     if (!(o->window == 0 || (o->window >= 1 && o->window <= TSRI_MAX_SOUND_SECONDS)))
-        return tsr_fail(err, TSR_ERR_USAGE, "a window of %g seconds is outside 1 to %d", o->window, TSRI_MAX_SOUND_SECONDS);
+        return tsr_fail(err, TSR_ERR_USAGE, "a window of %g seconds is outside 1 to %d", o->window,
+                        TSRI_MAX_SOUND_SECONDS);
     if (!(o->overlap >= 0 && o->overlap <= 10) || !(o->pause >= 0 && o->pause <= 60))
-        return tsr_fail(err, TSR_ERR_USAGE, "an overlap of %g or a pause of %g seconds is out of range (10, 60)", o->overlap,
-                        o->pause);
-    if (!(rq->start >= 0 && rq->start < 1e9) || !(rq->end >= 0 && rq->end < 1e9) || (rq->end > 0 && rq->end <= rq->start))
+        return tsr_fail(err, TSR_ERR_USAGE, "an overlap of %g or a pause of %g seconds is out of range (10, 60)",
+                        o->overlap, o->pause);
+    bool in_range = rq->start >= 0 && rq->start < 1e9 && rq->end >= 0 && rq->end < 1e9;
+    if (!in_range || (rq->end > 0 && rq->end <= rq->start))
         return tsr_fail(err, TSR_ERR_USAGE, "start %g and end %g seconds are no part of a sound", rq->start, rq->end);
     return TSR_OK;
 }
@@ -244,8 +246,8 @@ static tsr_status prepare(listener *l, const tessera_sound *sound)
     if (st != TSR_OK)
         return st;
     t->duration_s = seconds_told(l->stream, t->rq);
-    t->plan = tsri_plan_opts_for(tsri_or(o->window, TSRI_MAX_SOUND_SECONDS), tsri_or(o->overlap, 3), tsri_or(o->pause, 1),
-                                 o->all_sound != 0);
+    t->plan = tsri_plan_opts_for(tsri_or(o->window, TSRI_MAX_SOUND_SECONDS), tsri_or(o->overlap, 3),
+                                 tsri_or(o->pause, 1), o->all_sound != 0);
     tsri_plan_begin(&l->plan, &t->plan);
     return TSR_OK;
 }
@@ -267,9 +269,9 @@ static const char *name_of(const tessera_sound *s)
     return s->path ? s->path : s->read ? "sound" : "memory";
 }
 
-tsr_status tsri_transcribe(const tessera_sound *sound, const tessera_request *settings, const tessera_transcribe_opts *opts,
-                           tsri_hear_fn *hear, void *hearer, tessera_event_fn fn, void *user, tessera_transcript *facts,
-                           char **out, tsr_error *perr)
+tsr_status tsri_transcribe(const tessera_sound *sound, const tessera_request *settings,
+                           const tessera_transcribe_opts *opts, tsri_hear_fn *hear, void *hearer, tessera_event_fn fn,
+                           void *user, tessera_transcript *facts, char **out, tsr_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
     if (out)
@@ -279,8 +281,8 @@ tsr_status tsri_transcribe(const tessera_sound *sound, const tessera_request *se
     listener *l = tsr_calloc(1, sizeof *l);
     if (!l)
         return tsr_fail(perr, TSR_ERR_NOMEM, "out of memory: %s", name_of(sound));
-    l->t = (tsri_transcriber){.o = opts, .rq = settings, .name = name_of(sound), .hear = hear, .hearer = hearer, .fn = fn,
-                              .user = user, .duration_s = -1, .err = &err, .notes = tsri_build_list()};
+    l->t = (tsri_transcriber){.o = opts, .rq = settings, .name = name_of(sound), .hear = hear, .hearer = hearer,
+                              .fn = fn, .user = user, .duration_s = -1, .err = &err, .notes = tsri_build_list()};
     l->t.writer = (tsri_writer){.form = opts->form, .shows_translation = opts->translate != NULL, .keeps = out != NULL};
     tsr_status st = prepare(l, sound);
     if (st == TSR_OK)

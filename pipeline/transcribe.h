@@ -1,4 +1,5 @@
-/* transcribe.h: tessera_transcribe with whoever hears, so that planning, joining and retrying can be tried without a model. */
+/* transcribe.h: tessera_transcribe with whoever hears, so that planning, joining and retrying can be tried without a
+ * model. */
 #ifndef TSR_TRANSCRIBE_H
 #define TSR_TRANSCRIBE_H
 
@@ -21,12 +22,12 @@ typedef struct tsri_heard {
     size_t prompt_tokens, audio_tokens, completion_tokens;
 } tsri_heard;
 
-typedef tsr_status tsri_hear_fn(void *hearer, const tsri_hearing *what, tessera_event_fn fn, void *user, tsri_heard *out,
-                                tsr_error *err);
+typedef tsr_status tsri_hear_fn(void *hearer, const tsri_hearing *what, tessera_event_fn fn, void *user,
+                                tsri_heard *out, tsr_error *err);
 
 /* As tessera_transcribe, with the answers that `hear` gives. */
-tsr_status tsri_transcribe(const tessera_sound *sound, const tessera_request *settings, const tessera_transcribe_opts *opts,
-                           tsri_hear_fn *hear, void *hearer, tessera_event_fn fn, void *user, tessera_transcript *facts,
-                           char **out, tsr_error *err);
+tsr_status tsri_transcribe(const tessera_sound *sound, const tessera_request *settings,
+                           const tessera_transcribe_opts *opts, tsri_hear_fn *hear, void *hearer, tessera_event_fn fn,
+                           void *user, tessera_transcript *facts, char **out, tsr_error *err);
 
 #endif

@@ -41,8 +41,9 @@ static tsr_status add(tsri_asker *a, tsr_error *err, size_t n, const char *const
 static tsr_status ask_for_text(tsri_asker *a, tsr_error *err)
 {
     const char *language = a->o->language;
-    tsr_status st = language ? ADD("Transcribe the following speech segment in ", language, " into ", language, " text.\n\n")
-                             : ADD("Transcribe the following speech segment in its original language.\n\n");
+    tsr_status st = ADD("Transcribe the following speech segment in ");
+    if (st == TSR_OK)
+        st = language ? ADD(language, " into ", language, " text.\n\n") : ADD("its original language.\n\n");
     return st != TSR_OK ? st
                         : ADD("Follow these specific instructions for formatting the answer:\n"
                               "* Only output the transcription, with no newlines.\n"

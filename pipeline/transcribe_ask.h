@@ -14,8 +14,8 @@ typedef struct tsri_asker {
     size_t n_parts;
 } tsri_asker;
 
-/* Write the question; model, settings and options must outlive it. TSR_ERR_USAGE for parts that are no system text, and for
- * names of languages that are none. */
+/* Write the question; model, settings and options must outlive it. TSR_ERR_USAGE for parts that are no system text,
+ * and for names of languages that are none. */
 tsr_status tsri_asker_open(tsri_asker *a, tessera_model *m, const char *name, const tessera_request *rq,
                            const tessera_transcribe_opts *o, tsr_error *err);
 void tsri_asker_deinit(tsri_asker *a);

@@ -1,6 +1,6 @@
-/* transcribe_internal.h: the parts of a transcript at work: transcribe.c reads the sound and plans windows, transcribe_try.c has
- * each heard until the answer can be trusted, transcribe_join.c joins neighbors and accounts for every moment,
- * transcribe_write.c makes the document. */
+/* transcribe_internal.h: the parts of a transcript at work: transcribe.c reads the sound and plans windows,
+ * transcribe_try.c has each heard until the answer can be trusted, transcribe_join.c joins neighbors and accounts
+ * for every moment, transcribe_write.c makes the document. */
 #ifndef TSR_TRANSCRIBE_INTERNAL_H
 #define TSR_TRANSCRIBE_INTERNAL_H
 
@@ -17,7 +17,7 @@ typedef struct tsri_piece {
     const char *failure;  /* static; NULL: the text can be trusted */
     tsr_text rejected;    /* of a failure: what the model said last */
     unsigned tries;
-    const char *seam;     /* how it was joined with the piece before: "aligned", "estimated", or NULL: it begins at a pause */
+    const char *seam;     /* how it was joined with the piece before: "aligned", "estimated"; NULL: it wasn't */
     size_t n_told;        /* words of what is shown that are in the document already */
 } tsri_piece;
 

@@ -1,5 +1,6 @@
-/* transcribe_join.c: pieces come in the order of time. One that shares sound with the next waits for it, and both are cut in
- * the middle of what they share: the texts at a word, the times there too. What lies between pieces is silence. */
+/* transcribe_join.c: pieces come in the order of time. One that shares sound with the next waits for it, and both
+ * are cut in the middle of what they share: the texts at a word, the times there too. What lies between pieces is
+ * silence. */
 #include <string.h>
 
 #include "transcribe_internal.h"
@@ -83,8 +84,9 @@ static tsr_status tell_piece(tsri_transcriber *t, const tsri_piece *p)
     if (p->failure) {
         t->facts.failed += seconds;
         t->facts.n_failed++;
-        tsri_transcribe_note(t, "%s: %.2f to %.2f s: no transcript: %s", t->name, tsri_transcribe_time(t, (double)p->w.from),
-                             tsri_transcribe_time(t, (double)p->w.to), p->failure);
+        tsri_transcribe_note(t, "%s: %.2f to %.2f s: no transcript: %s", t->name,
+                             tsri_transcribe_time(t, (double)p->w.from), tsri_transcribe_time(t, (double)p->w.to),
+                             p->failure);
     } else {
         t->facts.speech += seconds;
     }

@@ -1,5 +1,5 @@
-/* transcribe_plan.c: a window opens where somebody speaks and closes at a pause; where it grows too long without one, the next
- * begins before it ends, so that a word that the cut goes through is whole in one of the two. */
+/* transcribe_plan.c: a window opens where somebody speaks and closes at a pause; where it grows too long without
+ * one, the next begins before it ends, so that a word that the cut goes through is whole in one of the two. */
 #include "transcribe_plan.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* transcribe_plan.h: which stretches of a long sound the model hears at once. Frames of voice detection come in, windows
- * come out, each as soon as it is known. Pure arithmetic; memory for one window. */
+/* transcribe_plan.h: which stretches of a long sound the model hears at once. Frames of voice detection come in,
+ * windows come out, each as soon as it is known. Pure arithmetic; memory for one window. */
 #ifndef TSR_TRANSCRIBE_PLAN_H
 #define TSR_TRANSCRIBE_PLAN_H
 
@@ -39,7 +39,8 @@ typedef struct tsri_plan_opts {
 
 enum { TSRI_PLAN_LONGEST = 1500 }; /* 30 s */
 
-/* Windows of at most `seconds`, which touch over `overlap` seconds where they must, cut at silences of `pause` seconds. */
+/* Windows of at most `seconds`, which touch over `overlap` seconds where they must, cut at silences of `pause`
+ * seconds. */
 tsri_plan_opts tsri_plan_opts_for(double seconds, double overlap, double pause, bool all_sound);
 
 typedef struct tsri_plan {
@@ -61,12 +62,12 @@ bool tsri_plan_end(tsri_plan *p, tsri_window *out);
 /* The first frame that a window to come may still hold. */
 uint64_t tsri_plan_oldest(const tsri_plan *p);
 
-/* A window in two, at the pause in its middle half that is longest or else overlapping at the frame where `levels` (dB of
- * its frames, [to - from]) are lowest. Both halves are at least a quarter of it, w at least 8 frames. */
+/* A window in two, at the pause in its middle half that is longest or else overlapping at the frame where `levels`
+ * (dB of its frames, [to - from]) are lowest. Both halves are at least a quarter of it, w at least 8 frames. */
 void tsri_plan_halve(const tsri_window *w, const float *levels, size_t overlap, tsri_window *left, tsri_window *right);
 
-/* The place of a window's text at `part` (0 to 1) of its length, as if it were spoken evenly over what is voiced. A place
- * at a pause is after it for a beginning, before it for an end. In frames. */
+/* The place of a window's text at `part` (0 to 1) of its length, as if it were spoken evenly over what is voiced. A
+ * place at a pause is after it for a beginning, before it for an end. In frames. */
 double tsri_window_place(const tsri_window *w, double part, bool is_beginning);
 
 /* What is voiced of w within [from, to); the whole of it where nothing is. */

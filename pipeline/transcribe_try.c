@@ -1,5 +1,6 @@
-/* transcribe_try.c: a window is heard until the answer can be trusted. A model that has got stuck is asked again about each half,
- * since other cuts bring it to other words, and where a half is too short to cut, with some chance in the choice of words. */
+/* transcribe_try.c: a window is heard until the answer can be trusted. A model that has got stuck is asked again
+ * about each half, since other cuts bring it to other words, and where a half is too short to cut, with some chance
+ * in the choice of words. */
 #include <math.h>
 #include <string.h>
 #include <time.h>

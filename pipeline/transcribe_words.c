@@ -40,17 +40,18 @@ static bool is_unspaced(uint32_t c)
 /* Marks that stand with the character before them. */
 static bool is_mark(uint32_t c)
 {
-    static const range marks[] = {{0x0300, 0x036f}, {0x0e31, 0x0e31}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x0eb1, 0x0eb1},
-                                  {0x0eb4, 0x0ebc}, {0x0ec8, 0x0ece}, {0x102b, 0x103e}, {0x17b4, 0x17d3}, {0x200c, 0x200d},
-                                  {0x3099, 0x309a}, {0xfe00, 0xfe0f}};
+    static const range marks[] = {{0x0300, 0x036f}, {0x0e31, 0x0e31}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e},
+                                  {0x0eb1, 0x0eb1}, {0x0eb4, 0x0ebc}, {0x0ec8, 0x0ece}, {0x102b, 0x103e},
+                                  {0x17b4, 0x17d3}, {0x200c, 0x200d}, {0x3099, 0x309a}, {0xfe00, 0xfe0f}};
     return is_in(c, marks, sizeof marks / sizeof *marks);
 }
 
 static bool is_punctuation(uint32_t c)
 {
-    static const range signs[] = {{0x21, 0x2f},     {0x3a, 0x40},     {0x5b, 0x60},     {0x7b, 0xbf},     {0x2010, 0x205e},
-                                  {0x3001, 0x3003}, {0x3008, 0x3011}, {0x3014, 0x301f}, {0x30fb, 0x30fb}, {0xff01, 0xff0f},
-                                  {0xff1a, 0xff20}, {0xff3b, 0xff40}, {0xff5b, 0xff65}};
+    static const range signs[] = {{0x21, 0x2f},     {0x3a, 0x40},     {0x5b, 0x60},     {0x7b, 0xbf},
+                                  {0x2010, 0x205e}, {0x3001, 0x3003}, {0x3008, 0x3011}, {0x3014, 0x301f},
+                                  {0x30fb, 0x30fb}, {0xff01, 0xff0f}, {0xff1a, 0xff20}, {0xff3b, 0xff40},
+                                  {0xff5b, 0xff65}};
     return is_in(c, signs, sizeof signs / sizeof *signs) && c != 0xaa && c != 0xb5 && c != 0xba;
 }
 
@@ -123,8 +124,8 @@ static tsr_status add_word(tsri_words *w, size_t from, size_t to, bool is_spaced
     return st;
 }
 
-/* The end of the word that begins at `from`: at white space, and around each character of a script without; punctuation and
- * marks stay with what is before them. */
+/* The end of the word that begins at `from`: at white space, and around each character of a script without;
+ * punctuation and marks stay with what is before them. */
 static size_t word_end(const tsr_text *t, size_t from)
 {
     uint32_t c, next;
@@ -133,8 +134,8 @@ static size_t word_end(const tsr_text *t, size_t from)
     bool alone = is_unspaced(c);
     while (at < t->len) {
         size_t k = tsr_utf8_read(t->at + at, t->len - at, &next, &ok);
-        bool stays = is_mark(next) || (is_punctuation(next) && next != 0x28 && next != 0x5b) || (!alone && !is_unspaced(next));
-        if (next == ' ' || !stays)
+        bool trails = is_mark(next) || (is_punctuation(next) && next != '(' && next != '[');
+        if (next == ' ' || (!trails && (alone || is_unspaced(next))))
             break;
         at += k;
     }
@@ -249,8 +250,8 @@ const char *tsri_words_stuck(const tsri_words *w, double seconds)
 
 enum { MATCH = 16, MISMATCH = -6, SKIP = -5 };
 
-/* What one match says for it that both heard the same: much for a word that stands once in each, next to nothing for one that
- * is there all the time. */
+/* What one match says for it that both heard the same: much for a word that stands once in each, next to nothing for
+ * one that is there all the time. */
 static int weight_of(uint64_t key, const tsri_word *a, size_t n, const tsri_word *b, size_t m)
 {
     size_t count = 0;

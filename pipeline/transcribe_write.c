@@ -1,5 +1,5 @@
-/* transcribe_write.c: the document of a transcript, handed out as it becomes certain: lines, cues, or one JSON object at the
- * end. */
+/* transcribe_write.c: the document of a transcript, handed out as it becomes certain: lines, cues, or one JSON
+ * object at the end. */
 #include <math.h>
 #include <string.h>
 
@@ -120,6 +120,11 @@ static tsr_status write_cue(void *user, const tsri_cue *cue, tsr_error *err)
     return tsri_cue_write(&t->writer.part, form, ++t->writer.n_cues, cue, err);
 }
 
+static tsr_json *text_json(const tsr_text *t)
+{
+    return tsr_json_new_string(t->len ? t->at : "", t->len);
+}
+
 static tsr_status add_cue_json(void *user, const tsri_cue *cue, tsr_error *err)
 {
     tsri_transcriber *t = user;
@@ -134,7 +139,7 @@ static tsr_status add_cue_json(void *user, const tsri_cue *cue, tsr_error *err)
     tsri_put_real(&o, "to", (double)cue->to_ms / 1000);
     tsri_put_bool(&o, "from_interpolated", cue->from_is_guess);
     tsri_put_bool(&o, "to_interpolated", cue->to_is_guess);
-    tsri_put(&o, "text", tsr_json_new_string(text.at ? text.at : "", text.len));
+    tsri_put(&o, "text", text_json(&text));
     tsri_add(&t->writer.cues, tsri_build_end(&o));
     tsr_text_deinit(&text);
     return st;
@@ -170,7 +175,7 @@ static void put_span(tsri_build *o, const char *kind, double from, double to)
 
 static void put_words_json(tsri_build *o, const char *key, const tsri_words *w)
 {
-    tsri_put(o, key, tsr_json_new_string(w->text.len ? w->text.at : "", w->text.len));
+    tsri_put(o, key, text_json(&w->text));
 }
 
 static tsr_status add_to_whole(tsr_text *whole, const tsri_words *w, tsr_error *err)
@@ -187,7 +192,7 @@ static tsr_json *rejected_json(const tsri_piece *p)
     tsri_words w = {0};
     tsr_json *v = NULL;
     if (tsri_words_read(&w, p->rejected.len ? p->rejected.at : "", p->rejected.len, NULL) == TSR_OK)
-        v = tsr_json_new_string(w.text.len ? w.text.at : "", w.text.len);
+        v = text_json(&w.text);
     tsri_words_deinit(&w);
     return v;
 }
@@ -215,6 +220,11 @@ static tsr_status add_piece_json(tsri_transcriber *t, const tsri_piece *p, doubl
     return st == TSR_OK && !p->failure ? add_to_whole(&w->translation, &p->translation, t->err) : st;
 }
 
+static char *copy_of(const tsr_text *t)
+{
+    return tsr_strndup(t->len ? t->at : "", t->len);
+}
+
 /* Terminated copies for the caller's function. */
 static tsr_status tell_span(tsri_transcriber *t, const tsri_piece *p, double from, double to)
 {
@@ -222,10 +232,8 @@ static tsr_status tell_span(tsri_transcriber *t, const tsri_piece *p, double fro
                       .reason = p->failure};
     if (!t->o->span)
         return TSR_OK;
-    char *text = p->failure ? NULL : tsr_strndup(p->text.text.len ? p->text.text.at : "", p->text.text.len);
-    char *translation = p->failure || !t->o->translate
-                            ? NULL
-                            : tsr_strndup(p->translation.text.len ? p->translation.text.at : "", p->translation.text.len);
+    char *text = p->failure ? NULL : copy_of(&p->text.text);
+    char *translation = p->failure || !t->o->translate ? NULL : copy_of(&p->translation.text);
     s.text = text;
     s.translation = translation;
     bool ok = p->failure || (text && (translation || !t->o->translate));
@@ -302,7 +310,7 @@ static tsr_json *string_json(const char *s)
     tsr_text text = {0};
     tsr_json *v = NULL;
     if (tsr_utf8_repair(&text, s, strlen(s), NULL) == TSR_OK)
-        v = tsr_json_new_string(text.len ? text.at : "", text.len);
+        v = text_json(&text);
     tsr_text_deinit(&text);
     return v;
 }
@@ -314,10 +322,10 @@ static tsr_json *whole_json(tsri_transcriber *t, const char *error)
     tsri_put(&o, "file", string_json(t->name));
     tsri_put_real(&o, "duration", rounded(t->facts.seconds));
     tsri_put(&o, "language", t->o->language ? string_json(t->o->language) : tsr_json_new_null());
-    tsri_put(&o, "text", tsr_json_new_string(w->text.len ? w->text.at : "", w->text.len));
+    tsri_put(&o, "text", text_json(&w->text));
     if (t->o->translate) {
         tsri_put(&o, "translated_into", string_json(t->o->translate));
-        tsri_put(&o, "translation", tsr_json_new_string(w->translation.len ? w->translation.at : "", w->translation.len));
+        tsri_put(&o, "translation", text_json(&w->translation));
     }
     tsri_put(&o, "spans", tsri_build_end(&w->spans));
     tsri_put(&o, "cues", tsri_build_end(&w->cues));

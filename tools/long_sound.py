@@ -172,7 +172,8 @@ def main():
     p.add_argument("tessera")
     p.add_argument("--model", default=os.path.join(HERE, "..", "models", "nano"))
     p.add_argument("--seconds", type=float, default=3600)
-    p.add_argument("--window", default="8", help="the small model has heard short sounds alone")
+    p.add_argument("--window", default="4", help="seconds; the small model hears short sounds best")
+    p.add_argument("--pause", default="0.35")
     p.add_argument("--keep", help="folder for what was made")
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
@@ -185,7 +186,7 @@ def main():
         truth, seconds = make_long(rng, phrases, a.seconds, long_path)
         with open(os.path.join(folder, "truth.json"), "w") as f:
             json.dump(truth, f)
-        common = ["-m", a.model, "--window", a.window, "--json", "--quiet"]
+        common = ["-m", a.model, "--window", a.window, "--pause", a.pause, "--json", "--quiet"]
         begin = time.monotonic()
         out, sizes = transcribe(a.tessera, [*common, long_path])
         print(f"        {seconds:.0f} s of sound in {time.monotonic() - begin:.0f} s")

@@ -1,5 +1,5 @@
-/* test_transcribe_cli.c: transcribe as people run it, with the small model: files, folders, pipes, interrupts. What the model
- * hears is its own affair; that it is the same by every way is checked. */
+/* test_transcribe_cli.c: transcribe as people run it, with the small model: files, folders, pipes, interrupts. What
+ * the model hears is its own affair; that it is the same by every way is checked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -252,8 +252,8 @@ static bool wait_for(const char *name, const char *what)
     return false;
 }
 
-/* The pipe stays open, as a microphone's does. What was said last is heard when the interrupt comes; and what was followed by
- * silence is there before. */
+/* The pipe stays open, as a microphone's does. What was said last is heard when the interrupt comes; and what was
+ * followed by silence is there before. */
 static void an_interrupt_writes_down_what_was_said(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Where somebody may be speaking: in quiet and in noise, loud, soft and whispered, beside beeps and music; and steady noise is
- * nobody. Sounds are made here, so that it is known when what is heard. */
+/* Where somebody may be speaking: in quiet and in noise, loud, soft and whispered, beside beeps and music; and
+ * steady noise is nobody. Sounds are made here, so that it is known when what is heard. */
 #include <math.h>
 #include <stdio.h>
 

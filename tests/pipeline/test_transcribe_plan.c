@@ -1,4 +1,5 @@
-/* Windows out of voice frames: within their length, at pauses where there are any, and nothing that is said is outside. */
+/* Windows out of voice frames: within their length, at pauses where there are any, and nothing that is said is
+ * outside. */
 #include "test_main.h"
 
 #include "transcribe_plan.h"
