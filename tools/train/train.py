@@ -28,7 +28,7 @@ import optimiser
 WARM_UP, SAVE_SECONDS, LOG_SECONDS, MIN_STEPS_AT_LEVEL = 100, 150, 30, 40
 AVERAGED = 0.995  # share of the running average of the weights that a step keeps
 TOWER_SHARES = {"scene": 0.55, "line": 0.45, "sound": 1.0}
-SHARES = {"scene": 0.5, "line": 0.15, "sound": 0.3, "film": 0.08, "page": 0.06, "talk": 0.12}
+SHARES = {"scene": 0.5, "line": 0.15, "sound": 0.4, "film": 0.08, "page": 0.06, "talk": 0.12}
 TOWERS_LEARN = 0.4  # share of the batches of stage join; the others cost a third and teach the decoder alone
 TOWER_LEARNS_BELOW = 12000  # patches in a batch: a long film teaches the decoder alone, at a third of the time
 JOIN_PROMOTE = {"scene": 0.84, "line": 0.75, "sound": 0.88, "film": 0.80, "page": 0.80, "talk": 0.85}
@@ -508,7 +508,7 @@ def join(args):
         lm = (F.cross_entropy(logits, want, reduction="none") * weights).sum() / weights.sum()
         right = (logits.argmax(-1) == want)[weights == 1].float().mean()
         seen[batch["kind"] + "_lm"], seen[batch["kind"] + "_right"] = lm, right
-        return 2 * lm + 0.5 * aux + 0.3 * lists, seen
+        return 2 * lm + 0.5 * aux + 0.8 * lists, seen
 
     trainer.run(losses)
 
