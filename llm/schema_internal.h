@@ -14,11 +14,11 @@ enum {
     TSRI_GOAL_MOST = 1 << 16,  /* goals of a schema */
     TSRI_ALONE_MOST = 4096,    /* alternatives of a goal, once its anyOf and oneOf are multiplied out */
     TSRI_PARTS_MOST = 256,     /* schemas of a goal */
-    TSRI_LOOKED_MOST = 1 << 21, /* steps of comparing values with schemas, and how deep they go */
+    TSRI_LOOKED_MOST = 1 << 18, /* steps of comparing values with schemas, and how deep they go */
     TSRI_LOOKED_DEEP = 1000,
     TSRI_KEYS_MOST = 4096,     /* that an object's schema names, and bytes of each */
     TSRI_REGEX_STATES = 1 << 17, /* of one pattern, its repetitions written out */
-    TSRI_PRODUCT_STATES = 1 << 18 /* of patterns and lengths together */
+    TSRI_PRODUCT_STATES = 1 << 17 /* of patterns and lengths together */
 };
 
 /* ---- regular expressions (schema_regex.c): a network over characters ---- */
@@ -142,6 +142,7 @@ typedef struct tsri_schema {
     uint32_t space, any_char; /* rules */
     size_t n_alone;  /* alternatives of the goal that is being written */
     unsigned depth;  /* of comparing */
+    const tsr_json *listed, *list; /* the value that is being compared stands in this enum */
     size_t n_looked; /* steps of comparing values with schemas, and schemas with each other */
     tsr_error *err;
 } tsri_schema;

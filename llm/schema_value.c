@@ -68,11 +68,11 @@ static bool equal(const tsr_json *a, const tsr_json *b)
 
 /* ---- values ---- */
 
-static bool among_values(const tsr_json *v, const tsri_goal *goal)
+static bool among_values(const tsri_schema *s, const tsr_json *v, const tsri_goal *goal)
 {
     for (size_t i = 0; i < goal->n; i++) {
         const tsr_json *one = tsr_json_get(goal->parts[i].at, "const"), *list = tsr_json_get(goal->parts[i].at, "enum");
-        bool found = !list;
+        bool found = !list || (list == s->list && v == s->listed);
         for (size_t k = 0; k < tsr_json_len(list) && !found; k++)
             found = equal(v, tsr_json_at(list, k));
         if (!found || (one && !equal(v, one)))
@@ -160,7 +160,7 @@ static tsr_status object_fits(tsri_schema *s, const tsr_json *v, const tsri_goal
 static tsr_status fits_alone(tsri_schema *s, const tsr_json *v, const tsri_goal *goal, bool *ok)
 {
     unsigned type = type_of(v);
-    *ok = !goal->never && (tsri_goal_types(goal) & type) && among_values(v, goal);
+    *ok = !goal->never && (tsri_goal_types(goal) & type) && among_values(s, v, goal);
     if (!*ok)
         return TSR_OK;
     switch (type) {
@@ -220,6 +220,8 @@ static tsr_status values_apart(tsri_schema *s, const tsr_json *values, bool is_c
     for (size_t i = 0; i < n && *apart && st == TSR_OK; i++) {
         const tsr_json *v = is_const ? values : tsr_json_at(values, i);
         bool fits_a, fits_b = false;
+        s->list = values;
+        s->listed = v;
         st = tsri_value_fits(s, v, a, &fits_a);
         if (st == TSR_OK && fits_a)
             st = tsri_value_fits(s, v, b, &fits_b);

@@ -115,6 +115,8 @@ static tsr_status write_values(tsri_schema *s, const tsri_goal *goal, const tsr_
     for (size_t i = 0; i < n && st == TSR_OK; i++) {
         const tsr_json *v = is_const ? values : tsr_json_at(values, i);
         bool ok;
+        s->list = values;
+        s->listed = v;
         st = tsri_value_fits(s, v, goal, &ok);
         if (st == TSR_OK && ok)
             write_value(s, v, from, to);
