@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "input.h"
 #include "manual.h"
 #include "options.h"
@@ -267,6 +268,16 @@ static int transcribe(job *j)
     return rc ? rc : transcribe_files(j->model, &j->o, &j->term);
 }
 
+static int batch(job *j)
+{
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = read_json_files(j);
+    if (!rc)
+        rc = open_model(j);
+    return rc ? rc : batch_run(j->model, &j->o, &j->term);
+}
+
 /* Exit code 65 when some of several pictures gave no boxes. */
 static int detect(job *j)
 {
@@ -399,6 +410,8 @@ int main(int argc, char **argv)
         rc = detect(&j);
     else if (j.o.cmd == CMD_TRANSCRIBE)
         rc = transcribe(&j);
+    else if (j.o.cmd == CMD_BATCH)
+        rc = batch(&j);
     else
         rc = generate(&j);
     tessera_model_close(j.model);

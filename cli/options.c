@@ -247,6 +247,20 @@ static int apply_detect(options *o, int id, const char *v)
     return 1;
 }
 
+/* Options of batch. As apply_general. */
+static int apply_batch(options *o, int id, const char *v)
+{
+    switch (id) {
+    case OPT_OUT: o->out = v; break;
+    case OPT_SHARD: o->batch.shard = v; break;
+    case OPT_RESUME: o->resume = true; break;
+    case OPT_RESTART: o->batch.restart = 1; break;
+    case OPT_MAX_LINE: return parse_count(v, 1, (size_t)1 << 40, &o->batch.max_line_bytes) ? 1 : -1;
+    default: return 0;
+    }
+    return 1;
+}
+
 /* Options of quantize. As apply_general. */
 static int apply_quantize(tessera_quantize_opts *q, int id, const char *v)
 {
@@ -380,6 +394,8 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
         if (taken == 0)
             taken = apply_detect(o, t->id, optarg);
         if (taken == 0)
+            taken = apply_batch(o, t->id, optarg);
+        if (taken == 0)
             taken = apply_quantize(&o->quantize, t->id, optarg);
         if (taken == 0)
             taken = apply_general(o, t->id, optarg);
@@ -404,6 +420,10 @@ static int check(const options *o, const verb *v)
         return usage_error(v->name, "info takes -m MODEL or one FILE", o->words[0]);
     if (o->cmd == CMD_QUANTIZE && o->n_words != 2)
         return usage_error(v->name, "quantize takes IN and OUT", NULL);
+    if (o->cmd == CMD_BATCH && (o->n_words != 1 || !o->out))
+        return usage_error(v->name, "batch takes one MANIFEST and -o OUT", NULL);
+    if (o->resume && o->batch.restart)
+        return usage_error(v->name, "--resume and --restart exclude each other", NULL);
     if (o->rq.schema && o->rq.grammar)
         return usage_error(v->name, "--schema and --grammar exclude each other", NULL);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)

@@ -18,7 +18,8 @@ typedef enum command {
     CMD_TOKENIZE = 1 << 6,
     CMD_MODELS = 1 << 7,
     CMD_QUANTIZE = 1 << 8,
-    CMD_COMPLETIONS = 1 << 9
+    CMD_COMPLETIONS = 1 << 9,
+    CMD_BATCH = 1 << 10
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;
@@ -41,6 +42,9 @@ typedef struct options {
     double window, overlap, pause;
     bool all_sound;
     tessera_quantize_opts quantize;
+    const char *out; /* batch */
+    tessera_batch_opts batch;
+    bool resume;
     tessera_request rq;   /* parts point into `parts`, stop strings into `stops` */
     tessera_part *parts;  /* run: in the order given; the others: their files. Room for argc entries */
     size_t n_parts;

@@ -385,6 +385,43 @@ TESSERA_API tessera_status tessera_transcribe(tessera_model *m, const tessera_so
                                               const tessera_transcribe_opts *opts, tessera_event_fn fn, void *user,
                                               tessera_transcript *facts, char **out, tessera_error *err);
 
+/* ---- batches ---- */
+
+/* NULL and 0 are the defaults. */
+typedef struct tessera_batch_opts {
+    const char *shard; /* "I/N": every N-th line, from line I + 1 on; "auto": by the variables that Slurm, MPI, Kubernetes or AWS
+                        * Batch set; "auto/N": only I by these; NULL: all lines */
+    int restart;       /* throw away the answers that are there; else only lines without an answer are asked */
+    size_t max_line_bytes; /* of a request (64 MiB); a longer one is answered by an error */
+} tessera_batch_opts;
+
+/* Of the shard. Kept up to date, so that the event function may look. */
+typedef struct tessera_batch_facts {
+    size_t lines;  /* requests */
+    size_t before; /* answered when the work began */
+    size_t done;   /* answered since */
+    size_t failed; /* of both: by an error */
+    size_t shard, n_shards;
+    int cancelled;
+} tessera_batch_facts;
+
+/* Answer every line of a manifest, a file of JSON lines (docs/scale-out.md has both forms: OpenAI's batches, and a shorter one),
+ * by a line of `out`, in which {shard} and %s become "3-of-8". What is said in a line takes the place of what `settings` say
+ * (options, and system texts as their only parts). Paths in a manifest start at its folder; nothing is fetched.
+ *
+ * A line that is wrong, or whose files are, is answered by an error, told in a note (the first 20) and counted, and the work
+ * goes on. Lines of `out` are appended whole, so that a process killed at any moment loses the request it was at and nothing
+ * else: called again, it goes on behind them. It is refused when `out` holds anything but answers to lines of this manifest
+ * and shard, when two lines of the manifest have one id, and when another process writes to `out` (TESSERA_ERR_BUSY). Memory
+ * is that of the longest line and 64 bytes for each.
+ *
+ * fn hears the stage "batch", lines done and in all, often, also while a request runs, and can stop the work: then
+ * facts->cancelled is set, the request it was at has no answer, and the status is TESSERA_OK. opts, fn and facts may be
+ * NULL. Other failures are of the manifest or of `out`: what was answered stays. */
+TESSERA_API tessera_status tessera_batch(tessera_model *m, const char *manifest, const char *out, const tessera_request *settings,
+                                         const tessera_batch_opts *opts, tessera_event_fn fn, void *user,
+                                         tessera_batch_facts *facts, tessera_error *err);
+
 /* ---- making GGUF files ---- */
 
 /* NULL and 0 are the defaults. */
