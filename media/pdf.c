@@ -9,22 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "run_program.h"
+#include "pdf_internal.h"
 #include "source_internal.h"
 #include "tsr_alloc.h"
 
 enum { HEAD_BYTES = 1024, TAIL_BYTES = 4096, INFO_BYTES = 1 << 20, MAX_PAGES = 1000000, PPM_HEAD = 64 };
-
-static const char PACKAGE[] = "poppler-utils", INPUT[] = "/dev/fd/3";
-
-struct tsr_pdf {
-    tsr_pdf_opts opts;
-    const char *name; /* the source's */
-    int fd;
-    char *pdfinfo, *pdftoppm; /* absolute paths */
-    size_t n_pages;
-    char warning[TSRI_RUN_ERRORS];
-};
 
 tsr_pdf_opts tsr_pdf_opts_default(void)
 {
@@ -77,8 +66,7 @@ static void first_line(char *out, size_t cap, const char *text)
     out[n] = '\0';
 }
 
-/* Why poppler could not: encrypted, empty, or damaged. */
-static tsr_status refuse(const tsr_pdf *d, const tsri_run_result *r, const char *what, tsr_error *err)
+tsr_status tsri_pdf_refuse(const tsr_pdf *d, const tsri_run_result *r, const char *what, tsr_error *err)
 {
     char why[200];
     first_line(why, sizeof why, r->errors);
@@ -99,12 +87,12 @@ static tsr_status run_info(const tsr_pdf *d, size_t page, char **text, tsr_error
     tsri_run_result r;
     const tsri_run_limits limits = {INFO_BYTES, d->opts.max_memory, d->opts.cpu_seconds, d->opts.timeout_ms};
     snprintf(number, sizeof number, "%zu", page);
-    const char *const argv[] = {"pdfinfo", "-f", number, "-l", number, INPUT, NULL};
+    const char *const argv[] = {"pdfinfo", "-f", number, "-l", number, TSRI_PDF_INPUT, NULL};
     tsr_status st = tsri_run_program(&r, d->pdfinfo, argv, d->fd, &limits, "pdfinfo", err);
     if (st != TSR_OK)
         return st;
     if (r.exit_code != 0)
-        st = refuse(d, &r, "it cannot be opened", err);
+        st = tsri_pdf_refuse(d, &r, "it cannot be opened", err);
     else if (!(*text = tsr_strndup((const char *)r.out, r.out_len)))
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", d->name);
     tsr_free(r.out);
@@ -160,9 +148,9 @@ tsr_status tsr_pdf_open(tsr_pdf **out, const tsr_source *src, const tsr_pdf_opts
     d->opts = *opts;
     d->name = tsr_source_name(src);
     d->fd = -1;
-    st = tsri_find_program(&d->pdfinfo, "pdfinfo", PACKAGE, err);
+    st = tsri_find_program(&d->pdfinfo, "pdfinfo", TSRI_PDF_PACKAGE, err);
     if (st == TSR_OK)
-        st = tsri_find_program(&d->pdftoppm, "pdftoppm", PACKAGE, err);
+        st = tsri_find_program(&d->pdftoppm, "pdftoppm", TSRI_PDF_PACKAGE, err);
     if (st == TSR_OK)
         st = tsri_source_dup_fd(src, &d->fd, err);
     if (st == TSR_OK)
@@ -183,6 +171,7 @@ void tsr_pdf_close(tsr_pdf *d)
         close(d->fd);
     tsr_free(d->pdfinfo);
     tsr_free(d->pdftoppm);
+    tsr_free(d->pdftotext);
     tsr_free(d);
 }
 
@@ -198,7 +187,7 @@ const char *tsr_pdf_warning(const tsr_pdf *d)
 
 /* ---- one page ---- */
 
-static tsr_status check_page(const tsr_pdf *d, size_t page, tsr_error *err)
+tsr_status tsri_pdf_check_page(const tsr_pdf *d, size_t page, tsr_error *err)
 {
     if (page >= 1 && page <= d->n_pages)
         return TSR_OK;
@@ -222,7 +211,7 @@ static bool take_size(const char *v, double *w, double *h)
 tsr_status tsr_pdf_page_size(tsr_pdf *d, size_t page, double *width_pt, double *height_pt, tsr_error *err)
 {
     char *text = NULL, key[48];
-    tsr_status st = check_page(d, page, err);
+    tsr_status st = tsri_pdf_check_page(d, page, err);
     if (st == TSR_OK)
         st = run_info(d, page, &text, err);
     if (st != TSR_OK)
@@ -296,12 +285,12 @@ tsr_status tsr_pdf_render(tsr_pdf *d, size_t page, double dpi, tsr_image *out, t
                                     d->opts.timeout_ms};
     snprintf(number, sizeof number, "%zu", page);
     snprintf(resolution, sizeof resolution, "%.4f", dpi);
-    const char *const argv[] = {"pdftoppm", "-r", resolution, "-f", number, "-l", number, "-cropbox", INPUT, NULL};
+    const char *const argv[] = {"pdftoppm", "-r", resolution, "-f", number, "-l", number, "-cropbox", TSRI_PDF_INPUT, NULL};
     st = tsri_run_program(&r, d->pdftoppm, argv, d->fd, &limits, "pdftoppm", err);
     if (st != TSR_OK)
         return st;
     if (r.exit_code != 0 || r.out_len == 0)
-        st = refuse(d, &r, "a page cannot be drawn", err);
+        st = tsri_pdf_refuse(d, &r, "a page cannot be drawn", err);
     else
         st = take_ppm(d, page, r.out, r.out_len, out, err);
     first_line(d->warning, sizeof d->warning, r.errors);
