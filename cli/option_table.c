@@ -41,6 +41,7 @@ const opt option_table[] = {
     {"end", 0, "S", OPT_END, MEDIA | CMD_TRANSCRIBE, "end of the part of it that is used"},
     {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},
     {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA & ~CMD_DETECT, "the film's sound too, directly after its frames"},
+    {"contact-sheet", 0, "F.png", OPT_CONTACT_SHEET, CMD_RUN | CMD_ASK | CMD_CAPTION, "write the film frames that are used, with their times"},
     {"pages", 0, "LIST", OPT_PAGES, MEDIA, "pages of a document, e.g. 1-3,7 (all)"},
     {"dpi", 0, "N", OPT_DPI, MEDIA, "dots per inch of pages (chosen from the budget)"},
     {"think", 0, NULL, OPT_THINK, MEDIA, "let the model think first"},

@@ -271,3 +271,40 @@ tsr_status tsri_overlay_write(const char *path, const tsr_image *img, const tsri
     tsr_free(out.at);
     return st;
 }
+
+/* ---- captions ---- */
+
+static void draw_captions(cairo_t *cr, const tsri_caption *captions, size_t n)
+{
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+    cairo_set_source_rgb(cr, 0.94, 0.94, 0.94);
+    for (size_t i = 0; i < n; i++) {
+        cairo_set_font_size(cr, captions[i].letters);
+        cairo_move_to(cr, captions[i].x, captions[i].y);
+        cairo_show_text(cr, captions[i].text);
+    }
+}
+
+tsr_status tsri_captions_write(const char *path, const tsr_image *img, const tsri_caption *captions, size_t n,
+                               tsr_error *err)
+{
+    sink out = {0};
+    if (img->width > MAX_SIDE || img->height > MAX_SIDE)
+        return tsr_fail(err, TSR_ERR_LIMIT, "%s: %zu x %zu pixels, at most %d a side can be drawn", path, img->width,
+                        img->height, MAX_SIDE);
+    cairo_surface_t *picture = surface_of(img);
+    tsr_status st = told_by(cairo_surface_status(picture), path, err);
+    if (st == TSR_OK) {
+        cairo_t *cr = cairo_create(picture);
+        draw_captions(cr, captions, n);
+        st = told_by(cairo_status(cr), path, err);
+        cairo_destroy(cr);
+    }
+    if (st == TSR_OK)
+        st = told_by(cairo_surface_write_to_png_stream(picture, collect, &out), path, err);
+    if (st == TSR_OK)
+        st = tsr_file_replace(path, out.at, out.len, err);
+    cairo_surface_destroy(picture);
+    tsr_free(out.at);
+    return st;
+}

@@ -45,4 +45,14 @@ typedef struct tsri_label {
 tsr_status tsri_overlay_place(tsri_label *labels, const tsri_box *boxes, size_t n, size_t width, size_t height,
                               const tsri_overlay_style *style, tsr_error *err);
 
+/* A line of text on a picture: where its baseline begins, and the size of its letters, in pixels. */
+typedef struct tsri_caption {
+    double x, y, letters;
+    char text[TSRI_OVERLAY_TEXT];
+} tsri_caption;
+
+/* Letter a picture in a light color and write it as a PNG, whole or not at all. Statuses as of tsri_overlay_write. */
+tsr_status tsri_captions_write(const char *path, const tsr_image *picture, const tsri_caption *captions, size_t n,
+                               tsr_error *err);
+
 #endif

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "budget.h"
+#include "contact_sheet.h"
 #include "dump.h"
 #include "json_build.h"
 #include "media_part.h"
@@ -105,10 +106,14 @@ static tsr_status prepare_media(run *u)
     u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .given = u->given, .given_sound = u->given_sound,
                                  .fn = u->fn, .user = u->user, .notes = u->r->notes};
     tsr_status st = tsri_media_plan(&u->media, u->err);
+    if (st == TSR_OK && u->rq->contact_sheet)
+        st = tsri_contact_sheet_check(&u->media, u->rq->contact_sheet, u->err);
     if (st == TSR_OK)
         st = build_prompt(u);
     if (st == TSR_OK)
         st = tsri_media_load(&u->media, u->err);
+    if (st == TSR_OK && u->rq->contact_sheet)
+        st = tsri_contact_sheet_write(&u->media, u->rq->contact_sheet, u->err);
     if (st == TSR_OK && u->media.changed) /* headers of sound are not exact */
         st = build_prompt(u);
     if (st == TSR_OK)

@@ -191,6 +191,7 @@ typedef struct tessera_request {
     double start, end;   /* seconds of the film; end 0: to its end */
     tessera_sampler sampler;
     int with_sound;    /* the film's sound as an audio part directly after its frames */
+    const char *contact_sheet; /* FILE.png for the frames that are used, with their times (needs cairo); NULL: none */
     const char *pages; /* "1-3,7"; NULL: all */
     unsigned dpi;      /* 0: chosen from the budget */
 
