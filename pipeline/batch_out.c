@@ -114,7 +114,7 @@ static tsr_status read_line(const tsri_batch_out *o, const tsri_feed_line *line,
 
 static tsr_status cut(tsri_batch_out *o, tsr_error *err)
 {
-    if (ftruncate(o->fd, (off_t)o->size) != 0 || fdatasync(o->fd) != 0)
+    if (ftruncate(o->fd, (off_t)o->size) != 0)
         return fail_errno(err, o->path, "cannot be cut after its last whole line");
     return TSR_OK;
 }
