@@ -7,7 +7,7 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        long-sound subtitles schema-suite grammar-bench samples clean
+        long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
@@ -26,6 +26,8 @@ help:
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make long-sound  an hour of generated speech through transcribe: account, memory, words (needs espeak-ng)'
 	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'
+	@echo 'make batch-kill  a batch killed 200 times at random moments: every id answered once, as undisturbed'
+	@echo 'make scale-out-check  the examples of docs/scale-out.md for one machine (GNU parallel; Ray with its Python package)'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -86,6 +88,14 @@ long-sound: release
 # A package that PYTHON lacks is skipped by name.
 subtitles: release
 	@$(PYTHON) tests/oracle/check_subtitles.py build/release/tessera $(SUBTITLES)
+
+# BATCH_KILL: arguments of tools/batch_kill.py, e.g. '--kills 20 --lines 10'.
+batch-kill: release
+	@$(PYTHON) tools/batch_kill.py build/release/tessera $(BATCH_KILL)
+
+# PYTHON is also the one whose package ray is used; what is missing is skipped by name.
+scale-out-check: release
+	@$(PYTHON) tools/scale_out_check.py build/release/tessera $(SCALE_OUT)
 
 real-vocab: deps
 	@tools/real_vocab.sh
