@@ -241,7 +241,7 @@ bool tsri_plan_end(tsri_plan *p, tsri_window *out)
 void tsri_plan_halve(const tsri_window *w, const float *levels, size_t overlap, tsri_window *left, tsri_window *right)
 {
     uint64_t len = w->to - w->from, quarter = len / 4, half;
-    tsri_stretch gap;
+    tsri_stretch gap = {0};
     *left = *right = *w;
     if (longest_gap(w, w->from + quarter, w->to - quarter, &gap) && gap.to + quarter <= w->to) {
         left->to = right->from = gap.from + (gap.to - gap.from) / 2;
