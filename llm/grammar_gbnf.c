@@ -367,7 +367,7 @@ static uint32_t read_quantifier(parser *p, uint32_t from, uint32_t a, uint32_t b
 {
     tsr_grammar *g = p->g;
     char c = peek(p);
-    uint32_t min, max;
+    uint32_t min = 0, max = 0;
     if (at_end(p) || !strchr("*+?{", c) || c == '\0') {
         tsri_net_empty(g, from, a);
         return b;
