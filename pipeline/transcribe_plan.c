@@ -193,7 +193,7 @@ static bool cut_in_speech(tsri_plan *p, tsri_window *out)
 /* The window is as long as may be. */
 static bool cut_somewhere(tsri_plan *p, tsri_window *out)
 {
-    tsri_stretch gap;
+    tsri_stretch gap = {0};
     if (p->at - last_voiced(&p->w) >= LEAST_GAP)
         return cut_at_end(p, out);
     if (longest_gap(&p->w, p->w.from + p->o.longest / 6, p->at, &gap))
