@@ -306,6 +306,40 @@ static int detect(job *j)
     return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
 }
 
+/* Exit code 65 when some of several pages were not read. */
+static int read_pages(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    size_t n_failed;
+    if (j->o.n_words == 0)
+        return usage("read needs at least one FILE");
+    if (!j->o.temperature_set)
+        j->o.rq.temperature = 0;
+    j->o.read.as_json = j->o.json;
+    add_files(j, j->o.n_words);
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = read_json_files(j);
+    if (!rc)
+        rc = open_model(j);
+    if (rc)
+        return rc;
+    j->o.rq.parts = j->o.parts;
+    j->o.rq.n_parts = j->o.n_parts;
+    j->term.stream = false; /* the answer is read here before anyone sees it */
+    tessera_status st = tessera_read(j->model, &j->o.rq, &j->o.read, terminal_event, &j->term, &text, &n_failed, &err);
+    if (st != TESSERA_OK && !text)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    if (st == TESSERA_OK && j->o.read.path)
+        tessera_free(text);
+    else
+        rc = print_owned(j, text); /* also what could not be written: hours of work may be in it */
+    if (st != TESSERA_OK)
+        return fail(j, &err);
+    return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
+}
+
 /* Exit code 78 when --check has found something. */
 static int info_file(job *j, const char *path)
 {
@@ -408,6 +442,8 @@ int main(int argc, char **argv)
         rc = tokenize(&j);
     else if (j.o.cmd == CMD_DETECT)
         rc = detect(&j);
+    else if (j.o.cmd == CMD_READ)
+        rc = read_pages(&j);
     else if (j.o.cmd == CMD_TRANSCRIBE)
         rc = transcribe(&j);
     else if (j.o.cmd == CMD_BATCH)

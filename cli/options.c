@@ -248,6 +248,19 @@ static int apply_detect(options *o, int id, const char *v)
     return 1;
 }
 
+/* Options of read. As apply_general. */
+static int apply_read(tessera_read_opts *r, int id, const char *v)
+{
+    switch (id) {
+    case OPT_PAGE_FORMAT: r->format = v; break;
+    case OPT_PAGE_OUT: r->path = v; break;
+    case OPT_MAX_LAYER: return parse_count(v, 1, (size_t)1 << 30, &r->max_layer) ? 1 : -1;
+    case OPT_NO_LAYER: r->no_layer = 1; break;
+    default: return 0;
+    }
+    return 1;
+}
+
 /* Options of batch. As apply_general. */
 static int apply_batch(options *o, int id, const char *v)
 {
@@ -394,6 +407,8 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
             taken = apply_transcribe(o, t->id, optarg);
         if (taken == 0)
             taken = apply_detect(o, t->id, optarg);
+        if (taken == 0)
+            taken = apply_read(&o->read, t->id, optarg);
         if (taken == 0)
             taken = apply_batch(o, t->id, optarg);
         if (taken == 0)

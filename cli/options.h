@@ -19,7 +19,8 @@ typedef enum command {
     CMD_MODELS = 1 << 7,
     CMD_QUANTIZE = 1 << 8,
     CMD_COMPLETIONS = 1 << 9,
-    CMD_BATCH = 1 << 10
+    CMD_BATCH = 1 << 10,
+    CMD_READ = 1 << 11
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;
@@ -42,6 +43,7 @@ typedef struct options {
     double window, overlap, pause;
     bool all_sound;
     tessera_quantize_opts quantize;
+    tessera_read_opts read;
     const char *out; /* batch */
     tessera_batch_opts batch;
     bool resume;

@@ -303,6 +303,35 @@ TESSERA_API tessera_status tessera_detect(tessera_model *m, const tessera_reques
                                           tessera_event_fn fn, void *user, char **out, size_t *n_failed,
                                           tessera_error *err);
 
+/* ---- pages ---- */
+
+/* NULL and 0 are the defaults. */
+typedef struct tessera_read_opts {
+    const char *format; /* md, txt, or json, by the request's schema (json where there is one, else md) */
+    size_t max_layer;   /* bytes of a page's text layer that the model gets, cut between lines, which is told (16,384) */
+    int no_layer;       /* the model gets the pictures alone */
+    const char *path;   /* the result is also written into this file, whole or not at all */
+    int as_json;        /* the whole result */
+} tessera_read_opts;
+
+/* Read pages: those of the request's documents, and its pictures, each in a prompt of its own: the picture, the text that the
+ * file holds for the page, and a question that read writes; `rq` has file parts and system texts alone. Its budget 0 is
+ * TESSERA_BUDGET_AUTO, max_budget 0 is 1,120, max_tokens 0 is 4,096 for each page. opts may be NULL.
+ *
+ * *out is the caller's (tessera_free): Markdown, in which a rule and a comment that names the page stand before each where there
+ * are several; plain text with form feeds between pages; or a JSON list of {"page", "value": what the schema describes} or
+ * {"page", "error"}, with "file" where there are several files. As the whole result: {"format", "pages": for each the keys of
+ * tessera_result_json ("text" is the page's), "file", "page", "dpi", "source_size", "size_pt" (points), "layer": null or
+ * {"words", "bytes", "given_bytes", "blocks": [{"box", "text"}]}, "cut" (tokens ran out), with a schema "value" and
+ * "fields": [{"path", "value", "page", "box", "match", "occurrences"}] (docs/read.md), "warning", or "error"; "failed",
+ * "cancelled"}. Boxes are [x0, y0, x1, y1] in points of 1/72 inch from the upper left corner.
+ *
+ * A page that can't be read, that is empty, or whose answer is not whole, is told and counted in *n_failed while the others go
+ * on; when there is none that is good, it is the error. Work that is stopped gives what is done, and TESSERA_ERR_CANCELLED
+ * when that is nothing. Where `path` can't be written *out is there all the same. The status is else as of tessera_run. */
+TESSERA_API tessera_status tessera_read(tessera_model *m, const tessera_request *rq, const tessera_read_opts *opts,
+                                        tessera_event_fn fn, void *user, char **out, size_t *n_failed, tessera_error *err);
+
 /* ---- transcripts ---- */
 
 /* A sound of any length: a file, bytes, or bytes that come in. */

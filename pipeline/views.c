@@ -94,10 +94,19 @@ size_t tsri_views_n_files(const tsri_views *v)
     return v->n_files;
 }
 
+const char *tsri_views_film(const tsri_views *v)
+{
+    for (size_t i = 0; i < v->n_files; i++)
+        if (v->files[i].kind == TESSERA_PART_VIDEO)
+            return v->files[i].in.name;
+    return NULL;
+}
+
 static tsr_status read_page(const tsri_views *v, const file *f, tsri_view *out, tsr_error *err)
 {
     out->kind = TSRI_PAGE;
     out->page = f->pages[v->at];
+    out->pdf = f->in.pdf;
     tsr_status st = tsri_page_dpi(&out->dpi, &f->in, out->page, v->rq, v->model, err);
     if (st == TSR_OK)
         st = tsr_pdf_render(f->in.pdf, out->page, out->dpi, &out->picture, err);

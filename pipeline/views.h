@@ -10,6 +10,7 @@ typedef struct tsri_view {
     tsr_image picture;    /* upright; the caller's */
     size_t page;          /* pages: from 1 */
     double dpi;           /* pages */
+    tsr_pdf *pdf;         /* pages: their document, open until the views are closed */
     double time_s;        /* frames */
     const char *warning;  /* what may lack in it, "" for nothing; valid until the next view */
 } tsri_view;
@@ -23,6 +24,7 @@ void tsri_views_close(tsri_views *v); /* NULL is fine */
 
 size_t tsri_views_n(const tsri_views *v);       /* pictures in all */
 size_t tsri_views_n_files(const tsri_views *v);
+const char *tsri_views_film(const tsri_views *v); /* the name of the first film, NULL for none */
 
 /* Decode the next one into *out, which is zeroed or deinit'ed. *end: there is none. After a failure the rest of its
  * file is skipped by the next call; *n_skipped tells how many pictures that are, this one among them. */
