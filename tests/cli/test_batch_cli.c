@@ -1,0 +1,178 @@
+/* test_batch_cli.c: batch as people run it, with the small model: exit codes, streams, a kill, an interrupt. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test_main.h"
+#include "test_tmp.h"
+
+enum { MAX_ARGS = 24, N_LINES = 12 };
+
+static char *root;
+static char *calm; /* the answers of a run that nobody disturbed */
+
+typedef struct outcome {
+    int code; /* exit code, or 128 + signal */
+    char *out, *err;
+} outcome;
+
+static void forget(outcome *o)
+{
+    free(o->out);
+    free(o->err);
+}
+
+/* In the child: the test's folder, streams in place, then the program. */
+static void become(char **argv)
+{
+    int in = open("/dev/null", O_RDONLY);
+    int out = chdir(root) == 0 ? open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+    int err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (in < 0 || out < 0 || err < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        _exit(126);
+    execv(argv[0], argv);
+    _exit(127);
+}
+
+/* tessera batch -m MODEL and these words. */
+static pid_t start(const char *words)
+{
+    static char line[1024], program[] = TSR_PROGRAM, verb[] = "batch", m[] = "-m", model[] = TSR_SOURCE_DIR "/models/nano";
+    char *argv[MAX_ARGS] = {program, verb, m, model};
+    size_t n = 4;
+    snprintf(line, sizeof line, "%s", words);
+    for (char *word = line, *space; word; word = space) {
+        space = strchr(word, ' ');
+        if (space)
+            *space++ = '\0';
+        assert_true(n + 1 < MAX_ARGS);
+        argv[n++] = word;
+    }
+    argv[n] = NULL;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        become(argv);
+    assert_true(pid > 0);
+    return pid;
+}
+
+static outcome finish(pid_t pid)
+{
+    outcome o = {0};
+    int status = 0;
+    size_t n;
+    while (waitpid(pid, &status, 0) < 0)
+        assert_int_equal(errno, EINTR);
+    o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    o.out = (char *)test_read_file(test_path(root, "stdout"), &n);
+    o.err = (char *)test_read_file(test_path(root, "stderr"), &n);
+    return o;
+}
+
+static void expect(const char *words, int code, const char *on_stdout, const char *on_stderr)
+{
+    outcome o = finish(start(words));
+    if (o.code != code || !strstr(o.out, on_stdout) || !strstr(o.err, on_stderr))
+        fail_msg("%s: wanted %d, '%s', '%s'; got %d, '%s', '%s'", words, code, on_stdout, on_stderr, o.code, o.out, o.err);
+    forget(&o);
+}
+
+static void expect_calm(const char *name)
+{
+    size_t len;
+    char *got = (char *)test_read_file(test_path(root, name), &len);
+    assert_string_equal(got, calm);
+    free(got);
+}
+
+static void write_manifest(const char *name, bool has_bad)
+{
+    char text[4096];
+    size_t at = 0;
+    for (int i = 0; i < N_LINES; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "{\"id\":\"q%d\",\"prompt\":\"What is this?\",\"%s\":%d}\n", i,
+                               has_bad && i == 3 ? "max_token" : "max_tokens", 6 + i % 3);
+    test_write_file(test_path(root, name), text, at);
+}
+
+static void a_batch_is_summed_up(void **state)
+{
+    size_t len;
+    (void)state;
+    expect("good -o calm --temperature 0", 0, "", "12 of 12 lines answered, 12 of them now; 0 failed");
+    calm = (char *)test_read_file(test_path(root, "calm"), &len);
+    expect("good -o calm --json", 0, "{\"lines\":12,\"before\":12,\"done\":0,\"failed\":0,\"shard\":0,\"shards\":1,\"cancelled\":false}",
+           "goes on after 12 of 12 lines");
+    expect("bad -o bad.out --temperature 0 --progress json", 65, "", "{\"stage\":\"batch\",\"done\":12,\"total\":12,\"failed\":1,");
+    expect("bad -o bad.out --resume", 65, "", "12 of 12 lines answered, 0 of them now; 1 failed");
+}
+
+static void wrong_usage_is_told(void **state)
+{
+    (void)state;
+    expect("good", 2, "", "batch takes one MANIFEST and -o OUT");
+    expect("good -o x --resume --restart", 2, "", "exclude each other");
+    expect("good -o x --shard 2/2", 2, "", "shards are counted from 0");
+    expect("good -o good", 2, "", "is the manifest itself");
+    expect("gone -o x", 66, "", "gone: cannot be opened");
+    expect("bad -o calm --shard 0/2", 2, "", "is no line of shard 0/2");
+}
+
+/* Until the file holds a line, so that something is there to be kept. */
+static void wait_for_a_line(const char *name)
+{
+    struct stat sb;
+    for (int i = 0; i < 30000 && (stat(test_path(root, name), &sb) != 0 || sb.st_size == 0); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void a_kill_loses_and_doubles_nothing(void **state)
+{
+    (void)state;
+    pid_t pid = start("good -o killed --temperature 0");
+    wait_for_a_line("killed");
+    kill(pid, SIGKILL);
+    outcome o = finish(pid);
+    assert_true(o.code == 128 + SIGKILL || o.code == 0); /* 0: it was faster */
+    forget(&o);
+    expect("good -o killed --temperature 0", 0, "", "12 of 12 lines answered");
+    expect_calm("killed");
+}
+
+static void an_interrupt_ends_it_in_order(void **state)
+{
+    (void)state;
+    pid_t pid = start("good -o stopped --temperature 0");
+    wait_for_a_line("stopped");
+    kill(pid, SIGTERM);
+    outcome o = finish(pid);
+    assert_true(o.code == 130 || o.code == 0);
+    assert_non_null(strstr(o.err, "of 12 lines answered"));
+    forget(&o);
+    expect("good -o stopped --temperature 0", 0, "", "12 of 12 lines answered");
+    expect_calm("stopped");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_is_summed_up),
+        cmocka_unit_test(wrong_usage_is_told),
+        cmocka_unit_test(a_kill_loses_and_doubles_nothing),
+        cmocka_unit_test(an_interrupt_ends_it_in_order),
+    };
+    root = test_tmp_make();
+    write_manifest("good", false);
+    write_manifest("bad", true);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    free(calm);
+    test_tmp_remove(root);
+    return failed;
+}
