@@ -228,6 +228,16 @@ static int print_owned(job *j, char *text)
     return terminal_finish(&j->term);
 }
 
+static int show_plan(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    if (tessera_film_plan(j->model, &j->o.rq, j->o.json, terminal_event, &j->term, &text, &err) != TESSERA_OK)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    return print_owned(j, text);
+}
+
+/* ask and caption take films of any length; run takes what it is given. */
 static int generate(job *j)
 {
     tessera_error err = {0};
@@ -241,7 +251,11 @@ static int generate(job *j)
         return rc;
     j->o.rq.parts = j->o.parts;
     j->o.rq.n_parts = j->o.n_parts;
-    if (tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err) != TESSERA_OK)
+    if (j->o.plan)
+        return show_plan(j);
+    tessera_status st = j->o.cmd == CMD_RUN ? tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err)
+                                            : tessera_watch(j->model, &j->o.rq, terminal_event, &j->term, &r, &err);
+    if (st != TESSERA_OK)
         return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
     if (j->o.json) {
         char *text;

@@ -175,6 +175,7 @@ static int apply_media(options *o, int id, const char *v)
         rq->sampler = (tessera_sampler)n;
         break;
     case OPT_WITH_SOUND: rq->with_sound = 1; break;
+    case OPT_PLAN: o->plan = true; break;
     case OPT_CONTACT_SHEET: rq->contact_sheet = v; break;
     case OPT_PAGES: rq->pages = v; break;
     case OPT_DPI: {

@@ -33,6 +33,7 @@ typedef struct options {
     unsigned threads;
     bool json, quiet, verbose;
     bool check, full; /* info */
+    bool plan;        /* ask, caption */
     progress_mode progress;
     const char *labels, *point, *overlay, *box_format; /* detect */
     size_t min_area;

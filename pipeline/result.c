@@ -40,6 +40,7 @@ void tessera_result_free(tessera_result *r)
     tsr_json_free(r->tool_calls);
     tsr_json_free(r->media);
     tsr_json_free(r->notes);
+    tsr_json_free(r->film);
     tsr_free(r->grammar.name);
     tsr_free(r);
 }
@@ -144,6 +145,8 @@ tsr_json *tsri_result_json(const tessera_result *r, tsr_error *err)
     tsri_put_text(&o, "finish_reason", r->finish);
     tsri_put(&o, "usage", usage(r));
     tsri_put(&o, "media", copy_of(r->media, err));
+    if (r->film)
+        tsri_put(&o, "film", copy_of(r->film, err));
     tsri_put(&o, "kv_cache", cache(r));
     if (r->grammar.kind)
         tsri_put(&o, "grammar", grammar(r));

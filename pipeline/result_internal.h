@@ -26,6 +26,7 @@ struct tessera_result {
     tsr_json *tool_calls;   /* array, NULL: none */
     tsr_json *media;        /* array of objects, one per media part */
     tsr_json *notes;        /* array of strings */
+    tsr_json *film;         /* object: plan and windows of films; NULL: none was planned */
     tsr_ids ids;
     const char *finish; /* static */
     size_t prompt_tokens, image_tokens, audio_tokens, video_tokens;

@@ -267,9 +267,26 @@ TESSERA_API const char *tessera_result_text(const tessera_result *r);          /
 TESSERA_API const char *tessera_result_finish_reason(const tessera_result *r); /* "stop", "length", "tool_calls", "cancelled" */
 TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, size_t *n); /* with the stop token */
 
-/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, kv_cache, timings, notes, seed, grammar.
+/* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, film, kv_cache, timings, notes, seed, grammar.
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
+
+/* ---- films of any length ---- */
+
+/* tessera_run for films of any length: what doesn't fit the context whole, a frame a second, goes in with fewer frames, one
+ * every 4 seconds at least; else the model takes notes on windows of it and the answer is made from the notes, which the
+ * result then holds ("film" in its JSON, with the plan that was made). Requests without films, and those that say which
+ * frames to use (frames, the reference's sampler; not fps) or are raw, are run as they are. Contact sheets of windows are
+ * numbered: FILE-1.png and so on. Status as of tessera_run; TESSERA_ERR_LIMIT where not even notes fit. Stopped while notes are
+ * taken there is no answer: TESSERA_ERR_CANCELLED. */
+TESSERA_API tessera_status tessera_watch(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
+                                         tessera_result **out, tessera_error *err);
+
+/* The plan that tessera_watch would follow, as a JSON object or as lines for people: which frames, in how many prompts, of
+ * which sizes. Neither films nor sounds are decoded, and the model computes nothing. *out is the caller's (tessera_free).
+ * TESSERA_ERR_USAGE where there is nothing to plan. */
+TESSERA_API tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int as_json, tessera_event_fn fn,
+                                             void *user, char **out, tessera_error *err);
 
 /* ---- boxes ---- */
 

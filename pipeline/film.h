@@ -1,0 +1,56 @@
+/* film.h: requests with films of any length, with whoever answers, so that windows and notes can be tried without a
+ * model. */
+#ifndef TSR_FILM_H
+#define TSR_FILM_H
+
+#include "detect.h"
+#include "film_notes.h"
+#include "film_plan.h"
+#include "tsr_json.h"
+
+typedef struct tsri_film {
+    size_t part;       /* its index in the request */
+    const char *name;  /* borrowed from the request */
+    double begin, end; /* seconds: the part that is used */
+    size_t width, height, budget, soft_tokens; /* of a frame as the model sees it */
+    tsri_film_need need;
+} tsri_film;
+
+typedef struct tsri_films {
+    tsri_film *at; /* [n] */
+    size_t n;
+    tsri_film_room room;
+    tsri_film_plan plan;
+} tsri_films;
+
+/* Look at the films of a request and plan for them: files are opened and films read through, but neither films nor sounds
+ * are decoded. out->n is 0, and there is no plan, where the request has no film, or says itself which frames to take
+ * (frames, the reference's sampler) or what the whole prompt is (raw). chapters: notes alone are wanted, no answer. fn hears
+ * stages. On failure *out is empty. */
+tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_request *rq, bool chapters,
+                           tessera_event_fn fn, void *user, tsr_error *err);
+void tsri_films_deinit(tsri_films *f); /* zeroed is fine */
+
+/* The plan, as an object or as lines for people (tsr_free). */
+tsr_json *tsri_films_json(const tsri_films *f);
+tsr_status tsri_films_text(const tsri_films *f, char **out, tsr_error *err);
+
+/* Text parts of the prompts, appended to *out. Of a window [from, to] of film i, the n-th of n_windows; `before` are the
+ * last notes that there are, which may be empty. */
+tsr_status tsri_film_ask_window(tsr_text *out, const tsri_films *f, size_t i, size_t n, double from, double to,
+                                const char *question, const char *before, size_t before_len, tsr_error *err);
+/* In place of film i in the last prompt, before its notes. */
+tsr_status tsri_film_ask_last(tsr_text *out, const tsri_films *f, size_t i, tsr_error *err);
+
+/* Answer the request by the plan f, made for it, with the answers that `ask` gives. Of windows, the result is that of the
+ * last prompt, and tells of plan and notes. */
+tsr_status tsri_films_watch(tessera_model *m, const tessera_request *rq, const tsri_films *f, tsri_ask_fn *ask,
+                            tessera_event_fn fn, void *user, tessera_result **out, tsr_error *err);
+
+/* The notes of all windows of film i alone, appended to *notes; windows_json (borrowed, may be NULL) gets an object for each
+ * window. *cancelled: fn stopped the work; *notes is what there is. */
+tsr_status tsri_film_note_all(tessera_model *m, const tessera_request *rq, const tsri_films *f, size_t i,
+                              tsri_ask_fn *ask, tessera_event_fn fn, void *user, tsri_film_notes *notes,
+                              tsr_json *windows_json, bool *cancelled, tsr_error *err);
+
+#endif
