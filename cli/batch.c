@@ -33,7 +33,8 @@ static void show_json(const watch *w)
 {
     const tessera_batch_facts *f = &w->facts;
     double left = seconds_left(w);
-    fprintf(stderr, "{\"stage\":\"batch\",\"done\":%zu,\"total\":%zu,\"failed\":%zu,\"seconds_left\":", f->before + f->done,
+    fprintf(stderr,
+            "{\"stage\":\"batch\",\"done\":%zu,\"total\":%zu,\"failed\":%zu,\"seconds_left\":", f->before + f->done,
             f->lines, f->failed);
     if (left < 0)
         fprintf(stderr, "null}\n");
@@ -84,13 +85,14 @@ static int summary(const watch *w)
     const tessera_batch_facts *f = &w->facts;
     char text[400];
     if (!w->o->quiet)
-        fprintf(stderr, "tessera: %zu of %zu lines answered, %zu of them now; %zu failed\n", f->before + f->done, f->lines, f->done,
-                f->failed);
+        fprintf(stderr, "tessera: %zu of %zu lines answered, %zu of them now; %zu failed\n", f->before + f->done,
+                f->lines, f->done, f->failed);
     if (!w->o->json)
         return 0;
-    snprintf(text, sizeof text,
-             "{\"lines\":%zu,\"before\":%zu,\"done\":%zu,\"failed\":%zu,\"shard\":%zu,\"shards\":%zu,\"cancelled\":%s}\n", f->lines,
-             f->before, f->done, f->failed, f->shard, f->n_shards, f->cancelled ? "true" : "false");
+    snprintf(
+        text, sizeof text,
+        "{\"lines\":%zu,\"before\":%zu,\"done\":%zu,\"failed\":%zu,\"shard\":%zu,\"shards\":%zu,\"cancelled\":%s}\n",
+        f->lines, f->before, f->done, f->failed, f->shard, f->n_shards, f->cancelled ? "true" : "false");
     terminal_write(w->t, text, strlen(text));
     return terminal_finish(w->t);
 }

@@ -1,7 +1,7 @@
 /* batch.c: every line of a manifest answered once, whatever stops the work in between.
  *
- * The manifest is read twice: first for its ids, so that the file of answers can be told to belong to it and no id is there
- * twice; then for its requests. Of a line that is done a bit is kept, of each line the hash of its id. */
+ * The manifest is read twice: first for its ids, so that the file of answers can be told to belong to it and no id is
+ * there twice; then for its requests. Of a line that is done a bit is kept, of each line the hash of its id. */
 #include "batch.h"
 
 #include <errno.h>
@@ -64,7 +64,10 @@ static void tell(batch *b, const char *fmt, ...)
 /* Also asked while a request runs, so that work can be stopped inside it. */
 static int progress(batch *b)
 {
-    tessera_event ev = {.kind = TESSERA_EVENT_STAGE, .text = "batch", .len = 5, .done = b->facts->before + b->facts->done,
+    tessera_event ev = {.kind = TESSERA_EVENT_STAGE,
+                        .text = "batch",
+                        .len = 5,
+                        .done = b->facts->before + b->facts->done,
                         .total = b->facts->lines};
     if (b->fn && b->fn(b->user, &ev))
         b->cancelled = true;
@@ -96,8 +99,10 @@ static tsr_status open_manifest(batch *b)
     if (b->fd < 0)
         return tsr_fail(b->err, tsr_status_from_errno(errno), "%s: cannot be opened (errno %d)", b->manifest, errno);
     if (fstat(b->fd, &sb) != 0 || !S_ISREG(sb.st_mode))
-        return tsr_fail(b->err, TSR_ERR_USAGE, "%s: a manifest is read twice, so it must be a regular file", b->manifest);
-    b->dir = slash ? tsr_strndup(b->manifest, slash == b->manifest ? 1 : (size_t)(slash - b->manifest)) : tsr_strdup(".");
+        return tsr_fail(b->err, TSR_ERR_USAGE, "%s: a manifest is read twice, so it must be a regular file",
+                        b->manifest);
+    b->dir =
+        slash ? tsr_strndup(b->manifest, slash == b->manifest ? 1 : (size_t)(slash - b->manifest)) : tsr_strdup(".");
     return b->dir ? TSR_OK : tsr_fail(b->err, TSR_ERR_NOMEM, "out of memory: %s", b->manifest);
 }
 
@@ -128,8 +133,8 @@ static tsr_status take_id(batch *b, const tsri_feed_line *line)
     if (st == TSR_OK)
         st = tsri_id_set_add(&b->ids, l.key.at, l.key.len, line->number, &other, b->err);
     if (st == TSR_OK && other)
-        st = tsr_fail(b->err, TSR_ERR_DATA, "%s: line %zu has the id of line %zu: \"%.*s\"", b->manifest, line->number, other,
-                      (int)(l.key.len - 1 < 100 ? l.key.len - 1 : 100), l.key.at + 1);
+        st = tsr_fail(b->err, TSR_ERR_DATA, "%s: line %zu has the id of line %zu: \"%.*s\"", b->manifest, line->number,
+                      other, (int)(l.key.len - 1 < 100 ? l.key.len - 1 : 100), l.key.at + 1);
     tsri_batch_line_deinit(&l);
     return st;
 }
@@ -181,7 +186,8 @@ static void mark_done(batch *b, size_t number)
 
 static tsr_status not_ours(batch *b, size_t number, const char *what)
 {
-    return tsr_fail(b->err, TSR_ERR_USAGE, "%s: line %zu %s: give another file, or --restart to begin anew", b->out_path, number, what);
+    return tsr_fail(b->err, TSR_ERR_USAGE, "%s: line %zu %s: give another file, or --restart to begin anew",
+                    b->out_path, number, what);
 }
 
 static tsr_status on_answer(void *user, const tsr_json *answer, size_t number, tsr_error *err)
@@ -197,8 +203,8 @@ static tsr_status on_answer(void *user, const tsr_json *answer, size_t number, t
         return not_ours(b, number, "is no answer of a batch");
     tsr_status st = tsri_batch_key(&key, has_id ? id : NULL, line, err);
     line = st == TSR_OK ? tsri_id_set_find(&b->ids, key.at, key.len) : 0;
-    snprintf(what, sizeof what, "answers \"%.*s\", which", st == TSR_OK ? (int)(key.len - 1 < 80 ? key.len - 1 : 80) : 0,
-             st == TSR_OK ? key.at + 1 : "");
+    snprintf(what, sizeof what, "answers \"%.*s\", which",
+             st == TSR_OK ? (int)(key.len - 1 < 80 ? key.len - 1 : 80) : 0, st == TSR_OK ? key.at + 1 : "");
     size_t at = strlen(what);
     if (st == TSR_OK && !line)
         snprintf(what + at, sizeof what - at, " is not in this manifest");
@@ -328,8 +334,17 @@ tsr_status tsri_batch(tessera_model *m, const char *manifest, const char *out, c
 {
     static const tessera_batch_opts none;
     tsr_error first = {TSR_OK, ""}; /* its text is needed whatever the caller gave */
-    batch b = {.m = m, .manifest = manifest, .settings = settings, .o = opts ? opts : &none, .ask = ask, .fn = fn, .user = user,
-               .facts = facts, .fd = -1, .out = {.fd = -1}, .err = &first};
+    batch b = {.m = m,
+               .manifest = manifest,
+               .settings = settings,
+               .o = opts ? opts : &none,
+               .ask = ask,
+               .fn = fn,
+               .user = user,
+               .facts = facts,
+               .fd = -1,
+               .out = {.fd = -1},
+               .err = &first};
     *facts = (tessera_batch_facts){.n_shards = 1};
     tsr_status st = work(&b, out, env, env_user);
     facts->cancelled = b.cancelled;
@@ -350,12 +365,13 @@ static const char *system_variable(void *user, const char *name)
 }
 
 tessera_status tessera_batch(tessera_model *m, const char *manifest, const char *out, const tessera_request *settings,
-                             const tessera_batch_opts *opts, tessera_event_fn fn, void *user, tessera_batch_facts *facts,
-                             tessera_error *perr)
+                             const tessera_batch_opts *opts, tessera_event_fn fn, void *user,
+                             tessera_batch_facts *facts, tessera_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
     tessera_batch_facts unseen;
-    return tsri_public(perr, tsri_batch(m, manifest, out, settings, opts, tsri_run, system_variable, NULL, fn, user,
-                                        facts ? facts : &unseen, &err),
+    return tsri_public(perr,
+                       tsri_batch(m, manifest, out, settings, opts, tsri_run, system_variable, NULL, fn, user,
+                                  facts ? facts : &unseen, &err),
                        &err);
 }

@@ -161,7 +161,8 @@ static void put_openai(writer *w, const tsri_batch_line *l, const tessera_result
 
 static void put_short(writer *w, const tsri_batch_line *l, const tessera_result *r)
 {
-    static const char *const keys[] = {"thought", "tool_calls", "finish_reason", "usage", "media", "grammar", "seed", "notes"};
+    static const char *const keys[] = {"thought", "tool_calls", "finish_reason", "usage",
+                                       "media",   "grammar",    "seed",          "notes"};
     tsr_json *all = w->st == TSR_OK ? tsri_result_json(r, w->err) : NULL;
     if (w->st == TSR_OK && !all)
         w->st = tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: an answer");
@@ -199,10 +200,12 @@ static const struct {
     const char *code;
     unsigned http;
 } codes[] = {
-    {TSR_ERR_USAGE, "invalid_request", 400}, {TSR_ERR_DATA, "bad_data", 400},         {TSR_ERR_NOINPUT, "no_such_input", 400},
-    {TSR_ERR_UNSUPPORTED, "not_supported", 400}, {TSR_ERR_LIMIT, "limit_reached", 400}, {TSR_ERR_PERM, "not_permitted", 403},
-    {TSR_ERR_BUSY, "deadline_passed", 503},  {TSR_ERR_NOMEM, "out_of_memory", 503},   {TSR_ERR_IO, "input_output", 500},
-    {TSR_ERR_MODEL, "bad_model", 500},       {TSR_ERR_BUG, "internal_error", 500},
+    {TSR_ERR_USAGE, "invalid_request", 400}, {TSR_ERR_DATA, "bad_data", 400},
+    {TSR_ERR_NOINPUT, "no_such_input", 400}, {TSR_ERR_UNSUPPORTED, "not_supported", 400},
+    {TSR_ERR_LIMIT, "limit_reached", 400},   {TSR_ERR_PERM, "not_permitted", 403},
+    {TSR_ERR_BUSY, "deadline_passed", 503},  {TSR_ERR_NOMEM, "out_of_memory", 503},
+    {TSR_ERR_IO, "input_output", 500},       {TSR_ERR_MODEL, "bad_model", 500},
+    {TSR_ERR_BUG, "internal_error", 500},
 };
 enum { N_CODES = sizeof codes / sizeof *codes };
 

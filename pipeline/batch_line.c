@@ -71,8 +71,8 @@ tsr_status tsri_batch_add_text(tsri_batch_line *l, tessera_part_kind kind, const
     return tsri_batch_add_part(l, (tessera_part){.kind = kind, .text = text}, err);
 }
 
-tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir, const char *name,
-                               tsr_error *err)
+tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir,
+                               const char *name, tsr_error *err)
 {
     char *path;
     unsigned char *data;
@@ -81,7 +81,8 @@ tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const
     if (st == TSR_OK)
         st = tsri_batch_keep(l, path ? (void *)path : data, err);
     if (st == TSR_OK)
-        st = tsri_batch_add_part(l, (tessera_part){.kind = kind, .path = path ? path : name, .data = data, .len = len}, err);
+        st = tsri_batch_add_part(l, (tessera_part){.kind = kind, .path = path ? path : name, .data = data, .len = len},
+                                 err);
     return st;
 }
 
@@ -104,7 +105,8 @@ tsr_status tsri_batch_key(tsr_text *key, const tsr_json *id, size_t number, tsr_
     bool is_number = tsr_json_to_i64(id, &n);
     tsr_status st = tsr_text_add(key, text ? "s" : is_number ? "n" : "l", 1, err);
     if (!text) {
-        int written = is_number ? snprintf(digits, sizeof digits, "%lld", (long long)n) : snprintf(digits, sizeof digits, "%zu", number);
+        int written = is_number ? snprintf(digits, sizeof digits, "%lld", (long long)n)
+                                : snprintf(digits, sizeof digits, "%zu", number);
         text = digits;
         len = (size_t)written;
     }
@@ -136,7 +138,8 @@ static void find_id(tsri_batch_line *l, tsr_error *why)
     }
 }
 
-tsr_status tsri_batch_line_open(tsri_batch_line *l, size_t number, const char *text, size_t len, tsr_error *why, tsr_error *err)
+tsr_status tsri_batch_line_open(tsri_batch_line *l, size_t number, const char *text, size_t len, tsr_error *why,
+                                tsr_error *err)
 {
     char name[48];
     *l = (tsri_batch_line){.number = number};
@@ -169,8 +172,11 @@ tsr_status tsri_batch_line_too_long(tsri_batch_line *l, size_t number, size_t ma
 static const struct {
     const char *key;
     tessera_part_kind kind;
-} files[] = {{"image", TESSERA_PART_IMAGE}, {"audio", TESSERA_PART_AUDIO}, {"video", TESSERA_PART_VIDEO},
-             {"pdf", TESSERA_PART_PDF},     {"files", TESSERA_PART_FILE}};
+} files[] = {{"image", TESSERA_PART_IMAGE},
+             {"audio", TESSERA_PART_AUDIO},
+             {"video", TESSERA_PART_VIDEO},
+             {"pdf", TESSERA_PART_PDF},
+             {"files", TESSERA_PART_FILE}};
 enum { N_FILES = sizeof files / sizeof *files };
 
 static bool is_file_key(const char *key)
@@ -244,8 +250,8 @@ static tsr_status read_short(tsri_batch_line *l, const tessera_request *settings
     for (void *it = tsr_json_first(l->doc); it && st == TSR_OK; it = tsr_json_next(l->doc, it)) {
         const char *key = tsr_json_key(it);
         const tsr_json *v = tsr_json_value(it);
-        bool known = strcmp(key, "id") == 0 || strcmp(key, "prompt") == 0 || strcmp(key, "text") == 0 || strcmp(key, "system") == 0 ||
-                     is_file_key(key);
+        bool known = strcmp(key, "id") == 0 || strcmp(key, "prompt") == 0 || strcmp(key, "text") == 0 ||
+                     strcmp(key, "system") == 0 || is_file_key(key);
         if (!known)
             st = tsri_batch_option(l, key, v, TSRI_FORM_SHORT, &known, err);
         for (size_t i = 0; i < N_FILES && st == TSR_OK; i++)
@@ -259,7 +265,8 @@ static tsr_status read_short(tsri_batch_line *l, const tessera_request *settings
     return st == TSR_OK ? place_prompt(l, first, s, err) : st;
 }
 
-tsr_status tsri_batch_line_read(tsri_batch_line *l, const tessera_request *settings, const char *dir, tsr_error *why, tsr_error *err)
+tsr_status tsri_batch_line_read(tsri_batch_line *l, const tessera_request *settings, const char *dir, tsr_error *why,
+                                tsr_error *err)
 {
     tsr_error bad = {TSR_OK, ""};
     l->rq = *settings;

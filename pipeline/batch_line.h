@@ -10,11 +10,11 @@
 #include "tsr_utf8.h"
 
 typedef struct tsri_batch_line {
-    size_t number;  /* from 1 */
-    tsr_json *doc;  /* NULL: the line is no JSON */
-    bool is_openai; /* it has a key of OpenAI's batch form */
-    const tsr_json *id; /* a string or an integer; NULL: there is none that can be used */
-    tsr_text key;       /* the id as the set of ids knows it; without one, the line's number */
+    size_t number;         /* from 1 */
+    tsr_json *doc;         /* NULL: the line is no JSON */
+    bool is_openai;        /* it has a key of OpenAI's batch form */
+    const tsr_json *id;    /* a string or an integer; NULL: there is none that can be used */
+    tsr_text key;          /* the id as the set of ids knows it; without one, the line's number */
     const tsr_json *model; /* that OpenAI's form names; NULL: none */
     tessera_request rq;    /* after tsri_batch_line_read; borrows from here and from the settings */
     tessera_part *parts;
@@ -23,16 +23,18 @@ typedef struct tsri_batch_line {
     size_t n_owned, owned_room;
 } tsri_batch_line;
 
-/* Read the line's JSON as far as its form and its id; `text` is not needed afterwards. When it has none of these, *why says
- * it (all that a line can do wrong), and the answer to the line is that. The status is of what isn't the line's fault:
- * TSR_ERR_NOMEM. `l` is to be deinited in any case. */
-tsr_status tsri_batch_line_open(tsri_batch_line *l, size_t number, const char *text, size_t len, tsr_error *why, tsr_error *err);
+/* Read the line's JSON as far as its form and its id; `text` is not needed afterwards. When it has none of these, *why
+ * says it (all that a line can do wrong), and the answer to the line is that. The status is of what isn't the line's
+ * fault: TSR_ERR_NOMEM. `l` is to be deinited in any case. */
+tsr_status tsri_batch_line_open(tsri_batch_line *l, size_t number, const char *text, size_t len, tsr_error *why,
+                                tsr_error *err);
 
 /* The same for a line that is too long. */
-tsr_status tsri_batch_line_too_long(tsri_batch_line *l, size_t number, size_t max_bytes, tsr_error *why, tsr_error *err);
+tsr_status tsri_batch_line_too_long(tsri_batch_line *l, size_t number, size_t max_bytes, tsr_error *why,
+                                    tsr_error *err);
 
-/* Read all of it: l->rq is `settings` with what the line says instead. Relative paths start at `dir`. *why and status as
- * above. */
+/* Read all of it: l->rq is `settings` with what the line says instead. Relative paths start at `dir`. *why and status
+ * as above. */
 tsr_status tsri_batch_line_read(tsri_batch_line *l, const tessera_request *settings, const char *dir, tsr_error *why,
                                 tsr_error *err);
 void tsri_batch_line_deinit(tsri_batch_line *l);
@@ -49,8 +51,8 @@ tsr_status tsri_batch_string(const char **out, const tsr_json *v, const char *wh
 tsr_status tsri_batch_add_part(tsri_batch_line *l, tessera_part part, tsr_error *err);
 tsr_status tsri_batch_add_text(tsri_batch_line *l, tessera_part_kind kind, const char *text, tsr_error *err);
 /* `text` names a file; its bytes, if it holds them, are kept. `name` is then theirs in messages. */
-tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir, const char *name,
-                               tsr_error *err);
+tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir,
+                               const char *name, tsr_error *err);
 
 typedef enum tsri_batch_form { TSRI_FORM_SHORT = 1, TSRI_FORM_OPENAI = 2 } tsri_batch_form;
 

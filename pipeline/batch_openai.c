@@ -1,4 +1,5 @@
-/* batch_openai.c: a line in the form of OpenAI's batches: the last message becomes parts, those before it stay messages. */
+/* batch_openai.c: a line in the form of OpenAI's batches: the last message becomes parts, those before it stay
+ * messages. */
 #include <stdio.h>
 #include <string.h>
 
@@ -42,11 +43,13 @@ static const struct holder *holder_of(const char *type)
     return NULL;
 }
 
-static tsr_status check_part(const tsr_json *part, const char *type, const tsr_json *value, const struct holder *h, tsr_error *err)
+static tsr_status check_part(const tsr_json *part, const char *type, const tsr_json *value, const struct holder *h,
+                             tsr_error *err)
 {
     for (void *it = tsr_json_first(part); it; it = tsr_json_next(part, it))
         if (strcmp(tsr_json_key(it), "type") != 0 && strcmp(tsr_json_key(it), type) != 0)
-            return tsr_fail(err, TSR_ERR_USAGE, "the key \"%.100s\" of a part \"%s\" is not known", tsr_json_key(it), type);
+            return tsr_fail(err, TSR_ERR_USAGE, "the key \"%.100s\" of a part \"%s\" is not known", tsr_json_key(it),
+                            type);
     if (h && !tsr_json_is_object(value))
         return tsr_fail(err, TSR_ERR_USAGE, "\"%s\" must be an object with \"%s\"", type, h->field);
     for (void *it = h ? tsr_json_first(value) : NULL; it; it = tsr_json_next(value, it))
@@ -62,14 +65,15 @@ static tsr_status check_other(const struct holder *h, const tsr_json *other, tsr
     const char *text;
     tsr_status st = tsri_batch_string(&text, other, h->other, err);
     if (st == TSR_OK && strcmp(h->other, "detail") == 0 && strcmp(text, "auto") != 0)
-        st = tsr_fail(err, TSR_ERR_UNSUPPORTED, "\"detail\": \"%.100s\": only \"auto\"; \"budget\" beside \"messages\" says it", text);
+        st = tsr_fail(err, TSR_ERR_UNSUPPORTED,
+                      "\"detail\": \"%.100s\": only \"auto\"; \"budget\" beside \"messages\" says it", text);
     if (st == TSR_OK && strcmp(h->other, "format") == 0 && !is_among(text, formats, sizeof formats / sizeof *formats))
         st = tsr_fail(err, TSR_ERR_UNSUPPORTED, "\"format\": \"%.100s\" is no format of sound that is read", text);
     return st;
 }
 
-/* input_audio has base64 by OpenAI's rules; a URL, or a path with an extension, is known by a colon or a point, which base64
- * lacks. */
+/* input_audio has base64 by OpenAI's rules; a URL, or a path with an extension, is known by a colon or a point, which
+ * base64 lacks. */
 static tsr_status add_sound(tsri_batch_line *l, const char *text, const char *dir, tsr_error *err)
 {
     static const char head[] = "data:;base64,";
@@ -127,18 +131,21 @@ static tsr_status add_content(tsri_batch_line *l, const tsr_json *content, const
 static tsr_status check_message(const tsr_json *m, size_t i, bool is_last, tsr_error *err)
 {
     static const char *const roles[] = {"system", "developer", "user", "assistant", "tool"};
-    static const char *const keys[] = {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content"};
+    static const char *const keys[] = {"role",      "content",          "name", "tool_calls", "tool_call_id",
+                                       "reasoning", "reasoning_content"};
     const char *role = tsr_json_string(tsr_json_get(m, "role"), NULL);
     const tsr_json *content = tsr_json_get(m, "content");
     if (!role || !is_among(role, roles, sizeof roles / sizeof *roles))
-        return tsr_fail(err, TSR_ERR_USAGE, "message %zu: \"role\" must be system, developer, user, assistant or tool", i);
+        return tsr_fail(err, TSR_ERR_USAGE, "message %zu: \"role\" must be system, developer, user, assistant or tool",
+                        i);
     for (void *it = tsr_json_first(m); it; it = tsr_json_next(m, it))
         if (!is_among(tsr_json_key(it), keys, sizeof keys / sizeof *keys))
             return tsr_fail(err, TSR_ERR_USAGE, "message %zu: the key \"%.100s\" is not known", i, tsr_json_key(it));
     for (size_t k = 0; !is_last && tsr_json_is_array(content) && k < tsr_json_len(content); k++) {
         const char *type = tsr_json_string(tsr_json_get(tsr_json_at(content, k), "type"), NULL);
         if (!type || strcmp(type, "text") != 0)
-            return tsr_fail(err, TSR_ERR_UNSUPPORTED, "message %zu: only the last message can hold anything but text", i);
+            return tsr_fail(err, TSR_ERR_UNSUPPORTED, "message %zu: only the last message can hold anything but text",
+                            i);
     }
     return TSR_OK;
 }
@@ -167,8 +174,8 @@ static tsr_status keep_earlier(tsri_batch_line *l, const tsr_json *messages, siz
     return st;
 }
 
-static tsr_status read_messages(tsri_batch_line *l, const tsr_json *messages, const tessera_request *settings, const char *dir,
-                                tsr_error *err)
+static tsr_status read_messages(tsri_batch_line *l, const tsr_json *messages, const tessera_request *settings,
+                                const char *dir, tsr_error *err)
 {
     size_t n = tsr_json_len(messages);
     bool has_system = false;
@@ -179,7 +186,8 @@ static tsr_status read_messages(tsri_batch_line *l, const tsr_json *messages, co
     bool is_user = is_role(last, "user");
     for (size_t i = 0; i < n && st == TSR_OK; i++) {
         st = check_message(tsr_json_at(messages, i), i, is_user && i == n - 1, err);
-        has_system = has_system || is_role(tsr_json_at(messages, i), "system") || is_role(tsr_json_at(messages, i), "developer");
+        has_system =
+            has_system || is_role(tsr_json_at(messages, i), "system") || is_role(tsr_json_at(messages, i), "developer");
     }
     if (st == TSR_OK && !is_user && !is_role(last, "tool"))
         st = tsr_fail(err, TSR_ERR_USAGE, "the last message must be the user's or a tool's");
@@ -201,14 +209,16 @@ static tsr_status check_head(const tsri_batch_line *l, tsr_error *err)
     const char *url = tsr_json_string(tsr_json_get(l->doc, "url"), NULL);
     for (void *it = tsr_json_first(l->doc); it; it = tsr_json_next(l->doc, it))
         if (!is_among(tsr_json_key(it), keys, sizeof keys / sizeof *keys))
-            return tsr_fail(err, TSR_ERR_USAGE, "the key \"%.100s\" is not known beside \"custom_id\", \"method\", \"url\" and \"body\"",
+            return tsr_fail(err, TSR_ERR_USAGE,
+                            "the key \"%.100s\" is not known beside \"custom_id\", \"method\", \"url\" and \"body\"",
                             tsr_json_key(it));
     if (!method || strcmp(method, "POST") != 0)
         return tsr_fail(err, TSR_ERR_USAGE, "\"method\" must be \"POST\"");
     if (!url)
         return tsr_fail(err, TSR_ERR_USAGE, "\"url\" must be \"/v1/chat/completions\"");
     if (strcmp(url, "/v1/chat/completions") != 0)
-        return tsr_fail(err, TSR_ERR_UNSUPPORTED, "\"url\": \"%.100s\": only \"/v1/chat/completions\" is supported", url);
+        return tsr_fail(err, TSR_ERR_UNSUPPORTED, "\"url\": \"%.100s\": only \"/v1/chat/completions\" is supported",
+                        url);
     if (!tsr_json_is_object(tsr_json_get(l->doc, "body")))
         return tsr_fail(err, TSR_ERR_USAGE, "\"body\" must be an object");
     return TSR_OK;
@@ -222,7 +232,8 @@ tsr_status tsri_batch_read_openai(tsri_batch_line *l, const tessera_request *set
     if (st == TSR_OK && model && (st = tsri_batch_string(&text, model, "model", err)) == TSR_OK)
         l->model = model;
     if (st == TSR_OK && tsr_json_get_set(body, "max_tokens") && tsr_json_get_set(body, "max_completion_tokens"))
-        st = tsr_fail(err, TSR_ERR_USAGE, "\"max_tokens\" and \"max_completion_tokens\" are the same: give one of them");
+        st =
+            tsr_fail(err, TSR_ERR_USAGE, "\"max_tokens\" and \"max_completion_tokens\" are the same: give one of them");
     if (st == TSR_OK)
         st = read_messages(l, tsr_json_get(body, "messages"), settings, dir, err);
     for (void *it = tsr_json_first(body); it && st == TSR_OK; it = tsr_json_next(body, it)) {

@@ -68,7 +68,8 @@ static tsr_status set_field(tessera_request *rq, const struct field *f, const ts
         }
         break;
     case COUNT:
-    case LONG: break;
+    case LONG:
+        break;
     }
     if (!tsr_json_to_i64(v, &n) || (double)n < f->least || (double)n > f->most)
         return out_of_range(f, "an integer", err);
@@ -122,7 +123,8 @@ static tsr_status set_json(tsri_batch_line *l, const char **to, const tsr_json *
 }
 
 /* What a line says about the form of its answer takes the place of what the settings say. */
-static tsr_status set_structure(tsri_batch_line *l, const tsr_json *schema, const char *grammar, const char *name, tsr_error *err)
+static tsr_status set_structure(tsri_batch_line *l, const tsr_json *schema, const char *grammar, const char *name,
+                                tsr_error *err)
 {
     l->rq.schema = NULL;
     l->rq.grammar = grammar;
@@ -239,10 +241,12 @@ static tsr_status set_other(tsri_batch_line *l, const char *key, const tsr_json 
     return expect_alone(key, v, err);
 }
 
-tsr_status tsri_batch_option(tsri_batch_line *l, const char *key, const tsr_json *v, tsri_batch_form form, bool *known, tsr_error *err)
+tsr_status tsri_batch_option(tsri_batch_line *l, const char *key, const tsr_json *v, tsri_batch_form form, bool *known,
+                             tsr_error *err)
 {
     static const char *const shorts[] = {"seed", "stop", "pages", "schema", "grammar"};
-    static const char *const openais[] = {"seed", "stop", "pages", "tools", "response_format", "n", "stream", "tool_choice"};
+    static const char *const openais[] = {"seed", "stop",   "pages",      "tools", "response_format",
+                                          "n",    "stream", "tool_choice"};
     bool is_short = form == TSRI_FORM_SHORT;
     *known = true;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

@@ -1,7 +1,7 @@
 /* batch_out.c: lock, read, cut, append, sync.
  *
- * A killed process can tear the last line only, since each is one write at the end. A power cut can lose any part of what
- * was not synced: such parts read as NUL bytes, which no answer holds. */
+ * A killed process can tear the last line only, since each is one write at the end. A power cut can lose any part of
+ * what was not synced: such parts read as NUL bytes, which no answer holds. */
 #include "batch_out.h"
 
 #include <errno.h>
@@ -44,8 +44,8 @@ static tsr_status check_file(const tsri_batch_out *o, int in, tsr_error *err)
     if (fstat(o->fd, &a) != 0 || fstat(in, &b) != 0)
         return fail_errno(err, o->path, "cannot be examined");
     if (!S_ISREG(a.st_mode))
-        return tsr_fail(err, TSR_ERR_USAGE, "%s: is not a regular file, which answers need so that work can go on after a kill",
-                        o->path);
+        return tsr_fail(err, TSR_ERR_USAGE,
+                        "%s: is not a regular file, which answers need so that work can go on after a kill", o->path);
     if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
         return tsr_fail(err, TSR_ERR_USAGE, "%s: is the manifest itself", o->path);
     return TSR_OK;
@@ -96,16 +96,19 @@ static bool is_torn(const tsri_feed_line *line)
     return begins_like_an_answer(line) && (!line->has_end || memchr(line->at, '\0', line->len));
 }
 
-static tsr_status read_line(const tsri_batch_out *o, const tsri_feed_line *line, tsri_batch_seen_fn *fn, void *user, tsr_error *err)
+static tsr_status read_line(const tsri_batch_out *o, const tsri_feed_line *line, tsri_batch_seen_fn *fn, void *user,
+                            tsr_error *err)
 {
     tsr_json *answer = NULL;
     tsr_error json = {TSR_OK, ""};
     tsr_status st = line->too_long ? TSR_ERR_DATA : tsr_json_parse(&answer, line->at, line->len, o->path, &json);
     if (st == TSR_ERR_NOMEM)
         return tsr_fail(err, st, "%s", json.text);
-    if (st != TSR_OK || !line->has_end || !tsr_json_is_object(answer) || line->len < sizeof head - 1 || !begins_like_an_answer(line))
-        st = tsr_fail(err, TSR_ERR_DATA, "%s: line %zu is no answer of a batch: give another file, or --restart to begin anew",
-                      o->path, line->number);
+    if (st != TSR_OK || !line->has_end || !tsr_json_is_object(answer) || line->len < sizeof head - 1 ||
+        !begins_like_an_answer(line))
+        st = tsr_fail(err, TSR_ERR_DATA,
+                      "%s: line %zu is no answer of a batch: give another file, or --restart to begin anew", o->path,
+                      line->number);
     else
         st = fn(user, answer, line->number, err);
     tsr_json_free(answer);

@@ -1,4 +1,5 @@
-/* batch_out.h: the file of answers. Lines are appended whole; what a kill or a power cut tore is cut off when work goes on. */
+/* batch_out.h: the file of answers. Lines are appended whole; what a kill or a power cut tore is cut off when work goes
+ * on. */
 #ifndef TSR_BATCH_OUT_H
 #define TSR_BATCH_OUT_H
 
@@ -10,7 +11,7 @@
 #include "tsr_status.h"
 
 typedef struct tsri_batch_out {
-    int fd; /* -1: none */
+    int fd;           /* -1: none */
     const char *path; /* borrowed */
     int64_t size;     /* bytes of whole lines */
     double synced_at; /* seconds; when bytes were last made to last */

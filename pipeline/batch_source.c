@@ -69,7 +69,8 @@ static tsr_status read_data_url(const char *text, unsigned char **data, size_t *
     if (!comma)
         return tsr_fail(err, TSR_ERR_DATA, "a data: URL without its ',' (%.40s)", text);
     if (head < sizeof mark - 1 || !begins(comma - (sizeof mark - 1), mark))
-        return tsr_fail(err, TSR_ERR_UNSUPPORTED, "a data: URL that is not ;base64 (%.*s)", head < 40 ? (int)head : 40, text);
+        return tsr_fail(err, TSR_ERR_UNSUPPORTED, "a data: URL that is not ;base64 (%.*s)", head < 40 ? (int)head : 40,
+                        text);
     return tsri_base64(data, len, comma + 1, strlen(comma + 1), "data: URL", err);
 }
 
@@ -77,7 +78,10 @@ static tsr_status read_data_url(const char *text, unsigned char **data, size_t *
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* What stands after "file:": "///path" or "//localhost/path", with %20 and the like. */
@@ -112,7 +116,8 @@ static size_t scheme_len(const char *text)
     return n && isalpha((unsigned char)text[0]) && strncmp(text + n, "://", 3) == 0 ? n : 0;
 }
 
-tsr_status tsri_batch_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len, tsr_error *err)
+tsr_status tsri_batch_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len,
+                             tsr_error *err)
 {
     size_t scheme = scheme_len(text), shown = strcspn(text, "?#"); /* what follows may be a secret */
     *path = NULL;

@@ -6,9 +6,11 @@
 
 #include "tsr_status.h"
 
-/* "photo.jpg" (relative to `dir`), "/a/photo.jpg" and "file:///a/photo.jpg" give *path, a data: URL *data and *len; all are
- * the caller's (tsr_free), the others NULL. TSR_ERR_UNSUPPORTED: any other URL, by its name; TSR_ERR_DATA: one that is broken. */
-tsr_status tsri_batch_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len, tsr_error *err);
+/* "photo.jpg" (relative to `dir`), "/a/photo.jpg" and "file:///a/photo.jpg" give *path, a data: URL *data and *len; all
+ * are the caller's (tsr_free), the others NULL. TSR_ERR_UNSUPPORTED: any other URL, by its name; TSR_ERR_DATA: one that
+ * is broken. */
+tsr_status tsri_batch_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len,
+                             tsr_error *err);
 
 /* Base64 with its padding and nothing else; *out is the caller's, NULL on failure. `what` names it in errors. */
 tsr_status tsri_base64(unsigned char **out, size_t *n, const char *text, size_t len, const char *what, tsr_error *err);

@@ -1,5 +1,5 @@
-/* id_set.h: which line of a manifest an id stands in. Ids are known by 128 bits of SipHash under a key of the set's own, so
- * that no manifest can be made whose ids collide; a line costs at most 64 bytes. */
+/* id_set.h: which line of a manifest an id stands in. Ids are known by 128 bits of SipHash under a key of the set's
+ * own, so that no manifest can be made whose ids collide; a line costs at most 64 bytes. */
 #ifndef TSR_ID_SET_H
 #define TSR_ID_SET_H
 

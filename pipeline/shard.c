@@ -29,10 +29,12 @@ static tsr_status read_told(tsri_shard *out, const char *text, tsr_error *err)
 {
     const char *slash = strchr(text, '/');
     size_t index, count;
-    if (!slash || !read_count(text, (size_t)(slash - text), &index) || !read_count(slash + 1, strlen(slash + 1), &count))
+    if (!slash || !read_count(text, (size_t)(slash - text), &index) ||
+        !read_count(slash + 1, strlen(slash + 1), &count))
         return tsr_fail(err, TSR_ERR_USAGE, "--shard %.60s: must be I/N, auto or auto/N", text);
     if (count == 0 || count > MOST_SHARDS || index >= count)
-        return tsr_fail(err, TSR_ERR_USAGE, "--shard %.60s: shards are counted from 0, so I is less than N (at most %d)", text,
+        return tsr_fail(err, TSR_ERR_USAGE,
+                        "--shard %.60s: shards are counted from 0, so I is less than N (at most %d)", text,
                         MOST_SHARDS);
     out->index = index;
     out->count = count;
@@ -68,11 +70,12 @@ static tsr_status read_variable(const finder *f, const char *name, size_t *out)
     const char *text = f->env(f->user, name);
     if (text && read_count(text, strlen(text), out))
         return TSR_OK;
-    return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s is %s%.40s%s, which is no number", name, text ? "'" : "not set",
-                    text ? text : "", text ? "'" : "");
+    return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s is %s%.40s%s, which is no number", name,
+                    text ? "'" : "not set", text ? text : "", text ? "'" : "");
 }
 
-/* Jumps in an array (--array=0-30:10) are not in the environment of every Slurm; the ones there are tell by their step. */
+/* Jumps in an array (--array=0-30:10) are not in the environment of every Slurm; the ones there are tell by their step.
+ */
 static tsr_status take_steps(const finder *f, size_t *index)
 {
     const char *name = "SLURM_ARRAY_TASK_STEP";
@@ -90,7 +93,8 @@ static tsr_status take_steps(const finder *f, size_t *index)
 static tsr_status read_count_of(const finder *f, const struct source *s, tsri_shard *out)
 {
     bool is_set = f->env(f->user, s->count) != NULL;
-    if (f->given && s == &sources[SLURM_ARRAY]) { /* an array may be run again in part: its own count says little then */
+    if (f->given &&
+        s == &sources[SLURM_ARRAY]) { /* an array may be run again in part: its own count says little then */
         out->count = f->given;
         return TSR_OK;
     }
@@ -99,7 +103,8 @@ static tsr_status read_count_of(const finder *f, const struct source *s, tsri_sh
         return TSR_OK;
     }
     if (!is_set)
-        return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s is set and %s is not: set it, or say --shard auto/N", s->index, s->count);
+        return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s is set and %s is not: set it, or say --shard auto/N",
+                        s->index, s->count);
     tsr_status st = read_variable(f, s->count, &out->count);
     if (st == TSR_OK && f->given && out->count != f->given && out->count > 1)
         st = tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto/%zu: %s is %zu", f->given, s->count, out->count);
@@ -123,7 +128,8 @@ static tsr_status read_source(finder *f, size_t which)
         st = s->least && !f->given ? take_steps(f, &out->index) : TSR_OK;
     }
     if (st == TSR_OK && (out->index >= out->count || out->count > MOST_SHARDS))
-        st = tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s makes shard %zu of %zu: an array must be without gaps, at most %d", s->index,
+        st = tsr_fail(f->err, TSR_ERR_USAGE,
+                      "--shard auto: %s makes shard %zu of %zu: an array must be without gaps, at most %d", s->index,
                       out->index, out->count, MOST_SHARDS);
     snprintf(out->source, sizeof out->source, "%s, %s", s->index, f->given ? "--shard auto/N" : s->count);
     return st;
@@ -141,7 +147,8 @@ static void join_slurm(finder *f)
     task->count = 0;
 }
 
-/* Of those that speak of several shards all must say the same; one shard is what everybody says who has nothing to say. */
+/* Of those that speak of several shards all must say the same; one shard is what everybody says who has nothing to say.
+ */
 static tsr_status find_auto(tsri_shard *out, finder *f)
 {
     const tsri_shard *best = NULL;
@@ -156,8 +163,8 @@ static tsr_status find_auto(tsri_shard *out, finder *f)
         if (s->count == 0 || (best && s->count == 1))
             continue;
         if (best && best->count > 1 && (best->index != s->index || best->count != s->count))
-            return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s says %zu/%zu, %s says %zu/%zu: say --shard I/N", best->source,
-                            best->index, best->count, s->source, s->index, s->count);
+            return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto: %s says %zu/%zu, %s says %zu/%zu: say --shard I/N",
+                            best->source, best->index, best->count, s->source, s->index, s->count);
         best = s;
     }
     if (!best)
@@ -165,9 +172,11 @@ static tsr_status find_auto(tsri_shard *out, finder *f)
                         "--shard auto: none of SLURM_ARRAY_TASK_ID, SLURM_PROCID, OMPI_COMM_WORLD_RANK, PMI_RANK, "
                         "JOB_COMPLETION_INDEX and AWS_BATCH_JOB_ARRAY_INDEX is set");
     if (f->given && best->count != f->given)
-        return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto/%zu: %s says %zu/%zu", f->given, best->source, best->index, best->count);
+        return tsr_fail(f->err, TSR_ERR_USAGE, "--shard auto/%zu: %s says %zu/%zu", f->given, best->source, best->index,
+                        best->count);
     *out = *best;
-    if (best->count > 1 && f->found[SLURM_TASK].count != 1 && f->env(f->user, "SLURM_PROCID") && !f->env(f->user, "SLURM_STEP_ID"))
+    if (best->count > 1 && f->found[SLURM_TASK].count != 1 && f->env(f->user, "SLURM_PROCID") &&
+        !f->env(f->user, "SLURM_STEP_ID"))
         out->warning = "SLURM_STEP_ID is not set: was this started by srun, once for each task?";
     return TSR_OK;
 }
@@ -180,7 +189,8 @@ tsr_status tsri_shard_find(tsri_shard *out, const char *text, tsri_env_fn *env, 
         return TSR_OK;
     if (strncmp(text, "auto", 4) != 0)
         return read_told(out, text, err);
-    if (text[4] && (text[4] != '/' || !read_count(text + 5, strlen(text + 5), &f.given) || f.given == 0 || f.given > MOST_SHARDS))
+    if (text[4] &&
+        (text[4] != '/' || !read_count(text + 5, strlen(text + 5), &f.given) || f.given == 0 || f.given > MOST_SHARDS))
         return tsr_fail(err, TSR_ERR_USAGE, "--shard %.60s: must be I/N, auto or auto/N", text);
     return find_auto(out, &f);
 }
@@ -196,7 +206,8 @@ char *tsri_shard_name(const char *pattern, const tsri_shard *shard)
 {
     char name[64], last[32];
     int width = snprintf(last, sizeof last, "%zu", shard->count - 1);
-    size_t n = (size_t)snprintf(name, sizeof name, "%0*zu-of-%zu", width, shard->index, shard->count), len = 0, marks = 0;
+    size_t n = (size_t)snprintf(name, sizeof name, "%0*zu-of-%zu", width, shard->index, shard->count), len = 0,
+           marks = 0;
     for (const char *s = pattern; *s; s++)
         marks += mark_len(s) > 0;
     len = strlen(pattern);

@@ -43,7 +43,8 @@ static void become(char **argv)
 /* tessera batch -m MODEL and these words. */
 static pid_t start(const char *words)
 {
-    static char line[1024], program[] = TSR_PROGRAM, verb[] = "batch", m[] = "-m", model[] = TSR_SOURCE_DIR "/models/nano";
+    static char line[1024], program[] = TSR_PROGRAM, verb[] = "batch", m[] = "-m",
+                            model[] = TSR_SOURCE_DIR "/models/nano";
     char *argv[MAX_ARGS] = {program, verb, m, model};
     size_t n = 4;
     snprintf(line, sizeof line, "%s", words);
@@ -80,7 +81,8 @@ static void expect(const char *words, int code, const char *on_stdout, const cha
 {
     outcome o = finish(start(words));
     if (o.code != code || !strstr(o.out, on_stdout) || !strstr(o.err, on_stderr))
-        fail_msg("%s: wanted %d, '%s', '%s'; got %d, '%s', '%s'", words, code, on_stdout, on_stderr, o.code, o.out, o.err);
+        fail_msg("%s: wanted %d, '%s', '%s'; got %d, '%s', '%s'", words, code, on_stdout, on_stderr, o.code, o.out,
+                 o.err);
     forget(&o);
 }
 
@@ -97,8 +99,8 @@ static void write_manifest(const char *name, bool has_bad)
     char text[4096];
     size_t at = 0;
     for (int i = 0; i < N_LINES; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "{\"id\":\"q%d\",\"prompt\":\"What is this?\",\"%s\":%d}\n", i,
-                               has_bad && i == 3 ? "max_token" : "max_tokens", 6 + i % 3);
+        at += (size_t)snprintf(text + at, sizeof text - at, "{\"id\":\"q%d\",\"prompt\":\"What is this?\",\"%s\":%d}\n",
+                               i, has_bad && i == 3 ? "max_token" : "max_tokens", 6 + i % 3);
     test_write_file(test_path(root, name), text, at);
 }
 
@@ -108,9 +110,11 @@ static void a_batch_is_summed_up(void **state)
     (void)state;
     expect("good -o calm --temperature 0", 0, "", "12 of 12 lines answered, 12 of them now; 0 failed");
     calm = (char *)test_read_file(test_path(root, "calm"), &len);
-    expect("good -o calm --json", 0, "{\"lines\":12,\"before\":12,\"done\":0,\"failed\":0,\"shard\":0,\"shards\":1,\"cancelled\":false}",
+    expect("good -o calm --json", 0,
+           "{\"lines\":12,\"before\":12,\"done\":0,\"failed\":0,\"shard\":0,\"shards\":1,\"cancelled\":false}",
            "goes on after 12 of 12 lines");
-    expect("bad -o bad.out --temperature 0 --progress json", 65, "", "{\"stage\":\"batch\",\"done\":12,\"total\":12,\"failed\":1,");
+    expect("bad -o bad.out --temperature 0 --progress json", 65, "",
+           "{\"stage\":\"batch\",\"done\":12,\"total\":12,\"failed\":1,");
     expect("bad -o bad.out --resume", 65, "", "12 of 12 lines answered, 0 of them now; 1 failed");
 }
 

@@ -1,5 +1,5 @@
-/* A manifest from lines to answers, with answers from a script in place of a model's: both forms, lines that are wrong, files
- * of answers that are torn, foreign or taken, and shards. */
+/* A manifest from lines to answers, with answers from a script in place of a model's: both forms, lines that are wrong,
+ * files of answers that are torn, foreign or taken, and shards. */
 #include "test_main.h"
 
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "batch.h"
+#include "batch_line.h"
 #include "feed.h"
 #include "id_set.h"
 #include "result_internal.h"
@@ -24,7 +25,7 @@ typedef struct script {
     char last[4096];            /* the last request: its parts and some options */
     char notes[8192];
     const char *const *env; /* NAME, VALUE, ..., NULL */
-    tsr_status fails; /* of every request; TSR_OK: none */
+    tsr_status fails;       /* of every request; TSR_OK: none */
 } script;
 
 static script *asked; /* the request's own user is the batch */
@@ -63,8 +64,8 @@ static void describe(script *s, const tessera_request *rq)
         snprintf(s->last + at, sizeof s->last - at, " earlier=%s", rq->messages);
 }
 
-static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
-                      tessera_result **out, tsr_error *err)
+static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,
+                      void *user, tessera_result **out, tsr_error *err)
 {
     script *s = asked;
     (void)m, (void)given;
@@ -114,7 +115,8 @@ static outcome work(script *s, const char *manifest, const char *out, const tess
     asked = s;
     snprintf(a, sizeof a, "%s", test_path(root, manifest));
     snprintf(b, sizeof b, "%s", test_path(root, out));
-    r.st = tsri_batch(NULL, a, b, &settings, o, ask, variable, (void *)(uintptr_t)s->env, on_event, s, &r.facts, &r.err);
+    r.st =
+        tsri_batch(NULL, a, b, &settings, o, ask, variable, (void *)(uintptr_t)s->env, on_event, s, &r.facts, &r.err);
     return r;
 }
 
@@ -162,23 +164,29 @@ static void both_forms_become_requests(void **state)
     (void)state;
     write_text("x.bin", "RIFF");
     expect_request("{\"id\":1,\"prompt\":\"Why?\"}", "system:Be brief.|text:Why?|n=0 t=-1");
-    expect_request("{\"id\":1,\"text\":\"Why?\",\"system\":\"S\",\"max_tokens\":7,\"temperature\":0.5,\"stop\":[\"a\",\"b\"]}",
-                   "system:S|text:Why?|n=7 t=0.5 stop=b");
+    expect_request(
+        "{\"id\":1,\"text\":\"Why?\",\"system\":\"S\",\"max_tokens\":7,\"temperature\":0.5,\"stop\":[\"a\",\"b\"]}",
+        "system:S|text:Why?|n=7 t=0.5 stop=b");
     expect_request("{\"id\":1,\"audio\":\"b.wav\",\"image\":[\"a.png\",\"/c/d.png\"],\"prompt\":\"P\",\"top_k\":null}",
                    "system:Be brief.|image:a.png|image:d.png|text:P|audio:b.wav|n=0 t=-1");
-    expect_request("{\"id\":1,\"image\":\"data:image/png;base64,aGVsbG8=\",\"prompt\":\"P\",\"schema\":{\"type\":\"object\"}}",
-                   "system:Be brief.|image:=hello|text:P|n=0 t=-1 schema={\"type\":\"object\"}");
-    expect_request("{\"id\":1,\"pdf\":\"file:///a/b%20c.pdf\",\"prompt\":\"P\"}", "system:Be brief.|pdf:b c.pdf|text:P|n=0 t=-1");
-    expect_request(OPENAI("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_completion_tokens\":3,"
-                          "\"n\":1,\"stream\":false,\"seed\":5}"),
-                   "system:Be brief.|text:Hi|n=3 t=-1");
+    expect_request(
+        "{\"id\":1,\"image\":\"data:image/png;base64,aGVsbG8=\",\"prompt\":\"P\",\"schema\":{\"type\":\"object\"}}",
+        "system:Be brief.|image:=hello|text:P|n=0 t=-1 schema={\"type\":\"object\"}");
+    expect_request("{\"id\":1,\"pdf\":\"file:///a/b%20c.pdf\",\"prompt\":\"P\"}",
+                   "system:Be brief.|pdf:b c.pdf|text:P|n=0 t=-1");
+    expect_request(
+        OPENAI("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_completion_tokens\":3,"
+               "\"n\":1,\"stream\":false,\"seed\":5}"),
+        "system:Be brief.|text:Hi|n=3 t=-1");
     expect_request(OPENAI("{\"messages\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":["
-                          "{\"type\":\"text\",\"text\":\"T\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"a.png\",\"detail\":\"auto\"}},"
+                          "{\"type\":\"text\",\"text\":\"T\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"a.png\","
+                          "\"detail\":\"auto\"}},"
                           "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"aGk=\",\"format\":\"wav\"}}]}]}"),
                    "text:T|image:a.png|audio:=hi|n=0 t=-1 earlier=[{\"role\":\"system\",\"content\":\"S\"}]");
-    expect_request(OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":{\"type\":\"json_schema\","
-                          "\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"null\"}}}}"),
-                   "system:Be brief.|text:a|n=0 t=-1 schema={\"type\":\"null\"}");
+    expect_request(
+        OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":{\"type\":\"json_schema\","
+               "\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"null\"}}}}"),
+        "system:Be brief.|text:a|n=0 t=-1 schema={\"type\":\"null\"}");
 }
 
 static void both_forms_are_answered_in_kind(void **state)
@@ -186,14 +194,16 @@ static void both_forms_are_answered_in_kind(void **state)
     script s = {0};
     (void)state;
     char *got = one(&s, "{\"id\":\"x\",\"prompt\":\"P\"}\n");
-    assert_string_equal(got, "{\"id\":\"x\",\"text\":\"yes\",\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":0,"
-                             "\"image_tokens\":0,\"audio_tokens\":0,\"video_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0},"
-                             "\"media\":[]}\n");
+    assert_string_equal(
+        got, "{\"id\":\"x\",\"text\":\"yes\",\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":0,"
+             "\"image_tokens\":0,\"audio_tokens\":0,\"video_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0},"
+             "\"media\":[]}\n");
     free(got);
     got = one(&s, OPENAI("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}"));
     assert_non_null(strstr(got, "\"custom_id\":\"c\",\"response\":{\"status_code\":200,\"request_id\":\"req_"));
     assert_non_null(strstr(got, "\"object\":\"chat.completion\",\"created\":"));
-    assert_non_null(strstr(got, "\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"yes\""));
+    assert_non_null(strstr(
+        got, "\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"yes\""));
     assert_non_null(strstr(got, "}}},\"error\":null}\n"));
     free(got);
 }
@@ -233,10 +243,14 @@ static void what_is_wrong_with_a_line_is_told_in_its_answer(void **state)
         {"{\"id\":1,\"prompt\":\"a\",\"image\":\"data:image/png,abc\"}", "that is not ;base64"},
         {"{\"id\":1,\"prompt\":\"a\",\"files\":[\"gone.bin\"]}", "gone.bin: cannot be opened"},
         {"{\"custom_id\":1,\"method\":\"POST\"}", "\\\"custom_id\\\" must be a string"},
-        {"{\"custom_id\":\"c\",\"method\":\"GET\",\"url\":\"/v1/chat/completions\",\"body\":{}}", "must be \\\"POST\\\""},
-        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/embeddings\",\"body\":{}}", "only \\\"/v1/chat/completions\\\""},
-        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":[]}", "\\\"body\\\" must be an object"},
-        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{},\"x\":1}", "the key \\\"x\\\""},
+        {"{\"custom_id\":\"c\",\"method\":\"GET\",\"url\":\"/v1/chat/completions\",\"body\":{}}",
+         "must be \\\"POST\\\""},
+        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/embeddings\",\"body\":{}}",
+         "only \\\"/v1/chat/completions\\\""},
+        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":[]}",
+         "\\\"body\\\" must be an object"},
+        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{},\"x\":1}",
+         "the key \\\"x\\\""},
         {OPENAI("{}"), "\\\"messages\\\" must be a list"},
         {OPENAI("{\"messages\":[{\"role\":\"king\"}]}"), "message 0: \\\"role\\\" must be"},
         {OPENAI("{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\"}]}"), "the last message must be"},
@@ -245,13 +259,18 @@ static void what_is_wrong_with_a_line_is_told_in_its_answer(void **state)
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"a.png\"}]}]}"),
          "must be an object with"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"smell\"}]}]}"), "the type \\\"smell\\\""},
-        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x\"}}]},"
-                "{\"role\":\"user\",\"content\":\"a\"}]}"), "only the last message"},
+        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http:/"
+                "/x\"}}]},"
+                "{\"role\":\"user\",\"content\":\"a\"}]}"),
+         "only the last message"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"n\":2}"), "\\\"n\\\" can only be 1"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"stream\":true}"), "can only be false"},
-        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"logit_bias\":{}}"), "\\\"logit_bias\\\" of \\\"body\\\""},
-        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":{\"type\":\"xml\"}}"), "\\\"xml\\\""},
-        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":1,\"max_completion_tokens\":1}"), "the same"},
+        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"logit_bias\":{}}"),
+         "\\\"logit_bias\\\" of \\\"body\\\""},
+        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":{\"type\":\"xml\"}}"),
+         "\\\"xml\\\""},
+        {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":1,\"max_completion_tokens\":1}"),
+         "the same"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -268,8 +287,9 @@ static void bad_lines_do_not_stop_the_others(void **state)
     script s = {0};
     (void)state;
     /* a NUL byte, a byte order mark, a carriage return, blank lines, a line that is too long, no last newline */
-    static const char text[] = "\xef\xbb\xbf{\"id\":\"a\",\"prompt\":\"1\"}\r\n\n{\"id\":\"b\"\0}\n \t\n{\"id\":\"c\",\"prompt\":\"0123456789"
-                               "0123456789012345678901234567890\"}\n{\"id\":\"d\",\"prompt\":\"2\"}";
+    static const char text[] =
+        "\xef\xbb\xbf{\"id\":\"a\",\"prompt\":\"1\"}\r\n\n{\"id\":\"b\"\0}\n \t\n{\"id\":\"c\",\"prompt\":\"0123456789"
+        "0123456789012345678901234567890\"}\n{\"id\":\"d\",\"prompt\":\"2\"}";
     test_write_file(test_path(root, "m"), text, sizeof text - 1);
     outcome r = work(&s, "m", "bad.out", &(tessera_batch_opts){.max_line_bytes = 40});
     assert_int_equal(r.st, TSR_OK);
@@ -279,7 +299,8 @@ static void bad_lines_do_not_stop_the_others(void **state)
     assert_int_equal(s.n_asked, 2);
     char *got = read_text("bad.out");
     assert_non_null(strstr(got, "{\"id\":null,\"line\":3,\"error\":{\"code\":\"bad_data\""));
-    assert_non_null(strstr(got, "{\"id\":null,\"line\":5,\"error\":{\"code\":\"limit_reached\",\"message\":\"longer than the limit of 40 bytes\"}}"));
+    assert_non_null(strstr(got, "{\"id\":null,\"line\":5,\"error\":{\"code\":\"limit_reached\",\"message\":\"longer "
+                                "than the limit of 40 bytes\"}}"));
     free(got);
     s = (script){0}; /* all is known again */
     r = work(&s, "m", "bad.out", &(tessera_batch_opts){.max_line_bytes = 40});
@@ -289,11 +310,12 @@ static void bad_lines_do_not_stop_the_others(void **state)
     assert_int_equal(r.facts.done, 0);
 }
 
-static const char five[] = "{\"id\":\"a\",\"prompt\":\"p\"}\n{\"id\":\"b\",\"prompt\":\"p\"}\n{\"id\":3,\"prompt\":\"p\"}\n"
-                           "{\"id\":\"3\",\"prompt\":\"p\"}\n{\"id\":\"e\"}\n";
+static const char five[] =
+    "{\"id\":\"a\",\"prompt\":\"p\"}\n{\"id\":\"b\",\"prompt\":\"p\"}\n{\"id\":3,\"prompt\":\"p\"}\n"
+    "{\"id\":\"3\",\"prompt\":\"p\"}\n{\"id\":\"e\"}\n";
 
-/* Whatever the file was cut to, the end is the same and nothing is asked twice. Each try waits for the disk, so that of the
- * long line in the middle every 16th byte has to do. */
+/* Whatever the file was cut to, the end is the same and nothing is asked twice. Each try waits for the disk, so that of
+ * the long line in the middle every 16th byte has to do. */
 static void work_goes_on_after_a_tear_at_any_byte(void **state)
 {
     script s = {0};
@@ -313,7 +335,8 @@ static void work_goes_on_after_a_tear_at_any_byte(void **state)
         test_write_file(test_path(root, "torn.out"), whole, cut);
         r = work(&s, "three", "torn.out", NULL);
         if (r.st != TSR_OK || r.facts.before != n_whole || r.facts.done != 3 - n_whole || r.facts.failed != 2)
-            fail_msg("cut at %zu: %zu before, %zu done, %zu failed: %s", cut, r.facts.before, r.facts.done, r.facts.failed, r.err.text);
+            fail_msg("cut at %zu: %zu before, %zu done, %zu failed: %s", cut, r.facts.before, r.facts.done,
+                     r.facts.failed, r.err.text);
         assert_int_equal(s.n_done, 3);
         expect_file("torn.out", whole);
     }
@@ -349,7 +372,8 @@ static void foreign_files_are_refused_and_stay(void **state)
         {"Dear diary,\n", "line 1 is no answer of a batch"},
         {"a note without an end", "line 1 is no answer of a batch"},
         {"{\"id\":\"z\",\"text\":\"\"}\n", "answers \"z\", which is not in this manifest"},
-        {"{\"id\":\"a\",\"text\":\"\"}\n{\"id\":\"a\",\"text\":\"\"}\n", "line 2 answers \"a\", which was answered before"},
+        {"{\"id\":\"a\",\"text\":\"\"}\n{\"id\":\"a\",\"text\":\"\"}\n",
+         "line 2 answers \"a\", which was answered before"},
         {"{\"id\":null,\"line\":2,\"error\":{}}\n", "is not in this manifest"}, /* line 2 has an id now */
         {"{\"id\":null}\n", "is no answer of a batch"},
         {"{\"id\": \"a\"}\n\n", "line 2 is no answer"},
@@ -448,7 +472,8 @@ static void shards_are_a_partition(void **state)
     size_t at = 0, total = 0;
     (void)state;
     for (size_t i = 0; i < 23; i++)
-        at += (size_t)snprintf(manifest + at, sizeof manifest - at, "%s{\"id\":\"i%zu\",\"prompt\":\"p\"}\n", i % 5 ? "" : "\n", i);
+        at += (size_t)snprintf(manifest + at, sizeof manifest - at, "%s{\"id\":\"i%zu\",\"prompt\":\"p\"}\n",
+                               i % 5 ? "" : "\n", i);
     write_text("many", manifest);
     bool seen[23] = {false};
     for (size_t i = 0; i < 12; i++) {
@@ -472,7 +497,8 @@ static void shards_are_a_partition(void **state)
     }
     assert_int_equal(total, 23);
     script s = {0};
-    outcome r = work(&s, "many", "part-01-of-12.out", &(tessera_batch_opts){.shard = "2/12"}); /* one file for two shards */
+    outcome r =
+        work(&s, "many", "part-01-of-12.out", &(tessera_batch_opts){.shard = "2/12"}); /* one file for two shards */
     assert_error(&r.err, TSR_ERR_USAGE, "is no line of shard 2/12", NULL);
 }
 
@@ -492,15 +518,26 @@ static void the_shard_is_found_or_its_lack_is_told(void **state)
         {"automatic", "must be I/N", {NULL}},
         {"auto", "none of SLURM_ARRAY_TASK_ID", {NULL}},
         {"auto", "2/4", {"SLURM_ARRAY_TASK_ID", "3", "SLURM_ARRAY_TASK_COUNT", "4", "SLURM_ARRAY_TASK_MIN", "1"}},
-        {"auto", "2/4", {"SLURM_ARRAY_TASK_ID", "20", "SLURM_ARRAY_TASK_COUNT", "4", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_ARRAY_TASK_STEP", "10"}},
-        {"auto", "without gaps", {"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_COUNT", "3", "SLURM_ARRAY_TASK_MIN", "1"}},
+        {"auto",
+         "2/4",
+         {"SLURM_ARRAY_TASK_ID", "20", "SLURM_ARRAY_TASK_COUNT", "4", "SLURM_ARRAY_TASK_MIN", "0",
+          "SLURM_ARRAY_TASK_STEP", "10"}},
+        {"auto",
+         "without gaps",
+         {"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_COUNT", "3", "SLURM_ARRAY_TASK_MIN", "1"}},
         {"auto/8", "5/8", {"SLURM_ARRAY_TASK_ID", "5", "SLURM_ARRAY_TASK_COUNT", "1", "SLURM_ARRAY_TASK_MIN", "5"}},
-        {"auto", "5/6", {"SLURM_ARRAY_TASK_ID", "2", "SLURM_ARRAY_TASK_COUNT", "3", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_PROCID", "1",
-                         "SLURM_NTASKS", "2"}},
+        {"auto",
+         "5/6",
+         {"SLURM_ARRAY_TASK_ID", "2", "SLURM_ARRAY_TASK_COUNT", "3", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_PROCID", "1",
+          "SLURM_NTASKS", "2"}},
         {"auto", "1/4", {"SLURM_PROCID", "1", "SLURM_NTASKS", "4"}},
-        {"auto", "1/4", {"OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "4", "SLURM_PROCID", "0", "SLURM_NTASKS", "1"}},
+        {"auto",
+         "1/4",
+         {"OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "4", "SLURM_PROCID", "0", "SLURM_NTASKS", "1"}},
         {"auto", "1/4", {"PMI_RANK", "1", "PMI_SIZE", "4", "SLURM_PROCID", "1", "SLURM_NTASKS", "4"}},
-        {"auto", "say --shard I/N", {"OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "4", "SLURM_PROCID", "0", "SLURM_NTASKS", "4"}},
+        {"auto",
+         "say --shard I/N",
+         {"OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "4", "SLURM_PROCID", "0", "SLURM_NTASKS", "4"}},
         {"auto", "JOB_COMPLETIONS is not", {"JOB_COMPLETION_INDEX", "2"}},
         {"auto", "2/5", {"JOB_COMPLETION_INDEX", "2", "JOB_COMPLETIONS", "5"}},
         {"auto/5", "2/5", {"JOB_COMPLETION_INDEX", "2"}},
@@ -592,13 +629,60 @@ static void lines_longer_than_the_limit_are_not_kept(void **state)
     free(text);
 }
 
+/* Whatever a line has become, it is a request or is refused with a reason; and nothing stays allocated. */
+static void try_line(const char *text, size_t len)
+{
+    tsr_error why = {TSR_OK, ""}, err = {TSR_OK, ""};
+    tessera_request settings = tessera_request_default();
+    size_t live = tsr_alloc_live();
+    tsri_batch_line l;
+    assert_int_equal(tsri_batch_line_open(&l, 1, text, len, &why, &err), TSR_OK);
+    assert_true(l.key.len > 1);
+    if (why.status == TSR_OK)
+        assert_int_equal(tsri_batch_line_read(&l, &settings, root, &why, &err), TSR_OK);
+    assert_true(why.status == TSR_OK ? l.rq.n_parts > 0 || l.rq.messages : why.text[0] != '\0');
+    tsri_batch_line_deinit(&l);
+    assert_int_equal(tsr_alloc_live(), live);
+}
+
+static void lines_cut_or_changed_anywhere_are_requests_or_refused(void **state)
+{
+    static const char *const lines[] = {
+        "{\"id\":1,\"files\":[\"a.png\"],\"prompt\":\"p\",\"stop\":[\"x\"],\"schema\":{},\"seed\":1}",
+        "{\"id\":\"a\",\"image\":[\"data:;base64,aGk=\",\"file:///a%20\"],\"text\":\"p\",\"think\":true}",
+        OPENAI(
+            "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"file\","
+            "\"file\":{\"file_data\":\"data:;base64,aGk=\",\"filename\":\"f\"}},{\"type\":\"text\",\"text\":\"t\"}]}],"
+            "\"response_format\":{\"type\":\"json_object\"},\"tools\":[{}]}"),
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        size_t len = strlen(lines[i]);
+        for (size_t at = 0; at < len; at++) {
+            char *exact = must_realloc(NULL, len); /* a byte beyond its end would be noticed */
+            memcpy(exact, lines[i], len);
+            for (unsigned bit = 0; bit < 8; bit++) {
+                exact[at] = (char)(lines[i][at] ^ 1 << bit);
+                try_line(exact, len);
+            }
+            exact[at] = lines[i][at];
+            exact = must_realloc(exact, at + 1);
+            try_line(exact, at + 1);
+            free(exact);
+        }
+    }
+}
+
 /* A failure is told, nothing stays allocated, and what was written is whole, so that work goes on. */
 static void memory_may_run_short_anywhere(void **state)
 {
     (void)state;
-    write_text("short", "{\"id\":\"a\",\"image\":\"data:;base64,aGk=\",\"prompt\":\"p\",\"stop\":[\"x\"],\"schema\":{}}\n" OPENAI(
-        "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\","
-        "\"input_audio\":{\"data\":\"aGk=\",\"format\":\"wav\"}}]}]}") "\n{\"id\":\n");
+    write_text(
+        "short",
+        "{\"id\":\"a\",\"image\":\"data:;base64,aGk=\",\"prompt\":\"p\",\"stop\":[\"x\"],\"schema\":{}}\n" OPENAI(
+            "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"input_"
+            "audio\","
+            "\"input_audio\":{\"data\":\"aGk=\",\"format\":\"wav\"}}]}]}") "\n{\"id\":\n");
     size_t live = tsr_alloc_live();
     for (size_t k = 1;; k++) {
         script s = {0};
@@ -639,6 +723,7 @@ int main(void)
         cmocka_unit_test(ids_are_hashed_as_siphash_says),
         cmocka_unit_test(the_set_knows_the_line_of_each_id),
         cmocka_unit_test(lines_longer_than_the_limit_are_not_kept),
+        cmocka_unit_test(lines_cut_or_changed_anywhere_are_requests_or_refused),
         cmocka_unit_test(memory_may_run_short_anywhere),
     };
     root = test_tmp_make();
