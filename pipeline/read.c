@@ -177,15 +177,16 @@ static tsr_status add_page(reading *d, page *p, const tessera_result *r, const c
  * feed. */
 static tsr_status begin_page(reading *d, const page *p)
 {
-    char line[640];
+    char line[640], name[sizeof p->name];
     bool several = tsri_views_n(d->views) > 1;
     if (d->form == FORM_TXT)
         return d->n_seen ? add(&d->text, "\f", d->err) : TSR_OK;
     if (d->form == FORM_JSON || !several)
         return TSR_OK;
-    snprintf(line, sizeof line, "%s<!-- %s -->\n\n", d->n_seen ? "\n---\n\n" : "", p->name);
-    for (char *at = strstr(line, "--"); at && (at = strstr(at + 2, "--")) && at[2] != '>';)
+    snprintf(name, sizeof name, "%s", p->name);
+    for (char *at = name; (at = strstr(at, "--"));)
         at[1] = '_'; /* a name doesn't end the comment */
+    snprintf(line, sizeof line, "%s<!-- %s -->\n\n", d->n_seen ? "\n---\n\n" : "", name);
     return add(&d->text, line, d->err);
 }
 
