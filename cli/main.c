@@ -143,7 +143,7 @@ static int plan_caption(job *j)
         rc = order_parts(j, NULL);
     if (rc)
         return rc;
-    return order_parts(j, caption_prompt(j));
+    return j->o.chapters ? 0 : order_parts(j, caption_prompt(j));
 }
 
 static int plan_ask(job *j)
@@ -232,9 +232,19 @@ static int show_plan(job *j)
 {
     tessera_error err = {0};
     char *text;
-    if (tessera_film_plan(j->model, &j->o.rq, j->o.json, terminal_event, &j->term, &text, &err) != TESSERA_OK)
+    if (tessera_film_plan(j->model, &j->o.rq, j->o.chapters, j->o.json, terminal_event, &j->term, &text, &err) != TESSERA_OK)
         return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
     return print_owned(j, text);
+}
+
+static int chapters(job *j)
+{
+    tessera_error err = {0};
+    char *text;
+    if (tessera_chapters(j->model, &j->o.rq, j->o.form, terminal_event, &j->term, &text, &err) != TESSERA_OK)
+        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+    int rc = *text ? print_owned(j, text) : (tessera_free(text), terminal_finish(&j->term));
+    return rc == 0 && terminal_interrupted ? 130 : rc;
 }
 
 /* ask and caption take films of any length; run takes what it is given. */
@@ -253,6 +263,8 @@ static int generate(job *j)
     j->o.rq.n_parts = j->o.n_parts;
     if (j->o.plan)
         return show_plan(j);
+    if (j->o.chapters)
+        return chapters(j);
     tessera_status st = j->o.cmd == CMD_RUN ? tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err)
                                             : tessera_watch(j->model, &j->o.rq, terminal_event, &j->term, &r, &err);
     if (st != TESSERA_OK)

@@ -45,6 +45,8 @@ const opt option_table[] = {
     {"end", 0, "S", OPT_END, MEDIA | CMD_TRANSCRIBE, "end of the part of it that is used"},
     {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},
     {"with-sound", 0, NULL, OPT_WITH_SOUND, MEDIA & ~CMD_DETECT, "the film's sound too, directly after its frames"},
+    {"chapters", 0, NULL, OPT_CHAPTERS, CMD_CAPTION, "timed captions of a film of any length"},
+    {"format", 0, "F", OPT_FORMAT, CMD_CAPTION, "of chapters: txt, srt, vtt, tsv, or json, which is --json (txt)"},
     {"plan", 0, NULL, OPT_PLAN, CMD_ASK | CMD_CAPTION, "say how the films would go into the context, and stop"},
     {"contact-sheet", 0, "F.png", OPT_CONTACT_SHEET, CMD_RUN | CMD_ASK | CMD_CAPTION, "write the film frames that are used, with their times"},
     {"pages", 0, "LIST", OPT_PAGES, PICTURES, "pages of a document, e.g. 1-3,7 (all)"},

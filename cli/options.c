@@ -176,6 +176,7 @@ static int apply_media(options *o, int id, const char *v)
         break;
     case OPT_WITH_SOUND: rq->with_sound = 1; break;
     case OPT_PLAN: o->plan = true; break;
+    case OPT_CHAPTERS: o->chapters = true; break;
     case OPT_CONTACT_SHEET: rq->contact_sheet = v; break;
     case OPT_PAGES: rq->pages = v; break;
     case OPT_DPI: {
@@ -223,7 +224,10 @@ static int apply_transcribe(options *o, int id, const char *v)
     case OPT_LANGUAGE: o->language = v; break;
     case OPT_TRANSLATE: o->translate = v; break;
     case OPT_PROMPT: o->prompt = v; break;
-    case OPT_FORMAT: ok = choose_form(o, v); break;
+    case OPT_FORMAT:
+        ok = choose_form(o, v);
+        o->form_set = true;
+        break;
     case OPT_OUTPUT_DIR: o->output_dir = v; break;
     case OPT_RATE: ok = parse_count(v, 1000, 768000, &o->rate); break;
     case OPT_WINDOW: ok = parse_real(v, 1, 30, &o->window); break;
@@ -443,6 +447,8 @@ static int check(const options *o, const verb *v)
         return usage_error(v->name, "--resume and --restart exclude each other", NULL);
     if (o->rq.schema && o->rq.grammar)
         return usage_error(v->name, "--schema and --grammar exclude each other", NULL);
+    if (o->cmd == CMD_CAPTION && o->form_set && !o->chapters)
+        return usage_error(v->name, "--format is of --chapters", NULL);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)
         return usage_error(v->name, "--end must lie after --start", NULL);
     if (o->rq.frames && o->rq.fps > 0)

@@ -33,7 +33,8 @@ typedef struct options {
     unsigned threads;
     bool json, quiet, verbose;
     bool check, full; /* info */
-    bool plan;        /* ask, caption */
+    bool plan, chapters; /* ask, caption */
+    bool form_set;
     progress_mode progress;
     const char *labels, *point, *overlay, *box_format; /* detect */
     size_t min_area;

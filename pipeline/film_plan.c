@@ -101,7 +101,8 @@ static double window_tokens(const planner *p, double frames, double fps, size_t 
 {
     double most = 0;
     for (size_t i = 0; i < p->n; i++) {
-        double own = tokens_of(&p->films[i], frames / fps, fps);
+        double seconds = p->films[i].seconds < frames / fps ? p->films[i].seconds : frames / fps;
+        double own = tokens_of(&p->films[i], seconds, fps);
         most = own > most ? own : most;
     }
     return (double)p->room->window_others + (double)note + most;

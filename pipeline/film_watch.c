@@ -427,14 +427,14 @@ tessera_status tessera_watch(tessera_model *m, const tessera_request *rq, tesser
     return tsri_public(perr, st, &err);
 }
 
-tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int as_json, tessera_event_fn fn,
-                                 void *user, char **out, tessera_error *perr)
+tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int chapters, int as_json,
+                                 tessera_event_fn fn, void *user, char **out, tessera_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
     tsri_films f = {0};
     tsr_json *plan = NULL;
     *out = NULL;
-    tsr_status st = tsri_films_plan(&f, m, rq, false, fn, user, &err);
+    tsr_status st = tsri_films_plan(&f, m, rq, chapters != 0, fn, user, &err);
     if (st == TSR_OK && f.n == 0)
         st = tsr_fail(&err, TSR_ERR_USAGE, "there is nothing to plan: no film, or its frames are chosen already");
     if (st == TSR_OK && !as_json)

@@ -282,11 +282,11 @@ TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **o
 TESSERA_API tessera_status tessera_watch(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
                                          tessera_result **out, tessera_error *err);
 
-/* The plan that tessera_watch would follow, as a JSON object or as lines for people: which frames, in how many prompts, of
+/* The plan that tessera_watch (or, if so, tessera_chapters) would follow, as a JSON object or as lines for people: which frames, in how many prompts, of
  * which sizes. Neither films nor sounds are decoded, and the model computes nothing. *out is the caller's (tessera_free).
  * TESSERA_ERR_USAGE where there is nothing to plan. */
-TESSERA_API tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int as_json, tessera_event_fn fn,
-                                             void *user, char **out, tessera_error *err);
+TESSERA_API tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int chapters, int as_json,
+                                             tessera_event_fn fn, void *user, char **out, tessera_error *err);
 
 /* ---- boxes ---- */
 
@@ -431,6 +431,17 @@ enum {
 TESSERA_API tessera_status tessera_transcribe(tessera_model *m, const tessera_sound *sound, const tessera_request *settings,
                                               const tessera_transcribe_opts *opts, tessera_event_fn fn, void *user,
                                               tessera_transcript *facts, char **out, tessera_error *err);
+
+/* ---- chapters of films ---- */
+
+/* Timed captions: the notes that the model takes on windows of at most 60 frames, a frame a second, of the films of a
+ * request, in the forms of transcripts; a line of TXT is "MM:SS what happens". Texts among the parts say what the notes are
+ * for. A chapter begins at the time that the model wrote, as far as it lies in its window (else it is moved into it; JSON
+ * counts these), or where the window begins, where it wrote none ("timed" in JSON), and ends where the next one begins.
+ * JSON also has the plan and the windows with the model's own text. *out is the caller's (tessera_free); when fn stops the
+ * work, what there is. TESSERA_ERR_USAGE also: no film, several films in another form than JSON. */
+TESSERA_API tessera_status tessera_chapters(tessera_model *m, const tessera_request *rq, tessera_transcript_form form,
+                                            tessera_event_fn fn, void *user, char **out, tessera_error *err);
 
 /* ---- batches ---- */
 
