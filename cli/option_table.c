@@ -25,7 +25,7 @@ const opt option_table[] = {
     {"overlay", 0, "F", OPT_OVERLAY, CMD_DETECT, "F.png or F.svg: the picture with its boxes (several: F-1.png, ...)"},
     {"format", 0, "F", OPT_PAGE_FORMAT, CMD_READ, "md, txt, or json, which needs --schema (md; with --schema json)"},
     {"output", 'o', "F", OPT_PAGE_OUT, CMD_READ, "write the result into F, whole or not at all, not to stdout"},
-    {"max-layer", 0, "N", OPT_MAX_LAYER, CMD_READ, "bytes of a page's text layer that the model gets (16384)"},
+    {"max-layer", 0, "N", OPT_MAX_LAYER, CMD_READ, "bytes of a page's text layer in the prompt (16384)"},
     {"no-layer", 0, NULL, OPT_NO_LAYER, CMD_READ, "the model gets the pictures of the pages alone"},
     {"language", 0, "NAME", OPT_LANGUAGE, CMD_TRANSCRIBE, "language spoken, e.g. German (default: its original one)"},
     {"translate", 0, "NAME", OPT_TRANSLATE, CMD_TRANSCRIBE, "also translate into this language, and show the translation"},
