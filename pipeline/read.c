@@ -85,8 +85,8 @@ static tsr_status add(tsr_text *t, const char *s, tsr_error *err)
 static tsr_status write_question(const reading *d, page *p)
 {
     static const char *const questions[] = {
-        "Write down all that stands on this page as Markdown, in the order of reading: headings, paragraphs, lists, "
-        "tables. Answer with the Markdown alone.",
+        ("Write down all that stands on this page as Markdown, in the order of reading: headings, paragraphs, lists, "
+         "tables. Answer with the Markdown alone."),
         "Write down all text on this page, in the order of reading. Answer with the text alone.",
         "Fill in what stands on this page. Answer with JSON alone, of this JSON Schema:\n"};
     tsr_error *err = d->err;
