@@ -57,7 +57,7 @@ static char *told(size_t budget, const char *path)
     tessera_request rq = tessera_request_default();
     tessera_error err = {TESSERA_OK, ""};
     tessera_result *r;
-    char *text;
+    char *text = NULL;
     tessera_part parts[] = {{.kind = TESSERA_PART_IMAGE, .path = path}, {.kind = TESSERA_PART_TEXT, .text = "x"}};
     rq.parts = parts;
     rq.n_parts = 2;

@@ -48,7 +48,7 @@ static void make(made *m, const char *text)
 
 static tsr_json *find(const char *json, const tsr_page_text *t, size_t page)
 {
-    tsr_json *value, *fields;
+    tsr_json *value, *fields = NULL;
     tsr_error e = {TSR_OK, ""};
     if (tsr_json_parse(&value, json, strlen(json), "value", &e) != TSR_OK ||
         tsri_fields_find(&fields, value, t, page, &e) != TSR_OK)
