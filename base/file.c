@@ -13,25 +13,16 @@
 
 enum { MAX_TMP_NAMES = 64 };
 
-static tsr_status fail_errno(tsr_error *err, const char *path, const char *what)
-{
-    int e = errno;
-    char why[128];
-    if (strerror_r(e, why, sizeof why) != 0)
-        snprintf(why, sizeof why, "errno %d", e);
-    return tsr_fail(err, tsr_status_from_errno(e), "%s: %s: %s", path, what, why);
-}
-
 /* Open a regular file (or, where allowed, anything readable that is no directory). */
 static tsr_status open_file(int *fd, off_t *size, const char *path, bool regular_only, tsr_error *err)
 {
     struct stat sb;
     *fd = open(path, O_RDONLY | O_CLOEXEC | (regular_only ? O_NONBLOCK : 0));
     if (*fd < 0)
-        return fail_errno(err, path, "cannot be opened");
+        return tsr_fail_errno(err, path, "cannot be opened");
     tsr_status st = TSR_OK;
     if (fstat(*fd, &sb) != 0)
-        st = fail_errno(err, path, "cannot be examined");
+        st = tsr_fail_errno(err, path, "cannot be examined");
     else if (S_ISDIR(sb.st_mode))
         st = tsr_fail(err, TSR_ERR_NOINPUT, "%s: is a folder, not a file", path);
     else if (regular_only && !S_ISREG(sb.st_mode))
@@ -56,7 +47,7 @@ tsr_status tsr_file_map(tsr_mapping *out, const char *path, tsr_error *err)
     if (size > 0) {
         void *p = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED) {
-            st = fail_errno(err, path, "cannot be mapped");
+            st = tsr_fail_errno(err, path, "cannot be mapped");
         } else {
             out->base = p;
             out->bytes.data = p;
@@ -91,7 +82,7 @@ static tsr_status read_all(int fd, unsigned char **out, size_t *len, size_t hint
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            st = fail_errno(err, path, "cannot be read");
+            st = tsr_fail_errno(err, path, "cannot be read");
             break;
         }
         if (got == 0)
@@ -151,7 +142,7 @@ tsr_status tsri_file_write(int fd, const void *data, size_t len, const char *pat
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return fail_errno(err, path, "cannot be written");
+            return tsr_fail_errno(err, path, "cannot be written");
         p += n;
         len -= (size_t)n;
     }
@@ -174,7 +165,7 @@ tsr_status tsri_file_create_beside(int *fd, char **tmp, const char *path, tsr_er
         if (errno != EEXIST)
             break;
     }
-    tsr_status st = fail_errno(err, path, "cannot be created");
+    tsr_status st = tsr_fail_errno(err, path, "cannot be created");
     tsr_free(*tmp);
     *tmp = NULL;
     return st;
@@ -186,12 +177,12 @@ tsr_status tsri_file_reserve(int fd, size_t len, const char *path, tsr_error *er
     if (e != ENOSPC && e != EFBIG && e != EDQUOT)
         return TSR_OK; /* a file system that cannot reserve is none that is full */
     errno = e;
-    return fail_errno(err, path, "cannot be written");
+    return tsr_fail_errno(err, path, "cannot be written");
 }
 
 tsr_status tsri_file_sync(int fd, const char *path, tsr_error *err)
 {
-    return fsync(fd) == 0 ? TSR_OK : fail_errno(err, path, "cannot be synced");
+    return fsync(fd) == 0 ? TSR_OK : tsr_fail_errno(err, path, "cannot be synced");
 }
 
 /* The new name is safe only when its folder is; where a folder cannot be synced, that is the system's way. */
@@ -210,7 +201,7 @@ static void sync_folder_of(const char *path)
 tsr_status tsri_file_place(const char *tmp, const char *path, tsr_error *err)
 {
     if (rename(tmp, path) != 0)
-        return fail_errno(err, path, "cannot be renamed into place");
+        return tsr_fail_errno(err, path, "cannot be renamed into place");
     sync_folder_of(path);
     return TSR_OK;
 }
@@ -226,7 +217,7 @@ tsr_status tsr_file_replace(const char *path, const void *data, size_t len, tsr_
     if (st == TSR_OK)
         st = tsri_file_sync(fd, path, err);
     if (close(fd) != 0 && st == TSR_OK)
-        st = fail_errno(err, path, "cannot be closed");
+        st = tsr_fail_errno(err, path, "cannot be closed");
     if (st == TSR_OK)
         st = tsri_file_place(tmp, path, err);
     if (st != TSR_OK)

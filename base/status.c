@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *tsr_status_name(tsr_status st)
 {
@@ -91,4 +92,13 @@ tsr_status tsr_status_from_errno(int e)
     case ENOMEM: return TSR_ERR_NOMEM;
     default: return TSR_ERR_IO;
     }
+}
+
+tsr_status tsr_fail_errno(tsr_error *err, const char *path, const char *what)
+{
+    int e = errno;
+    char why[128];
+    if (strerror_r(e, why, sizeof why) != 0)
+        snprintf(why, sizeof why, "errno %d", e);
+    return tsr_fail(err, tsr_status_from_errno(e), "%s: %s: %s", path, what, why);
 }

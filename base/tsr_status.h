@@ -55,6 +55,9 @@ tsr_status tsr_failv(tsr_error *err, tsr_status st, const char *fmt, va_list ap)
  * NOMEM, all else is IO. */
 tsr_status tsr_status_from_errno(int e);
 
+/* "PATH: WHAT: reason" with the reason and the status of errno, which is read first. */
+tsr_status tsr_fail_errno(tsr_error *err, const char *path, const char *what);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,15 +20,6 @@ struct tsr_source {
     uint64_t size;
     char *name;
 };
-
-static tsr_status fail_errno(tsr_error *err, const char *name, const char *what)
-{
-    int e = errno;
-    char why[128];
-    if (strerror_r(e, why, sizeof why) != 0)
-        snprintf(why, sizeof why, "errno %d", e);
-    return tsr_fail(err, tsr_status_from_errno(e), "%s: %s: %s", name, what, why);
-}
 
 static tsr_source *new_source(const char *name)
 {
@@ -61,9 +51,9 @@ static tsr_status open_regular(tsr_source *s, const char *path, tsr_error *err)
     struct stat sb;
     s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (s->fd < 0)
-        return fail_errno(err, path, "cannot be opened");
+        return tsr_fail_errno(err, path, "cannot be opened");
     if (fstat(s->fd, &sb) != 0)
-        return fail_errno(err, path, "cannot be examined");
+        return tsr_fail_errno(err, path, "cannot be examined");
     if (!S_ISREG(sb.st_mode))
         return tsr_fail(err, TSR_ERR_NOINPUT, "%s: is not a regular file", path);
     s->size = (uint64_t)sb.st_size;
@@ -80,7 +70,7 @@ tsr_status tsr_source_open(tsr_source **out, const char *path, size_t max_spool,
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", path);
     tsr_status st;
     if (!is_stdin && stat(path, &sb) != 0)
-        st = fail_errno(err, path, "cannot be opened");
+        st = tsr_fail_errno(err, path, "cannot be opened");
     else if (!is_stdin && S_ISREG(sb.st_mode))
         st = open_regular(s, path, err);
     else
@@ -145,7 +135,7 @@ tsr_status tsr_source_read(const tsr_source *s, uint64_t at, void *buf, size_t n
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            return fail_errno(err, s->name, "cannot be read");
+            return tsr_fail_errno(err, s->name, "cannot be read");
         if (r == 0)
             break; /* it has become shorter */
         *got += (size_t)r;
@@ -162,7 +152,7 @@ static tsr_status write_all(int fd, const unsigned char *p, uint64_t len, const 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return fail_errno(err, name, "cannot be copied into a temporary file");
+            return tsr_fail_errno(err, name, "cannot be copied into a temporary file");
         p += n;
         len -= (uint64_t)n;
     }
@@ -178,9 +168,9 @@ static tsr_status open_nameless(int *fd, const char *name, tsr_error *err)
     tsr_status st = TSR_OK;
     *fd = mkstemp(path);
     if (*fd < 0)
-        st = fail_errno(err, path, "temporary file cannot be made");
+        st = tsr_fail_errno(err, path, "temporary file cannot be made");
     else if (unlink(path) != 0 || fcntl(*fd, F_SETFD, FD_CLOEXEC) != 0)
-        st = fail_errno(err, path, "temporary file cannot be set up");
+        st = tsr_fail_errno(err, path, "temporary file cannot be set up");
     tsr_free(path);
     return st;
 }
@@ -189,7 +179,7 @@ tsr_status tsri_source_dup_fd(const tsr_source *s, int *fd, tsr_error *err)
 {
     if (s->fd >= 0) {
         *fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
-        return *fd >= 0 ? TSR_OK : fail_errno(err, s->name, "descriptor cannot be copied");
+        return *fd >= 0 ? TSR_OK : tsr_fail_errno(err, s->name, "descriptor cannot be copied");
     }
     *fd = -1;
     tsr_status st = open_nameless(fd, s->name, err);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -27,22 +26,13 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static tsr_status fail_errno(tsr_error *err, const char *path, const char *what)
-{
-    int e = errno;
-    char why[128];
-    if (strerror_r(e, why, sizeof why) != 0)
-        snprintf(why, sizeof why, "errno %d", e);
-    return tsr_fail(err, tsr_status_from_errno(e), "%s: %s: %s", path, what, why);
-}
-
 /* ---- opening ---- */
 
 static tsr_status check_file(const tsri_batch_out *o, int in, tsr_error *err)
 {
     struct stat a, b;
     if (fstat(o->fd, &a) != 0 || fstat(in, &b) != 0)
-        return fail_errno(err, o->path, "cannot be examined");
+        return tsr_fail_errno(err, o->path, "cannot be examined");
     if (!S_ISREG(a.st_mode))
         return tsr_fail(err, TSR_ERR_USAGE,
                         "%s: is not a regular file, which answers need so that work can go on after a kill", o->path);
@@ -61,7 +51,7 @@ static tsr_status lock(const tsri_batch_out *o, tsr_error *err)
         return TSR_OK;
     if (errno == EWOULDBLOCK)
         return tsr_fail(err, TSR_ERR_BUSY, "%s: another process is writing to it", o->path);
-    return fail_errno(err, o->path, "cannot be locked");
+    return tsr_fail_errno(err, o->path, "cannot be locked");
 }
 
 tsr_status tsri_batch_out_open(tsri_batch_out *o, const char *path, int in, bool restart, tsr_error *err)
@@ -69,12 +59,12 @@ tsr_status tsri_batch_out_open(tsri_batch_out *o, const char *path, int in, bool
     *o = (tsri_batch_out){.path = path, .synced_at = now_s()};
     o->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (o->fd < 0)
-        return fail_errno(err, path, "cannot be opened");
+        return tsr_fail_errno(err, path, "cannot be opened");
     tsr_status st = check_file(o, in, err);
     if (st == TSR_OK)
         st = lock(o, err);
     if (st == TSR_OK && restart && ftruncate(o->fd, 0) != 0)
-        st = fail_errno(err, path, "cannot be emptied");
+        st = tsr_fail_errno(err, path, "cannot be emptied");
     if (st != TSR_OK) {
         close(o->fd);
         o->fd = -1;
@@ -118,7 +108,7 @@ static tsr_status read_line(const tsri_batch_out *o, const tsri_feed_line *line,
 static tsr_status cut(tsri_batch_out *o, tsr_error *err)
 {
     if (ftruncate(o->fd, (off_t)o->size) != 0)
-        return fail_errno(err, o->path, "cannot be cut after its last whole line");
+        return tsr_fail_errno(err, o->path, "cannot be cut after its last whole line");
     return TSR_OK;
 }
 
@@ -143,7 +133,7 @@ tsr_status tsri_batch_out_read(tsri_batch_out *o, tsri_batch_seen_fn *fn, void *
     if (st != TSR_OK || !torn)
         return st;
     if (fstat(o->fd, &sb) != 0)
-        return fail_errno(err, o->path, "cannot be examined");
+        return tsr_fail_errno(err, o->path, "cannot be examined");
     *n_cut = (int64_t)sb.st_size - o->size;
     return cut(o, err);
 }
@@ -153,7 +143,7 @@ tsr_status tsri_batch_out_read(tsri_batch_out *o, tsri_batch_seen_fn *fn, void *
 static tsr_status sync_now(tsri_batch_out *o, tsr_error *err)
 {
     if (o->dirty && fdatasync(o->fd) != 0)
-        return fail_errno(err, o->path, "cannot be synced");
+        return tsr_fail_errno(err, o->path, "cannot be synced");
     o->dirty = false;
     o->synced_at = now_s();
     return TSR_OK;
@@ -168,7 +158,7 @@ tsr_status tsri_batch_out_add(tsri_batch_out *o, const char *line, size_t len, t
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            tsr_status st = fail_errno(err, o->path, "cannot be written");
+            tsr_status st = tsr_fail_errno(err, o->path, "cannot be written");
             if (done)
                 cut(o, NULL); /* if this fails too, the next run does it */
             return st;
@@ -186,7 +176,7 @@ tsr_status tsri_batch_out_close(tsri_batch_out *o, tsr_error *err)
         return TSR_OK;
     tsr_status st = sync_now(o, err);
     if (close(o->fd) != 0 && st == TSR_OK)
-        st = fail_errno(err, o->path, "cannot be closed");
+        st = tsr_fail_errno(err, o->path, "cannot be closed");
     o->fd = -1;
     return st;
 }
