@@ -105,17 +105,6 @@ static int tell(detect *d, const char *text)
     return d->fn ? d->fn(d->user, &ev) : 0;
 }
 
-/* "street.pdf, page 2" */
-static void name_view(char *buf, size_t size, const tsri_view *v)
-{
-    if (v->kind == TSRI_PAGE)
-        snprintf(buf, size, "%s, page %zu", v->file, v->page);
-    else if (v->kind == TSRI_VIDEO)
-        snprintf(buf, size, "%s, at %.3f s", v->file, v->time_s);
-    else
-        snprintf(buf, size, "%s", v->file);
-}
-
 static void tell_corrections(detect *d, const tsri_boxes *b, const char *name)
 {
     size_t n = tsr_json_len(b->corrections);
@@ -132,25 +121,13 @@ static void tell_corrections(detect *d, const tsri_boxes *b, const char *name)
 
 /* ---- JSON ---- */
 
-static void put_place(const detect *d, tsri_build *o, const tsri_view *v, bool always)
-{
-    if (always || tsri_views_n_files(d->views) > 1)
-        tsri_put(o, "file", tsr_json_new_string(v->file, strlen(v->file)));
-    if (v->kind == TSRI_PAGE)
-        tsri_put_size(o, "page", v->page);
-    if (v->kind == TSRI_PAGE && always)
-        tsri_put_real(o, "dpi", v->dpi);
-    if (v->kind == TSRI_VIDEO)
-        tsri_put_real(o, "time", v->time_s);
-}
-
 static tsr_json *boxes_json(const detect *d, const tsri_boxes *b, const tsri_view *v, tsri_build *also_to)
 {
     tsri_build list = tsri_build_list();
     for (size_t i = 0; i < b->n; i++) {
         tsri_build for_all = {tsri_box_json(&b->at[i]), false};
         for_all.failed = !for_all.v;
-        put_place(d, &for_all, v, false);
+        tsri_views_put_place(d->views, &for_all, v, false);
         tsri_add(&list, tsri_box_json(&b->at[i]));
         tsri_add(also_to, tsri_build_end(&for_all));
     }
@@ -171,7 +148,7 @@ static tsr_status add_picture(detect *d, const tsri_view *v, const tessera_resul
 {
     tsr_json *base = r ? tsri_result_json(r, d->err) : tsr_json_new_object();
     tsri_build o = {base, base == NULL};
-    put_place(d, &o, v, true);
+    tsri_views_put_place(d->views, &o, v, true);
     if (v->picture.rgb)
         tsri_put(&o, "source_size", size_json(&v->picture));
     if (v->warning[0])
@@ -192,12 +169,6 @@ static tsr_status add_picture(detect *d, const tsri_view *v, const tessera_resul
 }
 
 /* ---- one picture ---- */
-
-/* What is wrong with one picture, or the answer to it, doesn't stop the others. */
-static bool is_of_one(tsr_status st)
-{
-    return st == TSR_ERR_DATA || st == TSR_ERR_LIMIT || st == TSR_ERR_BUSY || st == TSR_ERR_UNSUPPORTED;
-}
 
 static tsr_status set_aside(detect *d, const tsri_view *v, const tessera_result *r, size_t n, const tsr_error *why)
 {
@@ -239,7 +210,7 @@ static tsr_status use_answer(detect *d, const tsri_view *v, const tessera_result
     char name[512], *overlay = NULL;
     tsri_boxes b = {0};
     tsr_error why = {TSR_OK, ""};
-    name_view(name, sizeof name, v);
+    tsri_view_name(name, sizeof name, v);
     tsr_status st = read_boxes(r, v, name, d->o->min_area, &b, &why);
     if (st == TSR_OK) {
         tell_corrections(d, &b, name);
@@ -249,7 +220,7 @@ static tsr_status use_answer(detect *d, const tsri_view *v, const tessera_result
         d->n_done++;
         st = add_picture(d, v, r, &b, overlay, NULL);
     } else {
-        st = is_of_one(st) ? set_aside(d, v, r, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
+        st = tsri_is_of_one_view(st) ? set_aside(d, v, r, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
     }
     tsri_boxes_deinit(&b);
     tsr_free(overlay);
@@ -262,7 +233,7 @@ static tsr_status look_at(detect *d, const tsri_view *v, size_t i)
     tessera_result *r = NULL;
     tsr_error why = {TSR_OK, ""};
     char name[512];
-    name_view(name, sizeof name, v);
+    tsri_view_name(name, sizeof name, v);
     d->parts[d->picture].path = name;
     rq.parts = d->parts;
     rq.n_parts = d->n_parts;
@@ -282,7 +253,7 @@ static tsr_status look_at(detect *d, const tsri_view *v, size_t i)
         st = tsr_fail(&why, TSR_ERR_CANCELLED, "%s: stopped on request before the answer was complete", name);
     if (st == TSR_OK)
         st = use_answer(d, v, r, i);
-    else if (is_of_one(st))
+    else if (tsri_is_of_one_view(st))
         st = set_aside(d, v, NULL, 1, &why);
     else
         tsr_fail(d->err, st, "%s", why.text);
@@ -310,7 +281,7 @@ static tsr_status look_at_all(detect *d)
         if (st == TSR_OK)
             st = look_at(d, &v, i);
         else
-            st = is_of_one(st) ? set_aside(d, &v, NULL, n_skipped, &why) : tsr_fail(d->err, st, "%s", why.text);
+            st = tsri_is_of_one_view(st) ? set_aside(d, &v, NULL, n_skipped, &why) : tsr_fail(d->err, st, "%s", why.text);
         i += n_skipped ? n_skipped : 1;
         tsr_image_deinit(&v.picture);
     }

@@ -67,14 +67,6 @@ static void tell(const reading *d, const page *p, const char *what)
         d->fn(d->user, &ev);
 }
 
-static void name_page(char *buf, size_t size, const tsri_view *v)
-{
-    if (v->kind == TSRI_PAGE)
-        snprintf(buf, size, "%s, page %zu", v->file, v->page);
-    else
-        snprintf(buf, size, "%s", v->file);
-}
-
 /* ---- the question ---- */
 
 static tsr_status add(tsr_text *t, const char *s, tsr_error *err)
@@ -126,14 +118,6 @@ static tsr_status make_parts(reading *d)
 
 /* ---- the result ---- */
 
-static void put_place(const reading *d, tsri_build *o, const tsri_view *v, bool always)
-{
-    if (always || tsri_views_n_files(d->views) > 1)
-        tsri_put(o, "file", tsr_json_new_string(v->file, strlen(v->file)));
-    if (v->kind == TSRI_PAGE)
-        tsri_put_size(o, "page", v->page);
-}
-
 static tsr_json *size_json(double w, double h, bool is_whole)
 {
     tsri_build size = tsri_build_list();
@@ -148,9 +132,7 @@ static tsr_status add_page(reading *d, page *p, const tessera_result *r, const c
     const tsri_view *v = p->v;
     tsr_json *base = r ? tsri_result_json(r, d->err) : tsr_json_new_object();
     tsri_build o = {base, base == NULL};
-    put_place(d, &o, v, true);
-    if (v->kind == TSRI_PAGE)
-        tsri_put_real(&o, "dpi", v->dpi);
+    tsri_views_put_place(d->views, &o, v, true);
     if (v->picture.rgb)
         tsri_put(&o, "source_size", size_json((double)v->picture.width, (double)v->picture.height, true));
     if (p->has_layer)
@@ -195,7 +177,7 @@ static tsr_status write_json_page(reading *d, const page *p, const char *failure
 {
     tsri_build o = tsri_build_object();
     char *head = NULL, *value = NULL;
-    put_place(d, &o, p->v, false);
+    tsri_views_put_place(d->views, &o, p->v, false);
     if (failure)
         tsri_put_text(&o, "error", failure);
     tsr_json *place = tsri_build_end(&o);
@@ -233,12 +215,6 @@ static tsr_status write_page(reading *d, const page *p, const char *failure)
 
 /* ---- one page ---- */
 
-/* What is wrong with one page, or the answer to it, doesn't stop the others. */
-static bool is_of_one(tsr_status st)
-{
-    return st == TSR_ERR_DATA || st == TSR_ERR_LIMIT || st == TSR_ERR_BUSY || st == TSR_ERR_UNSUPPORTED;
-}
-
 /* r may be NULL; n pages are counted. */
 static tsr_status set_aside(reading *d, page *p, const tessera_result *r, size_t n, const tsr_error *why)
 {
@@ -263,7 +239,7 @@ static tsr_status read_layer(const reading *d, page *p)
         return TSR_OK;
     tsr_status st = tsr_pdf_page_text(p->v->pdf, p->v->page, &p->layer, &why);
     p->has_layer = st == TSR_OK && p->layer.n_words > 0;
-    if (st == TSR_OK || !is_of_one(st) || st == TSR_ERR_UNSUPPORTED)
+    if (st == TSR_OK || !tsri_is_of_one_view(st) || st == TSR_ERR_UNSUPPORTED)
         return st == TSR_OK ? TSR_OK : tsr_fail(d->err, st, "%s", why.text);
     snprintf(line, sizeof line, "its text layer is not used: %s", why.text);
     tell(d, p, line);
@@ -314,7 +290,7 @@ static tsr_status use_answer(reading *d, page *p, const tessera_result *r)
     take_text(p, r);
     tsr_status st = d->form == FORM_JSON ? take_value(p, &why) : TSR_OK;
     if (st != TSR_OK)
-        return is_of_one(st) ? set_aside(d, p, r, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
+        return tsri_is_of_one_view(st) ? set_aside(d, p, r, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
     d->n_done++;
     if (p->is_cut) {
         d->n_failed++; /* its text stays, but it is not the whole page */
@@ -338,7 +314,7 @@ static tsr_status ask(reading *d, page *p)
         st = tsr_fail(&why, TSR_ERR_CANCELLED, "%s: stopped on request before the answer was complete", p->name);
     if (st == TSR_OK)
         st = use_answer(d, p, r);
-    else if (is_of_one(st))
+    else if (tsri_is_of_one_view(st))
         st = set_aside(d, p, NULL, 1, &why);
     else
         tsr_fail(d->err, st, "%s", why.text);
@@ -401,11 +377,11 @@ static tsr_status read_all(reading *d)
         if (st == TSR_OK && end)
             break;
         page p = {.v = &v};
-        name_page(p.name, sizeof p.name, &v);
+        tsri_view_name(p.name, sizeof p.name, &v);
         if (st == TSR_OK)
             st = read_page(d, &p);
         else
-            st = is_of_one(st) ? set_aside(d, &p, NULL, n_skipped, &why) : tsr_fail(d->err, st, "%s", why.text);
+            st = tsri_is_of_one_view(st) ? set_aside(d, &p, NULL, n_skipped, &why) : tsr_fail(d->err, st, "%s", why.text);
         i += n_skipped ? n_skipped : 1;
         page_deinit(&p);
         tsr_image_deinit(&v.picture);

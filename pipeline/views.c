@@ -1,6 +1,7 @@
 /* views.c: one reader for three kinds of files that hold pictures. */
 #include "views.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tsr_alloc.h"
@@ -92,6 +93,33 @@ size_t tsri_views_n(const tsri_views *v)
 size_t tsri_views_n_files(const tsri_views *v)
 {
     return v->n_files;
+}
+
+void tsri_view_name(char *buf, size_t size, const tsri_view *v)
+{
+    if (v->kind == TSRI_PAGE)
+        snprintf(buf, size, "%s, page %zu", v->file, v->page);
+    else if (v->kind == TSRI_VIDEO)
+        snprintf(buf, size, "%s, at %.3f s", v->file, v->time_s);
+    else
+        snprintf(buf, size, "%s", v->file);
+}
+
+bool tsri_is_of_one_view(tsr_status st)
+{
+    return st == TSR_ERR_DATA || st == TSR_ERR_LIMIT || st == TSR_ERR_BUSY || st == TSR_ERR_UNSUPPORTED;
+}
+
+void tsri_views_put_place(const tsri_views *all, tsri_build *o, const tsri_view *v, bool whole)
+{
+    if (whole || tsri_views_n_files(all) > 1)
+        tsri_put(o, "file", tsr_json_new_string(v->file, strlen(v->file)));
+    if (v->kind == TSRI_PAGE)
+        tsri_put_size(o, "page", v->page);
+    if (v->kind == TSRI_PAGE && whole)
+        tsri_put_real(o, "dpi", v->dpi);
+    if (v->kind == TSRI_VIDEO)
+        tsri_put_real(o, "time", v->time_s);
 }
 
 const char *tsri_views_film(const tsri_views *v)
