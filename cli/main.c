@@ -24,8 +24,11 @@ typedef struct job {
     char *tools, *messages, *structure;
 } job;
 
+/* Work that Ctrl-C has ended needs no message. */
 static int fail(job *j, const tessera_error *err)
 {
+    if (err->status == TESSERA_ERR_CANCELLED && terminal_interrupted)
+        return 130;
     terminal_wipe(&j->term);
     fprintf(stderr, "tessera: %s\n", err->text[0] ? err->text : tessera_status_name(err->status));
     return tessera_exit_code(err->status);
@@ -233,7 +236,7 @@ static int show_plan(job *j)
     tessera_error err = {0};
     char *text;
     if (tessera_film_plan(j->model, &j->o.rq, j->o.chapters, j->o.json, terminal_event, &j->term, &text, &err) != TESSERA_OK)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+        return fail(j, &err);
     return print_owned(j, text);
 }
 
@@ -242,7 +245,7 @@ static int chapters(job *j)
     tessera_error err = {0};
     char *text;
     if (tessera_chapters(j->model, &j->o.rq, j->o.form, terminal_event, &j->term, &text, &err) != TESSERA_OK)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+        return fail(j, &err);
     int rc = *text ? print_owned(j, text) : (tessera_free(text), terminal_finish(&j->term));
     return rc == 0 && terminal_interrupted ? 130 : rc;
 }
@@ -268,7 +271,7 @@ static int generate(job *j)
     tessera_status st = j->o.cmd == CMD_RUN ? tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err)
                                             : tessera_watch(j->model, &j->o.rq, terminal_event, &j->term, &r, &err);
     if (st != TESSERA_OK)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+        return fail(j, &err);
     if (j->o.json) {
         char *text;
         rc = tessera_result_json(r, &text, &err) == TESSERA_OK ? print_owned(j, text) : fail(j, &err);
@@ -304,7 +307,31 @@ static int batch(job *j)
     return rc ? rc : batch_run(j->model, &j->o, &j->term);
 }
 
-/* Exit code 65 when some of several pictures gave no boxes. */
+/* The start of what looks at each picture by itself: detect, read. */
+static int begin_views(job *j, const char *no_files)
+{
+    if (j->o.n_words == 0)
+        return usage(no_files);
+    if (!j->o.temperature_set)
+        j->o.rq.temperature = 0;
+    add_files(j, j->o.n_words);
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = read_json_files(j);
+    if (!rc)
+        rc = open_model(j);
+    j->o.rq.parts = j->o.parts;
+    j->o.rq.n_parts = j->o.n_parts;
+    j->term.stream = false; /* the answer is read here before anyone sees it */
+    return rc;
+}
+
+/* Exit code 65 when some of several pictures have failed. */
+static int end_views(int rc, size_t n_failed)
+{
+    return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
+}
+
 static int detect(job *j)
 {
     tessera_error err = {0};
@@ -312,58 +339,32 @@ static int detect(job *j)
                              .folder = j->o.output_dir, .min_area = j->o.min_area, .as_json = j->o.json};
     char *text;
     size_t n_failed;
-    if (j->o.n_words == 0)
-        return usage("detect needs at least one FILE");
-    if (!j->o.temperature_set)
-        j->o.rq.temperature = 0;
     j->o.rq.max_budget = 560; /* small things count */
-    add_files(j, j->o.n_words);
-    int rc = fill_parts(j);
-    if (!rc)
-        rc = open_model(j);
+    int rc = begin_views(j, "detect needs at least one FILE");
     if (rc)
         return rc;
-    j->o.rq.parts = j->o.parts;
-    j->o.rq.n_parts = j->o.n_parts;
-    j->term.stream = false; /* the answer is read here before anyone sees it */
     if (tessera_detect(j->model, &j->o.rq, &o, terminal_event, &j->term, &text, &n_failed, &err) != TESSERA_OK)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
-    rc = print_owned(j, text);
-    return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
+        return fail(j, &err);
+    return end_views(print_owned(j, text), n_failed);
 }
 
-/* Exit code 65 when some of several pages were not read. */
 static int read_pages(job *j)
 {
     tessera_error err = {0};
     char *text;
     size_t n_failed;
-    if (j->o.n_words == 0)
-        return usage("read needs at least one FILE");
-    if (!j->o.temperature_set)
-        j->o.rq.temperature = 0;
     j->o.read.as_json = j->o.json;
-    add_files(j, j->o.n_words);
-    int rc = fill_parts(j);
-    if (!rc)
-        rc = read_json_files(j);
-    if (!rc)
-        rc = open_model(j);
+    int rc = begin_views(j, "read needs at least one FILE");
     if (rc)
         return rc;
-    j->o.rq.parts = j->o.parts;
-    j->o.rq.n_parts = j->o.n_parts;
-    j->term.stream = false; /* the answer is read here before anyone sees it */
     tessera_status st = tessera_read(j->model, &j->o.rq, &j->o.read, terminal_event, &j->term, &text, &n_failed, &err);
     if (st != TESSERA_OK && !text)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+        return fail(j, &err);
     if (st == TESSERA_OK && j->o.read.path)
         tessera_free(text);
     else
         rc = print_owned(j, text); /* also what could not be written: hours of work may be in it */
-    if (st != TESSERA_OK)
-        return fail(j, &err);
-    return rc ? rc : terminal_interrupted ? 130 : n_failed ? tessera_exit_code(TESSERA_ERR_DATA) : 0;
+    return st == TESSERA_OK ? end_views(rc, n_failed) : fail(j, &err);
 }
 
 /* Exit code 78 when --check has found something. */
@@ -402,7 +403,7 @@ static int quantize(job *j)
     j->o.quantize.threads = j->o.threads;
     j->o.quantize.as_json = j->o.json;
     if (tessera_quantize(j->o.words[0], j->o.words[1], &j->o.quantize, terminal_event, &j->term, &text, &err) != TESSERA_OK)
-        return err.status == TESSERA_ERR_CANCELLED && terminal_interrupted ? 130 : fail(j, &err);
+        return fail(j, &err);
     return print_owned(j, text);
 }
 
