@@ -1,5 +1,4 @@
 /* test_batch_cli.c: batch as people run it, with the small model: exit codes, streams, a kill, an interrupt. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -9,72 +8,34 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "program.h"
 #include "test_main.h"
 #include "test_tmp.h"
 
-enum { MAX_ARGS = 24, N_LINES = 12 };
+enum { N_LINES = 12 };
 
 static char *root;
 static char *calm; /* the answers of a run that nobody disturbed */
 
-typedef struct outcome {
-    int code; /* exit code, or 128 + signal */
-    char *out, *err;
-} outcome;
-
-static void forget(outcome *o)
-{
-    free(o->out);
-    free(o->err);
-}
-
-/* In the child: the test's folder, streams in place, then the program. */
-static void become(char **argv)
-{
-    int in = open("/dev/null", O_RDONLY);
-    int out = chdir(root) == 0 ? open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-    int err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (in < 0 || out < 0 || err < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
-        _exit(126);
-    execv(argv[0], argv);
-    _exit(127);
-}
-
-/* tessera batch -m MODEL and these words. */
+/* tessera batch -m MODEL and these words, in the test's folder. */
 static pid_t start(const char *words)
 {
-    static char line[1024], program[] = TSR_PROGRAM, verb[] = "batch", m[] = "-m",
-                            model[] = TSR_SOURCE_DIR "/models/nano";
-    char *argv[MAX_ARGS] = {program, verb, m, model};
-    size_t n = 4;
+    static char verb[] = "batch", m[] = "-m", model[] = TSR_SOURCE_DIR "/models/nano";
+    char line[1024], out[512], *given[MAX_ARGS + 1], *argv[MAX_ARGS + 4];
     snprintf(line, sizeof line, "%s", words);
-    for (char *word = line, *space; word; word = space) {
-        space = strchr(word, ' ');
-        if (space)
-            *space++ = '\0';
-        assert_true(n + 1 < MAX_ARGS);
-        argv[n++] = word;
-    }
-    argv[n] = NULL;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(argv);
-    assert_true(pid > 0);
+    size_t n = program_words(line, ' ', given);
+    memcpy(argv, (char *[]){given[0], verb, m, model}, 4 * sizeof *argv);
+    memcpy(argv + 4, given + 1, n * sizeof *argv); /* the NULL at the end too */
+    snprintf(out, sizeof out, "%s", test_path(root, "stdout"));
+    int in = open("/dev/null", O_RDONLY);
+    pid_t pid = program_start(argv, root, in, out, test_path(root, "stderr"));
+    close(in);
     return pid;
 }
 
 static outcome finish(pid_t pid)
 {
-    outcome o = {0};
-    int status = 0;
-    size_t n;
-    while (waitpid(pid, &status, 0) < 0)
-        assert_int_equal(errno, EINTR);
-    o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    o.out = (char *)test_read_file(test_path(root, "stdout"), &n);
-    o.err = (char *)test_read_file(test_path(root, "stderr"), &n);
-    return o;
+    return program_finish(pid, root);
 }
 
 static void expect(const char *words, int code, const char *on_stdout, const char *on_stderr)

@@ -1,5 +1,4 @@
 /* test_cli.c: runs the program: exit codes, streams, standard input, and the library's own answer. */
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -12,72 +11,20 @@
 #include "hash_model.h"
 #include "recipes.h"
 #include "tessera.h"
+#include "program.h"
 #include "test_main.h"
 #include "test_tmp.h"
 #include "tsr_json.h"
 
-enum { MAX_ARGS = 40 };
-
 static char *root;
 static char model[512], picture[512], sound[512], odd[512];
 
-typedef struct outcome {
-    int code; /* exit code, or 128 + signal */
-    char *out, *err;
-    size_t out_len;
-} outcome;
-
-static void forget(outcome *o)
-{
-    free(o->out);
-    free(o->err);
-}
-
-/* In the child: streams in place, then the program. */
-static void become(char **argv, const char *in, const char *out, const char *err)
-{
-    int i = open(in, O_RDONLY), o = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    int e = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (i < 0 || o < 0 || e < 0 || dup2(i, 0) < 0 || dup2(o, 1) < 0 || dup2(e, 2) < 0)
-        _exit(126);
-    execv(argv[0], argv);
-    _exit(127);
-}
-
 static pid_t start(char **argv, const char *in, const char *out, const char *err)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(argv, in, out, err);
-    assert_true(pid > 0);
+    int from = open(in, O_RDONLY);
+    pid_t pid = program_start(argv, NULL, from, out, err);
+    close(from);
     return pid;
-}
-
-static int finish(pid_t pid)
-{
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0)
-        assert_int_equal(errno, EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Words are separated by '|', since questions hold spaces. */
-static size_t split(char *line, char **argv)
-{
-    size_t n = 0;
-    static char program[] = TSR_PROGRAM;
-    argv[n++] = program;
-    for (char *word = line; word; n++) {
-        char *bar = strchr(word, '|');
-        assert_true(n < MAX_ARGS);
-        argv[n] = word;
-        if (bar)
-            *bar++ = '\0';
-        word = bar;
-    }
-    argv[n] = NULL;
-    return n;
 }
 
 static outcome run_to(const char *in, const char *out_path, const char *fmt, ...) TSR_PRINTF(3, 4);
@@ -90,10 +37,10 @@ static outcome run_to(const char *in, const char *out_path, const char *fmt, ...
     int n = vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     assert_true(n > 0 && (size_t)n < sizeof line);
-    split(line, argv);
+    program_words(line, '|', argv);
     snprintf(err_path, sizeof err_path, "%s", test_path(root, "stderr"));
     outcome o = {0};
-    o.code = finish(start(argv, in, out_path, err_path));
+    o.code = program_wait(start(argv, in, out_path, err_path));
     size_t err_len;
     o.err = (char *)test_read_file(err_path, &err_len);
     if (strncmp(out_path, "/dev/", 5) != 0)
@@ -387,7 +334,7 @@ static void an_interrupt_gives_what_there_is_and_130(void **state)
     snprintf(errs, sizeof errs, "%s", test_path(root, "stderr"));
     snprintf(line, sizeof line, "run|-m|%s|--text|Tell|--temperature|0|--max-tokens|100000|--stop|never-said|--progress|json",
              model);
-    split(line, argv);
+    program_words(line, '|', argv);
     pid_t pid = start(argv, "/dev/null", out, errs);
     for (int i = 0; i < 6000; i++) { /* until it answers, a minute at most */
         size_t n;
@@ -399,7 +346,7 @@ static void an_interrupt_gives_what_there_is_and_130(void **state)
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
     kill(pid, SIGINT);
-    int code = finish(pid);
+    int code = program_wait(pid);
     assert_true(code == 130 || code == 0); /* 0: the tiny model had come to an end by itself */
 }
 

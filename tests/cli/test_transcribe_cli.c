@@ -1,6 +1,5 @@
 /* test_transcribe_cli.c: transcribe as people run it, with the small model: files, folders, pipes, interrupts. What
  * the model hears is its own affair; that it is the same by every way is checked. */
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -10,11 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "program.h"
 #include "test_main.h"
 #include "test_tmp.h"
 #include "tsr_json.h"
-
-enum { MAX_ARGS = 24 };
 
 #define MODEL TSR_SOURCE_DIR "/models/nano"
 #define NUMBERS TSR_SOURCE_DIR "/samples/numbers.wav"
@@ -23,59 +21,19 @@ static char *root;
 static char *whole; /* what is heard in NUMBERS */
 static pid_t writer; /* into the last pipe */
 
-typedef struct outcome {
-    int code;
-    char *out, *err;
-} outcome;
-
-static void forget(outcome *o)
-{
-    free(o->out);
-    free(o->err);
-}
-
 /* Words are separated by '|'. in: a descriptor for standard input. */
 static pid_t start(int in, const char *arguments)
 {
-    static char line[4096], program[] = TSR_PROGRAM;
-    char *argv[MAX_ARGS], out[512], err[512];
-    size_t n = 0;
+    char line[4096], *argv[MAX_ARGS + 1], out[512];
     snprintf(line, sizeof line, "%s", arguments);
-    argv[n++] = program;
-    for (char *word = line, *bar; word; word = bar) {
-        bar = strchr(word, '|');
-        if (bar)
-            *bar++ = '\0';
-        assert_true(n + 1 < MAX_ARGS);
-        argv[n++] = word;
-    }
-    argv[n] = NULL;
+    program_words(line, '|', argv);
     snprintf(out, sizeof out, "%s", test_path(root, "stdout"));
-    snprintf(err, sizeof err, "%s", test_path(root, "stderr"));
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int o = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666), e = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-        if (in < 0 || o < 0 || e < 0 || dup2(in, 0) < 0 || dup2(o, 1) < 0 || dup2(e, 2) < 0)
-            _exit(126);
-        execv(argv[0], argv);
-        _exit(127);
-    }
-    assert_true(pid > 0);
-    return pid;
+    return program_start(argv, NULL, in, out, test_path(root, "stderr"));
 }
 
 static outcome finish(pid_t pid)
 {
-    outcome o = {0};
-    int status = 0;
-    size_t n;
-    while (waitpid(pid, &status, 0) < 0)
-        assert_int_equal(errno, EINTR);
-    o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    o.out = (char *)test_read_file(test_path(root, "stdout"), &n);
-    o.err = (char *)test_read_file(test_path(root, "stderr"), &n);
-    return o;
+    return program_finish(pid, root);
 }
 
 static outcome run(const char *fmt, ...) TSR_PRINTF(1, 2);

@@ -14,6 +14,7 @@
 #include "id_set.h"
 #include "result_internal.h"
 #include "test_tmp.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 #include "tsr_json.h"
 
@@ -75,17 +76,9 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
         return tsr_fail(err, s->fails, "the script says no");
     if (fn(user, &(tessera_event){.kind = TESSERA_EVENT_STAGE, .text = "answer", .len = 6}))
         return tsr_fail(err, TSR_ERR_CANCELLED, "stopped");
-    if (!(*out = tsri_result_new()))
-        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
-    (*out)->cache.type = "f32";
-    (*out)->greedy = true;
-    tsr_status st = tsr_text_add(&(*out)->text, "yes", 3, err);
+    tsr_status st = scripted_result(out, "yes", NULL, err);
     if (st == TSR_OK)
-        st = tsri_result_seal(*out, err);
-    if (st != TSR_OK) {
-        tessera_result_free(*out);
-        *out = NULL;
-    }
+        (*out)->greedy = true;
     return st;
 }
 

@@ -4,13 +4,9 @@
 #include <stdio.h>
 
 #include "budget.h"
-#include "hash_model.h"
-#include "recipes.h"
+#include "test_root.h"
 #include "test_tmp.h"
-#include "tsr_alloc.h"
-
-static char *root;
-static tessera_model *model;
+#include "tiny_model.h"
 
 static void the_smallest_that_keeps_the_size(void **state)
 {
@@ -32,17 +28,17 @@ static void the_request_and_the_model_set_the_limit(void **state)
 {
     tessera_request rq = tessera_request_default();
     (void)state;
-    assert_int_equal(tsri_budget_trained(model), 1120); /* the file says nothing */
-    assert_int_equal(tsri_budget_most(model, &rq, false), 280);
-    assert_int_equal(tsri_budget_most(model, &rq, true), 560);
+    assert_int_equal(tsri_budget_trained(tiny_model), 1120); /* the file says nothing */
+    assert_int_equal(tsri_budget_most(tiny_model, &rq, false), 280);
+    assert_int_equal(tsri_budget_most(tiny_model, &rq, true), 560);
     rq.max_budget = 1120;
-    assert_int_equal(tsri_budget_most(model, &rq, false), 1120);
+    assert_int_equal(tsri_budget_most(tiny_model, &rq, false), 1120);
 }
 
 /* A PPM of one color. */
 static const char *picture(const char *name, size_t width, size_t height)
 {
-    const char *path = test_path(root, name);
+    const char *path = test_path(test_root, name);
     size_t n = width * height * 3;
     char *bytes = must_realloc(NULL, n + 32);
     int head = snprintf(bytes, 32, "P6 %zu %zu 255\n", width, height);
@@ -63,7 +59,7 @@ static char *told(size_t budget, const char *path)
     rq.n_parts = 2;
     rq.max_tokens = 1;
     rq.budget = budget;
-    if (tessera_run(model, &rq, NULL, NULL, &r, &err) != TESSERA_OK || tessera_result_json(r, &text, &err) != TESSERA_OK)
+    if (tessera_run(tiny_model, &rq, NULL, NULL, &r, &err) != TESSERA_OK || tessera_result_json(r, &text, &err) != TESSERA_OK)
         fail_msg("%s", err.text);
     tessera_result_free(r);
     return text;
@@ -87,7 +83,7 @@ static void a_note_tells_what_is_lost_and_what_keeps_it(void **state)
     text = told(0, small); /* the library's own default stays */
     assert_non_null(strstr(text, "\"budget\":280"));
     tessera_free(text);
-    text = told(70, test_path(root, "huge.ppm")); /* asked for: nothing to tell */
+    text = told(70, test_path(test_root, "huge.ppm")); /* asked for: nothing to tell */
     assert_null(strstr(text, "small print"));
     tessera_free(text);
 }
@@ -102,28 +98,8 @@ static void other_budgets_are_refused(void **state)
     rq.parts = &part;
     rq.n_parts = 1;
     rq.max_budget = 100;
-    assert_int_equal(tessera_run(model, &rq, NULL, NULL, &r, &err), TESSERA_ERR_USAGE);
+    assert_int_equal(tessera_run(tiny_model, &rq, NULL, NULL, &r, &err), TESSERA_ERR_USAGE);
     assert_non_null(strstr(err.text, "at most 100"));
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    tsr_error err = {TSR_OK, ""};
-    tessera_error perr = {TESSERA_OK, ""};
-    root = test_tmp_make();
-    if (oracle_model_write(test_path(root, "model"), "e2b", &err) != TSR_OK ||
-        tessera_model_open(&model, test_path(root, "model"), NULL, &perr) != TESSERA_OK)
-        fail_msg("%s%s", err.text, perr.text);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tessera_model_close(model);
-    test_tmp_remove(root);
-    return 0;
 }
 
 int main(void)
@@ -134,5 +110,5 @@ int main(void)
         cmocka_unit_test(a_note_tells_what_is_lost_and_what_keeps_it),
         cmocka_unit_test(other_budgets_are_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, tiny_model_open, tiny_model_close);
 }

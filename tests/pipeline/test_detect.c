@@ -4,16 +4,12 @@
 #include <stdio.h>
 
 #include "detect.h"
-#include "hash_model.h"
 #include "overlay_internal.h"
-#include "recipes.h"
-#include "result_internal.h"
+#include "test_root.h"
 #include "test_tmp.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
-
-static char *root;
-static tessera_model *model; /* tiny; its tower's sizes choose the dpi of pages */
 
 typedef struct script {
     const char *answers[8]; /* in the order of the pictures; the last one stays */
@@ -50,19 +46,7 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
     snprintf(s->names[s->n++], sizeof s->names[0], "%s", strrchr(rq->parts[rq->n_parts - 2].path, '/') + 1);
     snprintf(s->question, sizeof s->question, "%.*s", (int)rq->parts[rq->n_parts - 1].text_len,
              rq->parts[rq->n_parts - 1].text);
-    *out = tsri_result_new();
-    if (!*out)
-        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
-    (*out)->cache.type = "f32";
-    (*out)->finish = s->finish ? s->finish : "stop";
-    tsr_status st = tsr_text_add(&(*out)->text, text, strlen(text), err);
-    if (st == TSR_OK)
-        st = tsri_result_seal(*out, err);
-    if (st == TSR_OK)
-        return st;
-    tessera_result_free(*out);
-    *out = NULL;
-    return st;
+    return scripted_result(out, text, s->finish, err);
 }
 
 static const char *sample(const char *name)
@@ -92,7 +76,7 @@ static outcome detect(script *s, const tessera_detect_opts *o, const tessera_req
         parts[i] = (tessera_part){.kind = TESSERA_PART_FILE, .path = files[i]};
     rq.parts = parts;
     rq.n_parts = n;
-    r.st = tsri_detect(model, &rq, o, ask, on_event, s, &r.text, &r.n_failed, &r.err);
+    r.st = tsri_detect(tiny_model, &rq, o, ask, on_event, s, &r.text, &r.n_failed, &r.err);
     return r;
 }
 
@@ -202,7 +186,7 @@ static void a_damaged_file_is_told_and_the_others_stay(void **state)
     char bad[512];
     script s = {.answers = {CAT}};
     (void)state;
-    snprintf(bad, sizeof bad, "%s", test_path(root, "bad.png"));
+    snprintf(bad, sizeof bad, "%s", test_path(test_root, "bad.png"));
     test_write_file(bad, "\x89PNG\r\n\x1a\n....", 12);
     outcome r = detect(&s, NULL, NULL, 2, (const char *const[]){bad, sample("scene.png")});
     assert_int_equal(r.st, TSR_OK);
@@ -226,24 +210,24 @@ static void overlays_are_numbered_and_refused_early(void **state)
     script s = {.answers = {CAT}};
     tessera_detect_opts o = {.overlay = path};
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "o.jpeg"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "o.jpeg"));
     outcome r = detect(&s, &o, NULL, 1, (const char *const[]){sample("scene.png")});
     assert_error(&r.err, TSR_ERR_USAGE, "o.jpeg", ".svg");
     assert_int_equal(s.n, 0);
-    snprintf(path, sizeof path, "%s", test_path(root, "o.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "o.png"));
     r = detect(&s, &o, NULL, 2, (const char *const[]){sample("scene.png"), sample("shapes.png")});
     if (r.st == TSR_ERR_UNSUPPORTED) {
         assert_error(&r.err, TSR_ERR_UNSUPPORTED, "no cairo", "o.png");
         skip();
     }
     assert_int_equal(r.st, TSR_OK);
-    assert_true(tsr_file_exists(test_path(root, "o-1.png")));
-    assert_true(tsr_file_exists(test_path(root, "o-2.png")));
+    assert_true(tsr_file_exists(test_path(test_root, "o-1.png")));
+    assert_true(tsr_file_exists(test_path(test_root, "o-2.png")));
     assert_false(tsr_file_exists(path));
     tessera_free(r.text);
     s.n = 0; /* what was drawn is now a picture to look at, and would be drawn over */
-    snprintf(path, sizeof path, "%s", test_path(root, "./o-1.png"));
-    r = detect(&s, &o, NULL, 1, (const char *const[]){test_path(root, "o-1.png")});
+    snprintf(path, sizeof path, "%s", test_path(test_root, "./o-1.png"));
+    r = detect(&s, &o, NULL, 1, (const char *const[]){test_path(test_root, "o-1.png")});
     assert_error(&r.err, TSR_ERR_USAGE, "o-1.png", "over the picture");
     assert_int_equal(s.n, 0);
 }
@@ -316,7 +300,7 @@ static void yolo_has_a_file_for_each_picture(void **state)
     outcome r = detect(&s, &o, NULL, 1, files);
     assert_error(&r.err, TSR_ERR_USAGE, "need a folder", NULL);
     assert_int_equal(s.n, 0);
-    snprintf(folder, sizeof folder, "%s", test_path(root, "labels"));
+    snprintf(folder, sizeof folder, "%s", test_path(test_root, "labels"));
     o.folder = folder;
     r = detect(&s, &o, NULL, 2, files);
     assert_int_equal(r.st, TSR_OK);
@@ -361,7 +345,7 @@ static void memory_may_run_short_anywhere(void **state)
     size_t live = tsr_alloc_live(), k = 0;
     outcome r;
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "short.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "short.png"));
     tessera_detect_opts o = {.overlay = tsri_overlay_can_draw() ? path : NULL, .as_json = 1};
     do {
         script s = {.answers = {"[{\"box_2d\": [500, 0, 100, 1500], \"label\": \"a\"}]"}};
@@ -384,7 +368,7 @@ static void memory_may_run_short_in_every_form(void **state)
     char folder[512];
     size_t live = tsr_alloc_live();
     (void)state;
-    snprintf(folder, sizeof folder, "%s", test_path(root, "short"));
+    snprintf(folder, sizeof folder, "%s", test_path(test_root, "short"));
     for (size_t i = 0; i < 2; i++) {
         size_t k = 0;
         outcome r;
@@ -404,26 +388,6 @@ static void memory_may_run_short_in_every_form(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    tsr_error err = {TSR_OK, ""};
-    tessera_error perr = {TESSERA_OK, ""};
-    root = test_tmp_make();
-    if (oracle_model_write(test_path(root, "model"), "e2b", &err) != TSR_OK ||
-        tessera_model_open(&model, test_path(root, "model"), NULL, &perr) != TESSERA_OK)
-        fail_msg("%s%s", err.text, perr.text);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tessera_model_close(model);
-    test_tmp_remove(root);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,5 +404,5 @@ int main(void)
         cmocka_unit_test(memory_may_run_short_anywhere),
         cmocka_unit_test(memory_may_run_short_in_every_form),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, tiny_model_open, tiny_model_close);
 }

@@ -5,6 +5,7 @@
 
 #include "film.h"
 #include "result_internal.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 
 enum { MOST = 12 };
@@ -73,18 +74,7 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
     s->n++;
     tessera_event ev = {.kind = TESSERA_EVENT_TEXT, .text = text, .len = strlen(text)};
     fn(user, &ev);
-    if (!(*out = tsri_result_new()))
-        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
-    (*out)->cache.type = "f32";
-    (*out)->finish = "stop";
-    tsr_status st = tsr_text_add(&(*out)->text, text, strlen(text), err);
-    if (st == TSR_OK)
-        st = tsri_result_seal(*out, err);
-    if (st != TSR_OK) {
-        tessera_result_free(*out);
-        *out = NULL;
-    }
-    return st;
+    return scripted_result(out, text, NULL, err);
 }
 
 static tsri_films films_of(tsri_film *at, size_t n, double window, size_t note)

@@ -1,11 +1,9 @@
 /* Chapters of films with answers from a script in place of a model's. */
 #include "test_main.h"
 
-#include <math.h>
-#include <stdio.h>
 
 #include "film_chapters.h"
-#include "result_internal.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 
 static const char *answers[8];
@@ -16,18 +14,7 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
 {
     const char *text = answers[n_asked++];
     (void)m, (void)rq, (void)given, (void)fn, (void)user;
-    if (!(*out = tsri_result_new()))
-        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
-    (*out)->cache.type = "f32";
-    (*out)->finish = "stop";
-    tsr_status st = tsr_text_add(&(*out)->text, text, strlen(text), err);
-    if (st == TSR_OK)
-        st = tsri_result_seal(*out, err);
-    if (st != TSR_OK) {
-        tessera_result_free(*out);
-        *out = NULL;
-    }
-    return st;
+    return scripted_result(out, text, NULL, err);
 }
 
 static int on_event(void *user, const tessera_event *ev)

@@ -3,16 +3,13 @@
 
 #include <stdio.h>
 
-#include "hash_model.h"
 #include "read.h"
-#include "recipes.h"
-#include "result_internal.h"
+#include "test_root.h"
 #include "test_tmp.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
-
-static char *root;
-static tessera_model *model; /* tiny; its tower's sizes choose the dpi of pages */
+#include "tsr_json.h"
 
 typedef struct script {
     const char *answers[4]; /* in the order of the pages; the last one stays */
@@ -51,19 +48,7 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
     s->budget = rq->budget;
     s->max_budget = rq->max_budget;
     s->max_tokens = rq->max_tokens;
-    *out = tsri_result_new();
-    if (!*out)
-        return tsr_fail(err, TSR_ERR_NOMEM, "no memory for an answer");
-    (*out)->cache.type = "f32";
-    (*out)->finish = s->finish ? s->finish : "stop";
-    tsr_status st = tsr_text_add(&(*out)->text, text, strlen(text), err);
-    if (st == TSR_OK)
-        st = tsri_result_seal(*out, err);
-    if (st == TSR_OK)
-        return st;
-    tessera_result_free(*out);
-    *out = NULL;
-    return st;
+    return scripted_result(out, text, s->finish, err);
 }
 
 static const char *sample(const char *name)
@@ -100,7 +85,7 @@ static outcome read_files(script *s, const tessera_read_opts *o, const tessera_r
     rq.parts = parts;
     rq.n_parts = n;
     rq.dpi = rq.dpi ? rq.dpi : 36; /* small pictures: nobody looks at them here */
-    r.st = tsri_read(model, &rq, o, ask, on_event, s, &r.text, &r.n_failed, &r.err);
+    r.st = tsri_read(tiny_model, &rq, o, ask, on_event, s, &r.text, &r.n_failed, &r.err);
     return r;
 }
 
@@ -158,7 +143,7 @@ static void a_name_does_not_end_the_comment(void **state)
     (void)state;
     unsigned char *p = test_read_file(sample("line.png"), &len);
     for (size_t i = 0; i < 2; i++) {
-        snprintf(files[i], sizeof files[i], "%s", test_path(root, i ? "b-->.png" : "a---b.png"));
+        snprintf(files[i], sizeof files[i], "%s", test_path(test_root, i ? "b-->.png" : "a---b.png"));
         test_write_file(files[i], p, len);
     }
     free(p);
@@ -255,7 +240,7 @@ static void documents_that_cannot_be_read_are_refused_by_name(void **state)
     assert_error(&r.err, TSR_ERR_DATA, "locked.pdf", "encrypted");
     r = read_file(&s, NULL, NULL, fixture("none.pdf"));
     assert_error(&r.err, TSR_ERR_DATA, "none.pdf", "no pages");
-    snprintf(path, sizeof path, "%s", test_path(root, "bad.pdf"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "bad.pdf"));
     test_write_file(path, "%PDF-1.4\nnothing", 16);
     r = read_file(&s, NULL, NULL, path);
     assert_error(&r.err, TSR_ERR_DATA, "bad.pdf", "damaged");
@@ -352,7 +337,7 @@ static void the_result_is_written_whole_or_not_at_all(void **state)
     script s = {.answers = {"x"}};
     tessera_read_opts o = {.path = path};
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "out.md"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "out.md"));
     outcome r = read_file(&s, &o, NULL, sample("shapes.png"));
     assert_int_equal(r.st, TSR_OK);
     char *text = (char *)test_read_file(path, &len);
@@ -360,17 +345,17 @@ static void the_result_is_written_whole_or_not_at_all(void **state)
     free(text);
     tessera_free(r.text);
     s.n = 0;
-    snprintf(path, sizeof path, "%s", test_path(root, "no/such/folder.md"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "no/such/folder.md"));
     r = read_file(&s, &o, NULL, sample("shapes.png"));
     assert_error(&r.err, TSR_ERR_NOINPUT, "no/such", "no folder");
-    snprintf(path, sizeof path, "%s", root);
+    snprintf(path, sizeof path, "%s", test_root);
     r = read_file(&s, &o, NULL, sample("shapes.png"));
     assert_error(&r.err, TSR_ERR_USAGE, "is a folder", NULL);
     unsigned char *p = test_read_file(sample("line.png"), &len);
-    snprintf(copy, sizeof copy, "%s", test_path(root, "copy.png"));
+    snprintf(copy, sizeof copy, "%s", test_path(test_root, "copy.png"));
     test_write_file(copy, p, len);
     free(p);
-    snprintf(path, sizeof path, "%s", test_path(root, "./copy.png"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "./copy.png"));
     r = read_file(&s, &o, NULL, copy);
     assert_error(&r.err, TSR_ERR_USAGE, "copy.png", "over what is read");
     assert_int_equal(s.n, 0);
@@ -410,26 +395,6 @@ static void memory_may_run_short_anywhere(void **state)
     memory_may_run_short(fixture("pages.pdf"), &(tessera_read_opts){.as_json = 1}, 23);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    tsr_error err = {TSR_OK, ""};
-    tessera_error perr = {TESSERA_OK, ""};
-    root = test_tmp_make();
-    if (oracle_model_write(test_path(root, "model"), "e2b", &err) != TSR_OK ||
-        tessera_model_open(&model, test_path(root, "model"), NULL, &perr) != TESSERA_OK)
-        fail_msg("%s%s", err.text, perr.text);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tessera_model_close(model);
-    test_tmp_remove(root);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,5 +410,5 @@ int main(void)
         cmocka_unit_test(the_result_is_written_whole_or_not_at_all),
         cmocka_unit_test(memory_may_run_short_anywhere),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, tiny_model_open, tiny_model_close);
 }
