@@ -11,7 +11,11 @@
 
 static atomic_int chosen = -1;
 
-static const char *const names[] = {[TSR_CPU_C] = "c", [TSR_CPU_AVX2] = "avx2", [TSR_CPU_AVX512] = "avx512"};
+static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
+                                                    [TSR_CPU_AVX2] = "avx2",
+                                                    [TSR_CPU_AVX512] = "avx512",
+                                                    [TSR_CPU_AVX512_VNNI] = "avx512vnni",
+                                                    [TSR_CPU_AVX512_BF16] = "avx512bf16"};
 
 #if defined(TSR_HAVE_X86_SIMD)
 /* Not all compilers know this one by name. The system side is that of AVX. */
@@ -28,10 +32,12 @@ tsr_cpu_level tsr_cpu_detect(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
         return TSR_CPU_C;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl"))
+        return TSR_CPU_AVX2;
+    if (!__builtin_cpu_supports("avx512vnni"))
         return TSR_CPU_AVX512;
-    return TSR_CPU_AVX2;
+    return __builtin_cpu_supports("avx512bf16") ? TSR_CPU_AVX512_BF16 : TSR_CPU_AVX512_VNNI;
 #else
     return TSR_CPU_C;
 #endif
@@ -44,7 +50,7 @@ const char *tsr_cpu_level_name(tsr_cpu_level l)
 
 tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
 {
-    for (int l = TSR_CPU_C; l <= TSR_CPU_AVX512; l++) {
+    for (int l = TSR_CPU_C; l < TSR_N_CPU_LEVELS; l++) {
         if (strcmp(name, names[l]) != 0)
             continue;
         if (l > (int)tsr_cpu_detect())
@@ -53,7 +59,7 @@ tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
         *out = (tsr_cpu_level)l;
         return TSR_OK;
     }
-    return tsr_fail(err, TSR_ERR_USAGE, "cpu level '%s': known are c, avx2, avx512", name);
+    return tsr_fail(err, TSR_ERR_USAGE, "cpu level '%s': known are c, avx2, avx512, avx512vnni, avx512bf16", name);
 }
 
 void tsr_cpu_set(tsr_cpu_level l)

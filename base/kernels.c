@@ -22,7 +22,7 @@ void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level)
 }
 
 /* One constant table for each level, so that reading is free of locks and tests may switch. */
-static tsri_kernels tables[TSR_CPU_AVX512 + 1];
+static tsri_kernels tables[TSR_N_CPU_LEVELS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_tables(void)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pool_internal.h"
 #include "tsr_alloc.h"
 
 enum { SPINS_BEFORE_SLEEP = 2000 };
@@ -36,6 +37,8 @@ struct tsr_pool {
     atomic_uint n_busy; /* workers that have not yet left the current run */
     unsigned n_threads;
     unsigned char *scratch; /* [n_threads] blocks */
+    unsigned char *inputs;  /* [TSRI_POOL_INPUT_BYTES], or NULL */
+    tsr_products products;
     worker workers[TSR_POOL_MAX_THREADS];
 };
 
@@ -184,7 +187,29 @@ void tsr_pool_close(tsr_pool *p)
     pthread_cond_destroy(&p->idle);
     pthread_mutex_destroy(&p->lock);
     tsr_free(p->scratch);
+    tsr_free(p->inputs);
     tsr_free(p);
+}
+
+tsr_status tsr_pool_set_products(tsr_pool *p, tsr_products how, tsr_error *err)
+{
+    if (how == TSR_PRODUCTS_FAST && !p->inputs) {
+        tsr_status st = tsr_alloc_array(&p->inputs, TSRI_POOL_INPUT_BYTES, 1, "inputs of products", err);
+        if (st != TSR_OK)
+            return st;
+    }
+    p->products = how;
+    return TSR_OK;
+}
+
+tsr_products tsr_pool_products(const tsr_pool *p)
+{
+    return p->products;
+}
+
+void *tsri_pool_inputs(const tsr_pool *p)
+{
+    return p->products == TSR_PRODUCTS_FAST ? p->inputs : NULL;
 }
 
 unsigned tsr_pool_threads(const tsr_pool *p)

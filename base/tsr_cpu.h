@@ -9,10 +9,17 @@ extern "C" {
 #endif
 
 /* Levels grow: each implies all before it. */
-typedef enum tsr_cpu_level { TSR_CPU_C, TSR_CPU_AVX2 /* with FMA and F16C */, TSR_CPU_AVX512 /* F, BW, DQ, VL */ } tsr_cpu_level;
+typedef enum tsr_cpu_level {
+    TSR_CPU_C,
+    TSR_CPU_AVX2,        /* with FMA and F16C */
+    TSR_CPU_AVX512,      /* F, BW, DQ, VL */
+    TSR_CPU_AVX512_VNNI, /* dot products of int8 */
+    TSR_CPU_AVX512_BF16, /* dot products of BF16 */
+    TSR_N_CPU_LEVELS
+} tsr_cpu_level;
 
 tsr_cpu_level tsr_cpu_detect(void); /* the highest level that this machine and this build have */
-const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512" */
+const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512", "avx512vnni", "avx512bf16" */
 
 /* Parse a name; TSR_ERR_USAGE lists the known ones, TSR_ERR_UNSUPPORTED when the machine lacks it. */
 tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err);

@@ -27,6 +27,16 @@ void tsr_pool_close(tsr_pool *p); /* NULL is fine */
 /* Threads that work, the caller's included. */
 unsigned tsr_pool_threads(const tsr_pool *p);
 
+/* How tsr_matmul multiplies on this pool. F32 and F16 weights are always multiplied as exactly as f32 sums allow. */
+typedef enum tsr_products {
+    TSR_PRODUCTS_EXACT, /* all weights are: each as the value it decodes to, times f32 inputs; so it is at first */
+    TSR_PRODUCTS_FAST   /* inputs of BF16 weights are rounded to BF16, those of block types to int8 by blocks of 32 */
+} tsr_products;
+
+/* TSR_ERR_NOMEM leaves it as it was. Not while a run is under way. */
+tsr_status tsr_pool_set_products(tsr_pool *p, tsr_products how, tsr_error *err);
+tsr_products tsr_pool_products(const tsr_pool *p);
+
 /* Processors this process may use (affinity and cgroup CPU quota), at least 1. */
 unsigned tsr_pool_cpus_allowed(void);
 
