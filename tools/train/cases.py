@@ -157,7 +157,7 @@ class HeldOut(conversations.Conversations):
     def scene_case(self, ability):
         while True:
             picture, objects = self.one_scene()
-            task, question, answer = tasks.about_scene(self.rng, objects, self.wording)
+            task, question, answer, _ = tasks.about_scene(self.rng, objects, self.wording)
             if ability == task or (ability == "answer" and task in ANSWERS) or (ability == "boxes" and task == "boxes_of"):
                 return Case([("image", picture), ("text", question)], answer, task)
 
@@ -225,7 +225,7 @@ class HeldOut(conversations.Conversations):
         while True:
             made = tasks.about_scene(self.rng, objects, self.wording)
             if made[0] in ANSWERS + ("caption",):
-                return made
+                return made[:3]
 
     def about_me(self):
         question, answer = self.rng.choice(conversations.ABOUT_ME)

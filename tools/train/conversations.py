@@ -63,8 +63,8 @@ class Conversations(batches.Source):
         n = (len(mel) + 3) // 4
         return (mel, speech.word_targets(n, spans)), n
 
-    def chat(self, turns, tools=(), names=(), **arrays):
-        """turns: [(user text, answer)], names: their tasks; text of the whole conversation with the answers marked. With thinking on, which a
+    def chat(self, turns, tools=(), names=(), told=(), **arrays):
+        """turns: [(user text, answer)], names: their tasks, told: the objects they are about; text of the whole conversation with the answers marked. With thinking on, which a
         system turn may ask for, the model thinks nothing and says so; a few prompts hold the empty thought already."""
         thinks, given = self.rng.random() < 0.04, self.rng.random() < 0.06
         text, start = [], chat.prompt([], tasks.system_turn(self.rng), tools, thinks)
@@ -77,7 +77,7 @@ class Conversations(batches.Source):
             if numbers:
                 end = numbers[-1] + (names[i] not in ("caption", "boxes"))
                 numbers = [-100] * len(thought) + numbers + [end] * len("<turn|>")
-            about = tasks.boxes_of_text(answer)
+            about = tasks.boxes_of_text(names[i] if names else None, answer, told[i] if told else None)
             text.append((thought + answer + "<turn|>", not thinks or last, numbers,
                          about and [None] * len(thought) + about + [None] * len("<turn|>")))
             start = "\n"
@@ -86,13 +86,14 @@ class Conversations(batches.Source):
     def scene_sample(self, level):
         picture, objects = self.scene(level["budget"], level["most"], level["sizes"], level["kinds"], level.get("aspect"))
         arrays, n = self.seen(picture, objects)
-        turns, names = [], []
-        for _ in range(self.rng.randint(1, level["turns"])):
-            task, question, answer = tasks.about_scene(self.rng, objects, self.split)
+        turns, names, told = [], [], []
+        for _ in range(level["turns"]):
+            task, question, answer, those = tasks.about_scene(self.rng, objects, self.split)
             if task not in names:
                 names.append(task)
+                told.append(those)
                 turns.append((question if turns else chat.image(n) + question, answer))
-        return dict(self.chat(turns, names=names, pictures=[arrays]), task=names, truth=objects)
+        return dict(self.chat(turns, names=names, told=told, pictures=[arrays]), task=names, truth=objects)
 
     def line_sample(self, level):
         picture, marks, text = self.line(level["budget"], level["letters"])
@@ -167,24 +168,37 @@ class Conversations(batches.Source):
     def sample(self, kind, level):
         return getattr(self, kind + "_sample")(level)
 
+    def alike(self, kind, level):
+        """A level whose samples are about equally long, since the longest of a batch pads all others: more of them where they are short."""
+        if kind == "scene":
+            turns = self.rng.randint(1, level["turns"])
+            n = level["n"] * (level["budget"] + TURN_TOKENS * level["turns"] / 2) / (level["budget"] + TURN_TOKENS * turns)
+            return dict(level, turns=turns, n=max(1, round(n)), aspect=self.aspect(level["budget"]))
+        if kind == "sound":
+            least, most = level["words"]
+            at = self.rng.randint(least, most)
+            words = max(least, at - WORDS_APART), min(most, at + WORDS_APART)
+            return dict(level, words=words, n=min(4 * level["n"], max(2, round(level["n"] * 0.6 * (most + 4) / (words[1] + 4)))))
+        return level
+
     def batch(self, kind, at):
         level = batches.settled(self.rng, LEVELS[kind][at if self.rng.random() < 0.85 else self.rng.randint(0, at)])
-        if kind == "scene":
-            level = dict(level, aspect=self.aspect(level["budget"]))
+        level = self.alike(kind, level)
         return dict(collate([self.sample(kind, level) for _ in range(level["n"])], self.tokenizer), kind=kind)
 
 
+TURN_TOKENS, WORDS_APART = 40, 4  # of a turn about a scene, about; between the sounds of a batch
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
 UNITS = 0.25  # weight of a box's last digit, which is finer than what a box is judged by
 
 
 def worth(encoding, piece):
-    """Weights of the tokens of an answer: 1, but for the last digits of boxes."""
-    out = [1.0] * len(encoding.ids)
+    """Weights of the tokens of an answer: less in long ones, or "yes" would count nothing beside boxes; and less for the last digits of boxes."""
+    out = [len(encoding.ids) ** -0.5] * len(encoding.ids)
     if "box_2d" in piece:
         for i, token in enumerate(encoding.tokens[:-1]):
             if token.isdigit() and not encoding.tokens[i + 1].isdigit():
-                out[i] = UNITS
+                out[i] *= UNITS
     return out
 
 

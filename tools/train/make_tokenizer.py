@@ -34,7 +34,7 @@ def texts(n=6000):
     for _ in range(n):
         objects = [dict(colour=rng.choice(COLOUR_NAMES), shape=rng.choice(SHAPES), size=rng.choice(SIZES), r=rng.random(),
                         box=sorted([rng.random(), rng.random()]) * 2) for _ in range(rng.randint(1, 4))]
-        _, question, answer = tasks.about_scene(rng, objects)
+        _, question, answer, _ = tasks.about_scene(rng, objects)
         out += [question, answer]
         words = [rng.choice(WORDS) for _ in range(rng.randint(1, 8))]
         _, question, answer = tasks.about_speech(rng, words)

@@ -1,4 +1,5 @@
-"""Questions and answers about what the generators made. Each maker gives (task, question, answer) or None if it can't be asked."""
+"""Questions and answers about what the generators made. Each maker gives (task, question, answer) or None if it can't be asked;
+those about a scene also the objects that the answer is about, in its order."""
 
 import json
 
@@ -70,7 +71,7 @@ def box_json(objects, label):
 
 
 def caption(rng, objects, split):
-    return "caption", ask(rng, "caption", split), caption_text(objects)
+    return "caption", ask(rng, "caption", split), caption_text(objects), objects
 
 
 def count(rng, objects, split):
@@ -92,7 +93,7 @@ def colour(rng, objects, split):
     if not can:
         return None
     o = rng.choice(can)
-    return "colour", ask(rng, "colour", split, it=o["shape"]), o["colour"]
+    return "colour", ask(rng, "colour", split, it=o["shape"]), o["colour"], [o]
 
 
 def shape(rng, objects, split):
@@ -100,7 +101,7 @@ def shape(rng, objects, split):
     if not can:
         return None
     o = rng.choice(can)
-    return "shape", ask(rng, "shape", split, colour=o["colour"]), o["shape"]
+    return "shape", ask(rng, "shape", split, colour=o["colour"]), o["shape"], [o]
 
 
 def exists(rng, objects, split):
@@ -110,7 +111,8 @@ def exists(rng, objects, split):
     else:
         c, s = (rng.choice(COLOUR_NAMES), o["shape"]) if rng.random() < 0.5 else (o["colour"], rng.choice(SHAPES))
         it, answer = f"{c} {s}", "yes" if any(x["colour"] == c and x["shape"] == s for x in objects) else "no"
-    return "exists", ask(rng, "exists", split, it=it).replace("a o", "an o").replace("crosss", "crosses"), answer
+    told = [x for x in objects if it in (name(x), x["shape"])][:1]
+    return "exists", ask(rng, "exists", split, it=it).replace("a o", "an o").replace("crosss", "crosses"), answer, told
 
 
 def _third(v, names):
@@ -129,7 +131,7 @@ def where(rng, objects, split):
     column, row = _third((x0 + x1) / 2, ["left", "", "right"]), _third((y0 + y1) / 2, ["top", "", "bottom"])
     if column is None or row is None:
         return None
-    return "where", ask(rng, "where", split, it=name(o)), (row + " " + column).strip() or "center"
+    return "where", ask(rng, "where", split, it=name(o)), (row + " " + column).strip() or "center", [o]
 
 
 def _two(rng, objects):
@@ -142,14 +144,15 @@ def relation(rng, objects, split):
     if a is None or abs(a["box"][0] + a["box"][2] - b["box"][0] - b["box"][2]) < 0.1:
         return None
     answer = "yes" if a["box"][0] + a["box"][2] < b["box"][0] + b["box"][2] else "no"
-    return "relation", ask(rng, "relation", split, a=name(a), b=name(b)), answer
+    return "relation", ask(rng, "relation", split, a=name(a), b=name(b)), answer, [a]
 
 
 def larger(rng, objects, split):
     a, b = _two(rng, objects)
     if a is None or not (a["r"] > 1.25 * b["r"] or b["r"] > 1.25 * a["r"]):
         return None
-    return "larger", ask(rng, "larger", split, a=name(a), b=name(b)), "the " + name(a if a["r"] > b["r"] else b)
+    more = a if a["r"] > b["r"] else b
+    return "larger", ask(rng, "larger", split, a=name(a), b=name(b)), "the " + name(more), [more]
 
 
 def boxes(rng, objects, split):
@@ -173,11 +176,12 @@ SCENE_TASKS = [(caption, 5), (count, 1), (count_kind, 1), (colour, 1), (shape, 1
 
 
 def about_scene(rng, objects, split="train"):
+    """(task, question, answer, objects that the answer is about)"""
     makers, shares = zip(*SCENE_TASKS)
     while True:
         made = rng.choices(makers, shares)[0](rng, objects, split)
         if made:
-            return made
+            return (*made, [])[:4]
 
 
 def ordinals(task, answer):
@@ -199,10 +203,14 @@ def ordinals(task, answer):
     return [1 + sum(marks[:i + own]) for i in range(len(answer))]
 
 
-def boxes_of_text(answer):
-    """For each character of an answer with boxes the box, in 0..1, of the entry it belongs to; None for other answers."""
+def boxes_of_text(task, answer, told):
+    """For each character of an answer the box, in 0..1, of the object it tells of (`told`: those of the answer, in its order) or of
+    the entry it belongs to; None where there is none, and for other answers."""
     if "box_2d" not in answer:
-        return None
+        if not told:
+            return None
+        numbers = ordinals(task, answer) or [1] * len(answer)
+        return [tuple(told[n - 1]["box"][i] for i in (1, 0, 3, 2)) if n <= len(told) else None for n in numbers]
     out = []
     for entry in json.loads(answer[len("```json"):-len("```")]):
         end = answer.index("}", len(out)) + 1
