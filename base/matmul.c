@@ -4,14 +4,17 @@
  * reading W once). More rows of BF16: tiles of 4 outputs by 6 rows, on those bytes too. More rows of
  * another type: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. A row of a block
  * type is decoded into the scratch in either case, and few rows of x are multiplied as F32's are. The
- * borders of all are fixed numbers, so results do not depend on the thread count. */
+ * borders of all are fixed numbers, so results do not depend on the thread count. Where products may be fast (tsr_pool.h),
+ * block types go to int8.c. */
 #include "tsr_matmul.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "blas_internal.h"
+#include "int8_internal.h"
 #include "kernels_internal.h"
+#include "pool_internal.h"
 #include "quant_internal.h"
 
 enum {
@@ -162,6 +165,10 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     j.kern = tsri_kernels_get();
     if (n == 0 || j.out == 0)
         return;
+    if (tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && j.k > 0 && j.k <= TSRI_INT8_MAX_K) {
+        tsri_int8_product(pool, w, x, ldx, n, y, ldy);
+        return;
+    }
     if (w->type == TSR_BF16 && n >= BF16_MIN_ROWS && j.k > 0) {
         j.n_out_tiles = tiles(j.out, GEMV_TILE);
         tsr_pool_run(pool, j.n_out_tiles * tiles(n, BF16_IN), bf16_item, &j);

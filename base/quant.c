@@ -99,13 +99,6 @@ static void decode_q2_k(float *dst, const uint8_t *b)
     }
 }
 
-/* Scale g of 16 in s[12]: 4 bits in halves of the first 8 bytes, 2 bits in quarters of the last 4. */
-static int q3_k_scale(const uint8_t *s, size_t g)
-{
-    int low = s[g % 8] >> g / 8 * 4 & 15, high = s[8 + g % 4] >> g / 4 * 2 & 3;
-    return (low | high << 4) - 32;
-}
-
 /* hmask[32], qs[64], scales[12], d. Bit i / 32 of hmask[i % 32] is set where 4 is NOT to be taken off. */
 static void decode_q3_k(float *dst, const uint8_t *b)
 {
@@ -116,22 +109,9 @@ static void decode_q3_k(float *dst, const uint8_t *b)
         for (size_t i = 0; i < 32; i++)
             q[32 * part + i] |= (uint8_t)((b[i] >> part & 1) << 2);
     for (size_t g = 0; g < 16; g++) {
-        float scale = d * (float)q3_k_scale(b + 96, g);
+        float scale = d * (float)tsri_q3_k_scale(b + 96, g);
         for (size_t i = 16 * g; i < 16 * g + 16; i++)
             dst[i] = scale * (float)(q[i] - 4);
-    }
-}
-
-/* Scale and offset g of 8, 6 bits each, in s[12]: the first four stand in the low 6 bits of s[0..3] and
- * s[4..7], whose upper 2 bits belong to the last four; those have their low 4 bits in s[8..11]. */
-static void take_k_scale(const uint8_t *s, size_t g, int *scale, int *offset)
-{
-    if (g < 4) {
-        *scale = s[g] & 63;
-        *offset = s[4 + g] & 63;
-    } else {
-        *scale = (s[4 + g] & 15) | s[g - 4] >> 6 << 4;
-        *offset = s[4 + g] >> 4 | s[g] >> 6 << 4;
     }
 }
 
@@ -142,7 +122,7 @@ static void decode_q45_k(float *dst, const uint8_t *b, const uint8_t *qh, const 
     float d = f16_at(b), dmin = f16_at(b + 2);
     for (size_t g = 0; g < 8; g++) {
         int s, o;
-        take_k_scale(b + 4, g, &s, &o);
+        tsri_take_k_scale(b + 4, g, &s, &o);
         float scale = d * (float)s, offset = dmin * (float)o;
         for (size_t i = 0; i < 32; i++) {
             int q = qs[g / 2 * 32 + i] >> g % 2 * 4 & 15;
@@ -201,25 +181,14 @@ static void decode_iq4_xs(float *dst, const uint8_t *b)
 {
     float d = f16_at(b);
     for (size_t g = 0; g < 8; g++) {
-        int low = b[4 + g / 2] >> g % 2 * 4 & 15, high = (int)(u16_at(b + 2) >> 2 * g & 3);
-        decode_values(dst + 32 * g, d * (float)((low | high << 4) - 32), tsri_iq4_values, b + 8 + 16 * g);
+        decode_values(dst + 32 * g, d * (float)tsri_iq4_xs_scale(b, g), tsri_iq4_values, b + 8 + 16 * g);
     }
-}
-
-/* 2^(e - 128): half of the power that an E8M0 exponent stands for. E8M0's NaN, 255, is 2^127 here as in the
- * reference; the first two results are subnormal. */
-static float e8m0_half(uint8_t e)
-{
-    uint32_t bits = e < 2 ? 0x00200000u << e : (e - 1u) << 23;
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
 }
 
 /* e, qs[16] */
 static void decode_mxfp4(float *dst, const uint8_t *b)
 {
-    decode_values(dst, e8m0_half(b[0]), tsri_mxfp4_values, b + 1);
+    decode_values(dst, tsri_e8m0_half(b[0]), tsri_mxfp4_values, b + 1);
 }
 
 typedef void (*decode_fn)(float *dst, const uint8_t *block);

@@ -1,0 +1,207 @@
+/* int8.c: forms of the block types, the tables of kernels, and the product.
+ *
+ * One to three rows of input: each row of weights is read once, in its file's own bytes (decode is bound by that). More:
+ * an item takes 64 outputs; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
+ * in the worker's scratch, which all rows of input pass by. Borders depend on shapes alone. */
+#include "int8_internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "pool_internal.h"
+#include "quant_internal.h"
+
+enum {
+    GEMV_MAX_ROWS = 3,    /* up to here weights are multiplied row by row */
+    GEMV_TILE = 64,       /* outputs of an item then */
+    ITEM_OUT = 64,        /* outputs of an item of panels */
+    ROUND_ROWS = 4        /* rows of input that an item rounds */
+};
+
+_Static_assert(sizeof(tsri_int8_panel) <= TSR_POOL_SCRATCH_BYTES, "a panel fits the scratch");
+_Static_assert(TSRI_INT8_PANEL_K % TSRI_QUANT_MAX_ELEMS == 0, "no block is cut");
+
+tsri_int8_form tsri_int8_form_of(tsr_type type)
+{
+    static const tsri_int8_form forms[TSR_N_TYPES] = {
+        [TSR_Q8_0] = {32, 128, false},   [TSR_Q4_0] = {32, 8, false}, [TSR_Q4_1] = {32, 0, true},
+        [TSR_Q5_0] = {32, 16, false},    [TSR_Q5_1] = {32, 0, true},  [TSR_Q2_K] = {16, 0, true},
+        [TSR_Q3_K] = {16, 4, false},     [TSR_Q4_K] = {32, 0, true},  [TSR_Q5_K] = {32, 0, true},
+        [TSR_Q6_K] = {16, 32, false},    [TSR_IQ4_NL] = {32, 128, false},
+        [TSR_IQ4_XS] = {32, 128, false}, [TSR_MXFP4] = {32, 12, false},
+    };
+    return forms[type];
+}
+
+void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level)
+{
+    tsri_int8_init_c(k);
+#if defined(TSR_HAVE_X86_SIMD)
+    if (level >= TSR_CPU_AVX2)
+        tsri_int8_init_avx2(k);
+    if (level >= TSR_CPU_AVX512_VNNI)
+        tsri_int8_init_vnni(k);
+#else
+    (void)level;
+#endif
+}
+
+static tsri_int8_kernels tables[TSR_N_CPU_LEVELS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_tables(void)
+{
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++)
+        tsri_int8_init(&tables[l], (tsr_cpu_level)l);
+}
+
+const tsri_int8_kernels *tsri_int8_get(void)
+{
+    pthread_once(&once, init_tables);
+    return &tables[tsr_cpu_get()];
+}
+
+/* ---- inputs ---- */
+
+static int sum_of(const int8_t *p, size_t n)
+{
+    int s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += p[i];
+    return s;
+}
+
+void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
+                         tsri_int8_form form)
+{
+    int8_t *p = in->p + to * in->ldp;
+    float *xs = in->xs + to * in->lds;
+    memset(p + k, 0, in->ldp - k); /* kernels may read on to the end of a row; k is whole blocks */
+    memset(xs + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *xs);
+    if (in->lanes)
+        memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
+    for (size_t b = 0; b < k / TSRI_INT8_BLOCK; b++)
+        xs[b] = kern->round32(p + b * TSRI_INT8_BLOCK, x + b * TSRI_INT8_BLOCK);
+    for (size_t g = 0; g < k / form.group; g++) {
+        int sum = sum_of(p + g * form.group, form.group);
+        if (form.offsets)
+            ((float *)in->corr)[to * in->ldc + g] = xs[g * form.group / TSRI_INT8_BLOCK] * (float)sum;
+        else
+            ((int32_t *)in->corr)[to * in->ldc + g] = -(int32_t)form.zero * sum;
+    }
+    if (in->lanes)
+        for (size_t i = 0; i < k / 4; i++)
+            in->lanes[to * in->ldl + i] = -(int32_t)form.zero * sum_of(p + 4 * i, 4);
+}
+
+static size_t padded(size_t n, size_t of)
+{
+    return (n + of - 1) / of * of;
+}
+
+/* Bytes of one row of input, and the arrays of n rows laid out one after the other. */
+static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
+{
+    size_t row = padded(k, TSRI_INT8_PAD);
+    *in = (tsri_int8_input){.ldp = row, .lds = padded(row / 32, 16), .ldc = padded(row / 16, 16), .ldl = lanes ? row / 4 : 0};
+    if (at) {
+        in->p = (int8_t *)at;
+        in->xs = (float *)(void *)(at + n * in->ldp);
+        in->corr = in->xs + n * in->lds;
+        in->lanes = lanes ? (int32_t *)in->corr + n * in->ldc : NULL;
+    }
+    return in->ldp + 4 * (in->lds + in->ldc + in->ldl);
+}
+
+typedef struct job {
+    const tsr_view *w;
+    const float *x;
+    float *y;
+    size_t ldx, ldy, n, out, k, row_bytes;
+    tsri_int8_form form;
+    tsri_int8_input in;
+    const tsri_int8_kernels *kern;
+} job;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static void round_rows(const job *j, size_t first, size_t last)
+{
+    for (size_t i = first; i < last; i++)
+        tsri_int8_round_row(j->kern, &j->in, i, j->x + i * j->ldx, j->k, j->form);
+}
+
+static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    (void)worker;
+    (void)scratch;
+    round_rows(j, item * ROUND_ROWS, least((item + 1) * ROUND_ROWS, j->n));
+}
+
+/* ---- items ---- */
+
+static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    size_t o = item * GEMV_TILE, n_out = least(GEMV_TILE, j->out - o);
+    (void)worker;
+    (void)scratch;
+    for (size_t i = 0; i < j->n; i++)
+        j->kern->rows(j->y + i * j->ldy + o, j->w->type, (const uint8_t *)j->w->data + o * j->row_bytes, j->row_bytes, n_out,
+                      &j->in, i, j->k);
+}
+
+static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    tsri_int8_panel *panel = scratch;
+    const tsr_type_traits *t = tsr_type_info(j->w->type);
+    size_t end = least((item + 1) * ITEM_OUT, j->out);
+    (void)worker;
+    for (size_t o = item * ITEM_OUT; o < end; o += TSRI_INT8_OUT) {
+        size_t n_out = least(TSRI_INT8_OUT, end - o);
+        const uint8_t *w = (const uint8_t *)j->w->data + o * j->row_bytes;
+        for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
+            size_t n_k = least(TSRI_INT8_PANEL_K, j->k - k);
+            j->kern->pack(panel, j->w->type, w + k / t->block_elems * t->block_bytes, j->row_bytes, n_out, n_k);
+            for (size_t i = 0; i < j->n; i += TSRI_INT8_ROWS)
+                j->kern->tile(j->y + i * j->ldy + o, j->ldy, k > 0, panel, j->form, &j->in, i,
+                              least(TSRI_INT8_ROWS, j->n - i), k, n_k, n_out);
+        }
+    }
+}
+
+/* As many rows of x as the pool's memory for inputs holds. */
+static void pass(tsr_pool *pool, job *j)
+{
+    bool few = j->n <= GEMV_MAX_ROWS;
+    lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
+    if (few) {
+        round_rows(j, 0, j->n);
+        tsr_pool_run(pool, (j->out + GEMV_TILE - 1) / GEMV_TILE, rows_item, j);
+    } else {
+        tsr_pool_run(pool, (j->n + ROUND_ROWS - 1) / ROUND_ROWS, round_item, j);
+        tsr_pool_run(pool, (j->out + ITEM_OUT - 1) / ITEM_OUT, panels_item, j);
+    }
+}
+
+void tsri_int8_product(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    job j = {.w = w, .ldx = ldx, .ldy = ldy, .out = w->shape[0], .k = w->shape[1], .row_bytes = tsr_view_row_bytes(w),
+             .form = tsri_int8_form_of(w->type), .kern = tsri_int8_get()};
+    size_t most = TSRI_POOL_INPUT_BYTES / lay_out(&j.in, NULL, 0, j.k, n <= GEMV_MAX_ROWS), passes;
+    assert(most > GEMV_MAX_ROWS && j.form.group);
+    passes = (n + most - 1) / most;
+    for (size_t at = 0, left = passes; left > 0; left--, at += j.n) {
+        j.n = (n - at + left - 1) / left; /* about alike */
+        j.x = x + at * ldx;
+        j.y = y + at * ldy;
+        pass(pool, &j);
+    }
+}

@@ -1,0 +1,67 @@
+/* int8_c.c: the plain kernels: short, always built, the check for every other variant. */
+#include <math.h>
+
+#include "int8_forms.h"
+
+static float round32(int8_t *p, const float *x)
+{
+    float top = 0.0f;
+    bool finite = true;
+    for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
+        float size = fabsf(x[i]);
+        finite = finite && isfinite(size);
+        top = size > top ? size : top;
+    }
+    /* Beside a top so small that its inverse overflows everything is 0. */
+    float scale = top / 127.0f, inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+    for (size_t i = 0; i < TSRI_INT8_BLOCK; i++)
+        p[i] = finite ? (int8_t)nearbyintf(x[i] * inverse) : 0;
+    return finite ? scale : NAN;
+}
+
+static void pack(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k)
+{
+    tsri_int8_pack_rows(panel, type, w, row_bytes, n, k);
+}
+
+/* Share of group g of the panel's row r in its product with one row of input. */
+static float group_share(const tsri_int8_panel *panel, tsri_int8_form form, size_t g, size_t r, const int8_t *p, float xs,
+                         const void *corr)
+{
+    const uint8_t *q = panel->q + g * form.group * TSRI_INT8_OUT + 4 * r;
+    float a = panel->a[g * TSRI_INT8_OUT + r];
+    int32_t sum = 0, zero;
+    for (size_t i = 0; i < form.group; i++)
+        sum += q[i / 4 * (4 * TSRI_INT8_OUT) + i % 4] * p[i];
+    if (form.offsets)
+        return panel->o[g * TSRI_INT8_OUT + r] * *(const float *)corr + a * xs * (float)sum;
+    memcpy(&zero, corr, sizeof zero);
+    return a * xs * (float)(sum + zero);
+}
+
+static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
+                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const int8_t *p = x->p + (first + i) * x->ldp + k0;
+        const float *xs = x->xs + (first + i) * x->lds + k0 / TSRI_INT8_BLOCK;
+        const int32_t *corr = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / form.group;
+        for (size_t r = 0; r < n_out; r++) {
+            float s = add ? y[i * ldy + r] : 0.0f;
+            for (size_t g = 0; g < k / form.group; g++)
+                s += group_share(panel, form, g, r, p + g * form.group, xs[g * form.group / TSRI_INT8_BLOCK], corr + g);
+            y[i * ldy + r] = s;
+        }
+    }
+}
+
+static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
+                 size_t k)
+{
+    tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, x, i, k);
+}
+
+void tsri_int8_init_c(tsri_int8_kernels *k)
+{
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = pack, .tile = tile, .rows = rows};
+}

@@ -1,0 +1,231 @@
+/* int8_forms.h: blocks become whole numbers and scales (int8_internal.h), as quant.c makes values of them.
+ *
+ * Functions are static inline: each level compiles them with its own instructions. */
+#ifndef TSR_INT8_FORMS_H
+#define TSR_INT8_FORMS_H
+
+#include <string.h>
+
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
+#include "int8_internal.h"
+#include "quant_internal.h"
+
+/* The numbers of one block and what belongs to them. */
+typedef struct tsri_int8_block {
+    uint8_t q[TSRI_QUANT_MAX_ELEMS];
+    float a[TSRI_QUANT_MAX_ELEMS / 16], o[TSRI_QUANT_MAX_ELEMS / 16];
+} tsri_int8_block;
+
+static inline float tsri_int8_half(const uint8_t *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+#if defined(__F16C__)
+    return _cvtsh_ss(h);
+#else
+    return tsr_f16_to_f32(h);
+#endif
+}
+
+static inline void tsri_int8_nibbles(uint8_t *q, const uint8_t *qs)
+{
+    for (size_t i = 0; i < 16; i++) {
+        q[i] = qs[i] & 15;
+        q[16 + i] = qs[i] >> 4;
+    }
+}
+
+static inline void tsri_int8_fifth_bits(uint8_t *q, const uint8_t *qh)
+{
+    for (size_t i = 0; i < 32; i++)
+        q[i] = (uint8_t)(q[i] | (qh[i / 8] >> i % 8 & 1) << 4);
+}
+
+static inline void tsri_int8_two_bits(uint8_t *q, const uint8_t *qs)
+{
+    for (size_t part = 0; part < 8; part++)
+        for (size_t i = 0; i < 32; i++)
+            q[32 * part + i] = qs[part / 4 * 32 + i] >> part % 4 * 2 & 3;
+}
+
+static inline void tsri_int8_q2_k(tsri_int8_block *to, const uint8_t *b)
+{
+    float d = tsri_int8_half(b + 80), dmin = tsri_int8_half(b + 82);
+    tsri_int8_two_bits(to->q, b + 16);
+    for (size_t g = 0; g < 16; g++) {
+        to->a[g] = d * (float)(b[g] & 15);
+        to->o[g] = -(dmin * (float)(b[g] >> 4));
+    }
+}
+
+static inline void tsri_int8_q3_k(tsri_int8_block *to, const uint8_t *b)
+{
+    float d = tsri_int8_half(b + 108);
+    tsri_int8_two_bits(to->q, b + 32);
+    for (size_t part = 0; part < 8; part++)
+        for (size_t i = 0; i < 32; i++)
+            to->q[32 * part + i] = (uint8_t)(to->q[32 * part + i] | (b[i] >> part & 1) << 2);
+    for (size_t g = 0; g < 16; g++)
+        to->a[g] = d * (float)tsri_q3_k_scale(b + 96, g);
+}
+
+static inline void tsri_int8_q45_k(tsri_int8_block *to, const uint8_t *b, const uint8_t *qh, const uint8_t *qs)
+{
+    float d = tsri_int8_half(b), dmin = tsri_int8_half(b + 2);
+    for (size_t g = 0; g < 8; g++) {
+        int s, o;
+        tsri_take_k_scale(b + 4, g, &s, &o);
+        to->a[g] = d * (float)s;
+        to->o[g] = -(dmin * (float)o);
+        for (size_t i = 0; i < 32; i++)
+            to->q[32 * g + i] = qs[g / 2 * 32 + i] >> g % 2 * 4 & 15;
+        if (qh)
+            for (size_t i = 0; i < 32; i++)
+                to->q[32 * g + i] = (uint8_t)(to->q[32 * g + i] | (qh[i] >> g & 1) << 4);
+    }
+}
+
+static inline void tsri_int8_q6_k(tsri_int8_block *to, const uint8_t *b)
+{
+    uint8_t high[256];
+    float d = tsri_int8_half(b + 208);
+    tsri_int8_two_bits(high, b + 128);
+    for (size_t half = 0; half < 2; half++)
+        for (size_t i = 0; i < 64; i++) {
+            to->q[128 * half + i] = (uint8_t)((b[64 * half + i] & 15) | high[128 * half + i] << 4);
+            to->q[128 * half + 64 + i] = (uint8_t)(b[64 * half + i] >> 4 | high[128 * half + 64 + i] << 4);
+        }
+    for (size_t g = 0; g < 16; g++)
+        to->a[g] = d * (float)(int8_t)b[192 + g];
+}
+
+/* Numbers of 16 nibbles that stand for values, which are moved so that the least is not below 0. */
+static inline void tsri_int8_values(uint8_t *q, const int8_t values[16], int zero, const uint8_t *qs)
+{
+    for (size_t i = 0; i < 16; i++) {
+        q[i] = (uint8_t)(values[qs[i] & 15] + zero);
+        q[16 + i] = (uint8_t)(values[qs[i] >> 4] + zero);
+    }
+}
+
+static inline void tsri_int8_iq4_xs(tsri_int8_block *to, const uint8_t *b)
+{
+    float d = tsri_int8_half(b);
+    for (size_t g = 0; g < 8; g++) {
+        to->a[g] = d * (float)tsri_iq4_xs_scale(b, g);
+        tsri_int8_values(to->q + 32 * g, tsri_iq4_values, 128, b + 8 + 16 * g);
+    }
+}
+
+/* One block of `type`. o is written only by types that have offsets. */
+static inline void tsri_int8_unpack(tsri_int8_block *to, tsr_type type, const uint8_t *b)
+{
+    switch (type) {
+    case TSR_Q8_0:
+        to->a[0] = tsri_int8_half(b);
+        for (size_t i = 0; i < 32; i++)
+            to->q[i] = b[2 + i] ^ 0x80;
+        break;
+    case TSR_Q4_0:
+        to->a[0] = tsri_int8_half(b);
+        tsri_int8_nibbles(to->q, b + 2);
+        break;
+    case TSR_Q4_1:
+        to->a[0] = tsri_int8_half(b);
+        to->o[0] = tsri_int8_half(b + 2);
+        tsri_int8_nibbles(to->q, b + 4);
+        break;
+    case TSR_Q5_0:
+        to->a[0] = tsri_int8_half(b);
+        tsri_int8_nibbles(to->q, b + 6);
+        tsri_int8_fifth_bits(to->q, b + 2);
+        break;
+    case TSR_Q5_1:
+        to->a[0] = tsri_int8_half(b);
+        to->o[0] = tsri_int8_half(b + 2);
+        tsri_int8_nibbles(to->q, b + 8);
+        tsri_int8_fifth_bits(to->q, b + 4);
+        break;
+    case TSR_Q2_K: tsri_int8_q2_k(to, b); break;
+    case TSR_Q3_K: tsri_int8_q3_k(to, b); break;
+    case TSR_Q4_K: tsri_int8_q45_k(to, b, NULL, b + 16); break;
+    case TSR_Q5_K: tsri_int8_q45_k(to, b, b + 16, b + 48); break;
+    case TSR_Q6_K: tsri_int8_q6_k(to, b); break;
+    case TSR_IQ4_NL:
+        to->a[0] = tsri_int8_half(b);
+        tsri_int8_values(to->q, tsri_iq4_values, 128, b + 2);
+        break;
+    case TSR_IQ4_XS: tsri_int8_iq4_xs(to, b); break;
+    case TSR_MXFP4:
+        to->a[0] = tsri_e8m0_half(b[0]);
+        tsri_int8_values(to->q, tsri_mxfp4_values, 12, b + 1);
+        break;
+    default: break; /* callers come with block types */
+    }
+}
+
+/* Numbers of a row into its column of a panel. */
+static inline void tsri_int8_put(tsri_int8_panel *panel, const tsri_int8_block *from, size_t row, size_t k, size_t n,
+                                 tsri_int8_form form)
+{
+    uint8_t *q = panel->q + k / 4 * (4 * TSRI_INT8_OUT) + 4 * row;
+    for (size_t i = 0; i < n; i += 4, q += 4 * TSRI_INT8_OUT)
+        memcpy(q, from->q + i, 4);
+    float *a = panel->a + k / form.group * TSRI_INT8_OUT + row, *o = panel->o + k / form.group * TSRI_INT8_OUT + row;
+    for (size_t g = 0; g < n / form.group; g++)
+        a[g * TSRI_INT8_OUT] = from->a[g];
+    if (form.offsets)
+        for (size_t g = 0; g < n / form.group; g++)
+            o[g * TSRI_INT8_OUT] = from->o[g];
+}
+
+static inline void tsri_int8_pack_rows(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n,
+                                       size_t k)
+{
+    const tsr_type_traits *t = tsr_type_info(type);
+    tsri_int8_form form = tsri_int8_form_of(type);
+    size_t elems = t->block_elems;
+    tsri_int8_block block;
+    if (n < TSRI_INT8_OUT)
+        memset(panel, 0, sizeof *panel);
+    for (size_t r = 0; r < n; r++) {
+        const uint8_t *b = w + r * row_bytes;
+        for (size_t at = 0; at < k; at += elems, b += t->block_bytes) {
+            tsri_int8_unpack(&block, type, b);
+            tsri_int8_put(panel, &block, r, at, elems, form);
+        }
+    }
+}
+
+/* Products of rows of weights with row i of x, a block at a time, for types without a kernel of their own. */
+static inline void tsri_int8_rows_by_blocks(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n,
+                                            const tsri_int8_input *x, size_t i, size_t k)
+{
+    const tsr_type_traits *t = tsr_type_info(type);
+    tsri_int8_form form = tsri_int8_form_of(type);
+    tsri_int8_block block;
+    for (size_t r = 0; r < n; r++) {
+        const uint8_t *b = w + r * row_bytes;
+        const int8_t *p = x->p + i * x->ldp;
+        const float *xs = x->xs + i * x->lds;
+        const int32_t *corr = (const int32_t *)x->corr + i * x->ldc;
+        float s = 0.0f;
+        for (size_t at = 0; at < k; at += t->block_elems, b += t->block_bytes) {
+            tsri_int8_unpack(&block, type, b);
+            for (size_t g = 0; g < t->block_elems / form.group; g++, corr++, p += form.group) {
+                int32_t sum = 0;
+                for (size_t e = 0; e < form.group; e++)
+                    sum += block.q[g * form.group + e] * p[e];
+                float scale = block.a[g] * xs[(at + g * form.group) / TSRI_INT8_BLOCK], sums;
+                memcpy(&sums, corr, sizeof sums);
+                s += form.offsets ? scale * (float)sum + block.o[g] * sums : scale * (float)(sum + *corr);
+            }
+        }
+        y[r] = s;
+    }
+}
+
+#endif

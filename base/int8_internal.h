@@ -1,0 +1,83 @@
+/* int8_internal.h: products of block types with inputs rounded to int8.
+ *
+ * A weight of a block type is a[g] (q - zero) + o[g]: q a whole number of 0 .. 255, g its group of 16 or 32 elements, zero
+ * one number for the type, o only in types that have offsets. An input is xs[b] p: p of int8, b its block of 32 elements.
+ * So a group's share of a dot product is xs a (sum of q p - zero sum of p) + o xs (sum of p): the first sum is the kernels'
+ * work, the others belong to the input alone and are made once for all rows of weights (`corr`).
+ *
+ * Sums of a group are exact; what differs between levels is the order in which groups are added. */
+#ifndef TSR_INT8_INTERNAL_H
+#define TSR_INT8_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tsr_cpu.h"
+#include "tsr_pool.h"
+#include "tsr_tensor.h"
+
+enum {
+    TSRI_INT8_BLOCK = 32,     /* elements of an input that share a scale */
+    TSRI_INT8_OUT = 32,       /* rows of weights in a panel */
+    TSRI_INT8_ROWS = 6,       /* rows of input that a tile takes at most */
+    TSRI_INT8_PANEL_K = 512,  /* elements of a row in a panel: whole blocks of every type */
+    TSRI_INT8_MAX_K = 1 << 20,
+    TSRI_INT8_PAD = 64        /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
+};
+
+/* How a type's numbers are to be read. group 0: no block type. */
+typedef struct tsri_int8_form {
+    uint8_t group; /* elements that share a and o: 16 or 32 */
+    uint8_t zero;
+    bool offsets;
+} tsri_int8_form;
+
+tsri_int8_form tsri_int8_form_of(tsr_type type);
+
+/* Rows of input, rounded. Row i of each array begins i * its stride after the pointer. */
+typedef struct tsri_int8_input {
+    int8_t *p;      /* [n, k] */
+    float *xs;      /* [n, k / 32]; NaN where the block holds a value that is not finite */
+    void *corr;     /* [n, k / group]: int32 -zero * (sum of p), or with offsets f32 xs * (sum of p) */
+    int32_t *lanes; /* [n, k / 4]: -zero * (sum of four p), for one row at a time; NULL where tiles do the work */
+    size_t ldp, lds, ldc, ldl; /* strides, in elements */
+} tsri_int8_input;
+
+/* 32 rows of weights over at most PANEL_K elements, in the order in which a tile reads them. */
+typedef struct tsri_int8_panel {
+    uint8_t q[TSRI_INT8_PANEL_K * TSRI_INT8_OUT];      /* [k / 4, 32 rows, 4] */
+    float a[TSRI_INT8_PANEL_K / 16 * TSRI_INT8_OUT];   /* [k / group, 32] */
+    float o[TSRI_INT8_PANEL_K / 16 * TSRI_INT8_OUT];
+} tsri_int8_panel;
+
+typedef struct tsri_int8_kernels {
+    /* One block of input: p[32] and its scale, which is given back. NaN, and p all 0, for a block with a NaN or an infinity. */
+    float (*round32)(int8_t *p, const float *x);
+    /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
+    void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
+    /* y[i * ldy + r] (+)= products of the panel's row r < n_out with row i < n of x from its element k0 on, over k elements.
+     * n at most TSRI_INT8_ROWS. Nothing beyond n_out is written. */
+    void (*tile)(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form,
+                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
+    /* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */
+    void (*rows)(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
+                 size_t k);
+} tsri_int8_kernels;
+
+void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */
+const tsri_int8_kernels *tsri_int8_get(void);                   /* the table for tsr_cpu_get() */
+
+void tsri_int8_init_c(tsri_int8_kernels *k);
+void tsri_int8_init_avx2(tsri_int8_kernels *k);
+void tsri_int8_init_vnni(tsri_int8_kernels *k);
+
+/* Round row i of x (k values, a multiple of 32) into row `to` of `in`; the form is that of the weights to come. */
+void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
+                         tsri_int8_form form);
+
+/* y[i, o] = sum over k of x[i, k] w[o, k], the inputs rounded to int8: as tsr_matmul, for a w of block type with rows of at
+ * most TSRI_INT8_MAX_K elements, on a pool with fast products. */
+void tsri_int8_product(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
+
+#endif

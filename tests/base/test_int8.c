@@ -1,0 +1,387 @@
+/* Products of block types with inputs rounded to int8: against f64 on the same rounded inputs, at every CPU level, for every
+ * type, at the borders of tiles, panels and passes.
+ *
+ * test_int8                        the check
+ * test_int8 --bench [THREADS [LEVEL]]   products timed, as CSV */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "test_main.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "int8_forms.h"
+#include "tsr_matmul.h"
+
+static uint64_t rng = 1;
+
+static uint32_t next_u32(void)
+{
+    rng = rng * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(rng >> 32);
+}
+
+static float unit(void) /* -1 .. 1 */
+{
+    return (float)(int32_t)next_u32() * 0x1p-31f;
+}
+
+/* ---- weights ----------------------------------------------------------------------------- */
+
+/* Where the f16 scales of a block stand; all other bytes may be anything. */
+static size_t halves_of(tsr_type type, size_t at[2])
+{
+    switch (type) {
+    case TSR_Q4_1:
+    case TSR_Q5_1:
+    case TSR_Q4_K:
+    case TSR_Q5_K: at[0] = 0, at[1] = 2; return 2;
+    case TSR_Q2_K: at[0] = 80, at[1] = 82; return 2;
+    case TSR_Q3_K: at[0] = 108; return 1;
+    case TSR_Q6_K: at[0] = 208; return 1;
+    case TSR_MXFP4: return 0;
+    default: at[0] = 0; return 1;
+    }
+}
+
+static void fill_blocks(tsr_type type, unsigned char *w, size_t n_blocks)
+{
+    const tsr_type_traits *t = tsr_type_info(type);
+    size_t at[2], n = halves_of(type, at);
+    for (size_t b = 0; b < n_blocks; b++, w += t->block_bytes) {
+        for (size_t i = 0; i < t->block_bytes; i++)
+            w[i] = (unsigned char)(next_u32() >> 7);
+        for (size_t i = 0; i < n; i++)
+            memcpy(w + at[i], &(uint16_t){tsr_f32_to_f16(unit() * 0.01f)}, 2);
+        if (type == TSR_MXFP4)
+            w[0] = (unsigned char)(120 + next_u32() % 8);
+    }
+}
+
+/* Memory that ends at an unreadable page. */
+typedef struct guarded {
+    unsigned char *at, *base;
+    size_t mapped;
+} guarded;
+
+static guarded guarded_bytes(size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (n + page - 1) / page * page;
+    guarded g = {.mapped = whole + page};
+    g.base = mmap(NULL, g.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.base != MAP_FAILED);
+    assert_int_equal(mprotect(g.base + whole, page, PROT_NONE), 0);
+    g.at = g.base + whole - n;
+    return g;
+}
+
+static tsr_view view_of(tsr_type type, const void *w, size_t out, size_t k)
+{
+    tsr_view v = {.data = w, .type = type, .n_dims = 2, .shape = {out, k, 1, 1}, .n_elems = out * k};
+    v.n_bytes = out * k / tsr_type_info(type)->block_elems * tsr_type_info(type)->block_bytes;
+    return v;
+}
+
+static bool is_block(int type)
+{
+    return tsr_type_is_block((tsr_type)type);
+}
+
+static void numbers_and_scales_are_the_values_that_blocks_decode_to(void **state)
+{
+    (void)state;
+    for (int type = 0; type < TSR_N_TYPES; type++) {
+        if (!is_block(type))
+            continue;
+        const tsr_type_traits *t = tsr_type_info((tsr_type)type);
+        tsri_int8_form form = tsri_int8_form_of((tsr_type)type);
+        for (int round = 0; round < 50; round++) {
+            unsigned char b[256];
+            float want[TSRI_QUANT_MAX_ELEMS];
+            tsri_int8_block got;
+            fill_blocks((tsr_type)type, b, 1);
+            tsri_quant_decode((tsr_type)type, b, 0, t->block_elems, want);
+            tsri_int8_unpack(&got, (tsr_type)type, b);
+            for (size_t i = 0; i < t->block_elems; i++) {
+                size_t g = i / form.group;
+                float v = got.a[g] * (float)(got.q[i] - form.zero) + (form.offsets ? got.o[g] : 0.0f);
+                if (!(fabsf(v - want[i]) <= 1e-6f * fabsf(want[i])))
+                    fail_msg("%s: element %zu is %g, decoded %g", t->name, i, (double)v, (double)want[i]);
+            }
+        }
+    }
+}
+
+/* ---- products ----------------------------------------------------------------------------- */
+
+/* The rounding as the header has it, written anew. */
+static void rounded(const float *x, size_t k, double *out)
+{
+    for (size_t b = 0; b < k; b += 32) {
+        float top = 0;
+        for (size_t i = 0; i < 32; i++)
+            top = fmaxf(top, fabsf(x[b + i]));
+        float scale = top / 127.0f, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+        for (size_t i = 0; i < 32; i++)
+            out[b + i] = (double)scale * (double)nearbyintf(x[b + i] * inverse);
+    }
+}
+
+typedef struct outcome {
+    size_t n_wrong;
+    char first[200];
+} outcome;
+
+/* y against sums in f64; the bound follows from what the terms could be. */
+static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, const float *y, size_t ldy)
+{
+    size_t k = w->shape[1];
+    float *row = malloc(k * sizeof *row);
+    double *in = malloc(n * k * sizeof *in);
+    outcome o = {0};
+    assert_non_null(row);
+    assert_non_null(in);
+    for (size_t i = 0; i < n; i++)
+        rounded(x + i * ldx, k, in + i * k);
+    for (size_t r = 0; r < w->shape[0]; r++) {
+        tsr_view_decode(w, r, 0, k, row);
+        for (size_t i = 0; i < n; i++) {
+            double want = 0, size = 0;
+            for (size_t e = 0; e < k; e++) {
+                want += (double)row[e] * in[i * k + e];
+                size += fabs((double)row[e] * in[i * k + e]);
+            }
+            /* offsets and zeros are taken off again: their terms count as if each element were as large as its block's top */
+            double limit = 16.0 * FLT_EPSILON * sqrt((double)k / 32 + 1) * (size + 1e-3);
+            if (!(fabs((double)y[i * ldy + r] - want) <= limit) && o.n_wrong++ == 0)
+                snprintf(o.first, sizeof o.first, "%s %zux%zu row %zu of %zu, output %zu: %.9g, want %.9g +- %.2g",
+                         tsr_type_info(w->type)->name, w->shape[0], k, i, n, r, (double)y[i * ldy + r], want, limit);
+        }
+    }
+    free(row);
+    free(in);
+    return o;
+}
+
+static tsr_pool *fast_pool(unsigned threads)
+{
+    tsr_pool *pool;
+    assert_int_equal(tsr_pool_open(&pool, threads, NULL), TSR_OK);
+    assert_int_equal(tsr_pool_set_products(pool, TSR_PRODUCTS_FAST, NULL), TSR_OK);
+    return pool;
+}
+
+enum { PAD_X = 3, PAD_Y = 5, CANARY = 0x7fc0dead };
+
+static void check_shape(tsr_pool *const pools[3], tsr_type type, size_t out, size_t k, size_t n)
+{
+    size_t ldx = k + PAD_X, ldy = out + PAD_Y;
+    tsr_view v = view_of(type, NULL, out, k);
+    guarded w = guarded_bytes(v.n_bytes);
+    float *x = malloc(n * ldx * sizeof *x), *y[3];
+    v.data = w.at;
+    fill_blocks(type, w.at, v.n_elems / tsr_type_info(type)->block_elems);
+    for (size_t i = 0; i < n * ldx; i++)
+        x[i] = unit() * (i / 97 % 5 == 0 ? 30.0f : 1.0f);
+    for (size_t p = 0; p < 3; p++) {
+        y[p] = malloc(n * ldy * sizeof *y[p]);
+        for (size_t i = 0; i < n * ldy; i++)
+            memcpy(y[p] + i, &(uint32_t){CANARY}, 4);
+        tsr_matmul(pools[p], &v, x, ldx, n, y[p], ldy);
+    }
+    assert_memory_equal(y[0], y[1], n * ldy * sizeof *y[0]);
+    assert_memory_equal(y[0], y[2], n * ldy * sizeof *y[0]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = out; c < ldy; c++)
+            assert_memory_equal(y[0] + i * ldy + c, &(uint32_t){CANARY}, 4);
+    outcome o = compare(&v, x, ldx, n, y[0], ldy);
+    if (o.n_wrong)
+        fail_msg("%s: %zu wrong, first: %s", tsr_cpu_level_name(tsr_cpu_get()), o.n_wrong, o.first);
+    for (size_t p = 0; p < 3; p++)
+        free(y[p]);
+    free(x);
+    munmap(w.base, w.mapped);
+}
+
+static void products_are_right_for_every_type_level_and_thread_count(void **state)
+{
+    static const size_t shapes[][3] = {/* out, k in blocks, n */
+                                       {1, 1, 1},   {5, 2, 2},  {33, 3, 3},  {66, 5, 4},  {16, 1, 5},  {17, 2, 6},
+                                       {70, 3, 7},  {31, 1, 13}, {32, 4, 12}, {130, 2, 8}, {64, 17, 6}, {40, 33, 9}};
+    (void)state;
+    tsr_pool *const pools[3] = {fast_pool(1), fast_pool(2), fast_pool(5)};
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsr_cpu_set((tsr_cpu_level)l);
+        for (int type = 0; type < TSR_N_TYPES; type++)
+            for (size_t s = 0; is_block(type) && s < sizeof shapes / sizeof *shapes; s++) {
+                size_t blocks = shapes[s][1], elems = tsr_type_info((tsr_type)type)->block_elems;
+                blocks = elems > 32 && blocks > 5 ? blocks / 6 : blocks;
+                check_shape(pools, (tsr_type)type, shapes[s][0], blocks * elems, shapes[s][2]);
+            }
+    }
+    tsr_cpu_set(tsr_cpu_detect());
+    for (size_t p = 0; p < 3; p++)
+        tsr_pool_close(pools[p]);
+}
+
+static void a_wrong_scale_is_found(void **state)
+{
+    enum { OUT = 32, K = 256, N = 6 };
+    (void)state;
+    tsr_pool *pool = fast_pool(1);
+    tsr_view v = view_of(TSR_Q4_0, NULL, OUT, K);
+    unsigned char *w = malloc(v.n_bytes);
+    float x[N * K], y[N * OUT];
+    v.data = w;
+    fill_blocks(TSR_Q4_0, w, OUT * K / 32);
+    for (size_t i = 0; i < N * K; i++)
+        x[i] = unit();
+    tsr_matmul(pool, &v, x, K, N, y, OUT);
+    assert_int_equal(compare(&v, x, K, N, y, OUT).n_wrong, 0);
+    memcpy(w + 18, &(uint16_t){tsr_f32_to_f16(0.012f)}, 2);
+    assert_true(compare(&v, x, K, N, y, OUT).n_wrong > 0);
+    tsr_matmul(pool, &v, x, K, N, y, OUT);
+    y[7] *= 1.001f;
+    assert_int_equal(compare(&v, x, K, N, y, OUT).n_wrong, 1);
+    free(w);
+    tsr_pool_close(pool);
+}
+
+/* A row with a value that is no number gives none; the other rows are as ever. */
+static void what_is_not_finite_stays_visible(void **state)
+{
+    enum { OUT = 40, K = 512, N = 8 };
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    (void)state;
+    tsr_pool *pool = fast_pool(2);
+    tsr_view v = view_of(TSR_Q6_K, NULL, OUT, K);
+    unsigned char *w = malloc(v.n_bytes);
+    float *x = malloc(N * K * sizeof *x), *y = malloc(N * OUT * sizeof *y);
+    v.data = w;
+    fill_blocks(TSR_Q6_K, w, OUT * K / 256);
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++)
+        for (size_t b = 0; b < 3; b++)
+            for (size_t n = 2; n <= N; n += 6) {
+                tsr_cpu_set((tsr_cpu_level)l);
+                for (size_t i = 0; i < N * K; i++)
+                    x[i] = unit();
+                x[K + 77] = bad[b];
+                tsr_matmul(pool, &v, x, K, n, y, OUT);
+                for (size_t i = 0; i < n * OUT; i++)
+                    assert_int_equal(isnan(y[i]) != 0, i / OUT == 1);
+            }
+    tsr_cpu_set(tsr_cpu_detect());
+    free(w);
+    free(x);
+    free(y);
+    tsr_pool_close(pool);
+}
+
+/* Inputs that are too many for the pool's memory are done in passes, which changes no bit. */
+static void more_rows_than_fit_are_done_in_passes(void **state)
+{
+    enum { OUT = 8, K = 65536, N = 220 };
+    (void)state;
+    tsr_pool *pool = fast_pool(1);
+    tsr_view v = view_of(TSR_Q8_0, NULL, OUT, K);
+    unsigned char *w = malloc(v.n_bytes);
+    float *x = malloc((size_t)N * K * sizeof *x), *y = malloc(N * OUT * sizeof *y), one[4 * OUT];
+    v.data = w;
+    fill_blocks(TSR_Q8_0, w, OUT * K / 32);
+    for (size_t i = 0; i < (size_t)N * K; i++)
+        x[i] = unit();
+    tsr_matmul(pool, &v, x, K, N, y, OUT);
+    for (size_t i = 0; i < N; i += 4) {
+        tsr_matmul(pool, &v, x + i * K, K, 4, one, OUT);
+        assert_memory_equal(one, y + i * OUT, sizeof one);
+    }
+    free(w);
+    free(x);
+    free(y);
+    tsr_pool_close(pool);
+}
+
+/* ---- bench ---------------------------------------------------------------------------------- */
+
+enum { RUNS = 7, BENCH_ROWS = 512, WEIGHT_BYTES = 192 << 20 };
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void bench_one(tsr_pool *pool, tsr_type type, const unsigned char *w, size_t n, size_t out, size_t k, const float *x,
+                      float *y)
+{
+    tsr_view v = view_of(type, w, out, k);
+    size_t copies = WEIGHT_BYTES / v.n_bytes, repeat = n < 4 ? copies : 1;
+    double s[RUNS];
+    for (int i = -1; i < RUNS; i++) {
+        double t0 = now_s();
+        for (size_t c = 0; c < repeat; c++) {
+            v.data = w + c % copies * v.n_bytes;
+            tsr_matmul(pool, &v, x, k, n, y, out);
+        }
+        if (i >= 0)
+            s[i] = (now_s() - t0) / (double)repeat;
+    }
+    qsort(s, RUNS, sizeof *s, by_value);
+    double t = s[RUNS / 2];
+    printf("%s,%u,%s,%zu,%zu,%zu,%.3f,%.3f,%.3f,%.1f,%.1f\n", tsr_cpu_level_name(tsr_cpu_get()), tsr_pool_threads(pool),
+           tsr_type_info(type)->name, n, out, k, 1e3 * t, 1e3 * s[0], 1e3 * s[RUNS - 1], 1e-9 * (double)v.n_bytes / t,
+           2e-9 * (double)(n * out) * (double)k / t);
+    fflush(stdout);
+}
+
+static int bench(unsigned threads)
+{
+    static const size_t shapes[][2] = {{6144, 1536}, {1536, 6144}};
+    static const size_t rows[] = {1, BENCH_ROWS};
+    tsr_pool *pool = fast_pool(threads);
+    unsigned char *w = malloc(WEIGHT_BYTES);
+    float *x = malloc(BENCH_ROWS * 6144 * sizeof *x), *y = malloc(BENCH_ROWS * 6144 * sizeof *y);
+    for (size_t i = 0; i < BENCH_ROWS * 6144; i++)
+        x[i] = unit();
+    puts("level,threads,type,n,out,k,ms_median,ms_min,ms_max,GB_per_s,GOP_per_s");
+    for (int type = 0; type < TSR_N_TYPES; type++) {
+        if (!is_block(type))
+            continue;
+        fill_blocks((tsr_type)type, w, WEIGHT_BYTES / tsr_type_info((tsr_type)type)->block_bytes);
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+                bench_one(pool, (tsr_type)type, w, rows[r], shapes[s][0], shapes[s][1], x, y);
+    }
+    free(w);
+    free(x);
+    free(y);
+    tsr_pool_close(pool);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_and_scales_are_the_values_that_blocks_decode_to),
+        cmocka_unit_test(products_are_right_for_every_type_level_and_thread_count),
+        cmocka_unit_test(a_wrong_scale_is_found),
+        cmocka_unit_test(what_is_not_finite_stays_visible),
+        cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
+    };
+    tsr_cpu_level level;
+    if (argc >= 4 && tsr_cpu_parse(&level, argv[3], NULL) == TSR_OK)
+        tsr_cpu_set(level);
+    if (argc >= 2 && strcmp(argv[1], "--bench") == 0)
+        return bench(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
