@@ -80,6 +80,7 @@ void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *i
     float *xs = in->xs + to * in->lds;
     memset(p + k, 0, in->ldp - k); /* kernels may read on to the end of a row; k is whole blocks */
     memset(xs + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *xs);
+    memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
     if (in->lanes)
         memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
     for (size_t b = 0; b < k / TSRI_INT8_BLOCK; b++)

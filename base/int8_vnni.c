@@ -114,6 +114,16 @@ static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, t
 
 /* ---- rows ---- */
 
+/* How far ahead of the weights at work memory is asked for them: the processor's own prefetching stops at pages, and gives
+ * two thirds of what memory can. */
+enum { AHEAD = 4096, LINE = 64 };
+
+INLINE void ask_ahead(const uint8_t *w, size_t n)
+{
+    for (size_t i = 0; i < n; i += LINE)
+        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T0);
+}
+
 /* Row i of an input, as the kernels of rows read it. */
 typedef struct one_row {
     const int8_t *p;
@@ -121,70 +131,25 @@ typedef struct one_row {
     const int32_t *lanes;
 } one_row;
 
-INLINE __m512i lanes_of(const one_row *x, size_t at)
+INLINE __m512i dot64(const one_row *x, size_t at, __m512i q)
 {
-    return _mm512_loadu_si512(x->lanes + at / 4);
+    return _mm512_dpbusd_epi32(_mm512_loadu_si512(x->lanes + at / 4), q, _mm512_loadu_si512(x->p + at));
 }
 
-INLINE __m512i p_of(const one_row *x, size_t at)
+/* Numbers of two blocks, eight lanes each. */
+INLINE __m512 two_of(const float *v)
 {
-    return _mm512_loadu_si512(x->p + at);
+    return _mm512_insertf32x8(_mm512_set1_ps(v[0]), _mm256_set1_ps(v[1]), 1);
 }
 
-/* Two scales of input blocks, eight lanes each. */
-INLINE __m512 two_scales(const float *xs)
+INLINE __m256i load32(const uint8_t *p)
 {
-    return _mm512_insertf32x8(_mm512_set1_ps(xs[0]), _mm256_set1_ps(xs[1]), 1);
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-/* Numbers of 16 nibbles in lanes 0 and 2, of the same bytes' upper halves in lanes 1 and 3. */
-INLINE __m512i spread_nibbles(__m512i twice)
+INLINE __m512i twice32(const uint8_t *p)
 {
-    const __m512i by = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0, 0, 0x0004000400040004, 0x0004000400040004, 0, 0);
-    return _mm512_and_si512(_mm512_srlv_epi16(twice, by), _mm512_set1_epi8(15));
-}
-
-/* Two blocks of Q4_0 that begin at word 0 of z, times 64 elements of input. */
-INLINE __m512 q4_0_pair(__m512 sum, __m512i z, __m512i p, __m512i lanes, __m512 xs)
-{
-    const __m512i quants = _mm512_set_epi16(17, 16, 15, 14, 13, 12, 11, 10, 17, 16, 15, 14, 13, 12, 11, 10, 8, 7, 6, 5, 4, 3, 2, 1, 8,
-                                            7, 6, 5, 4, 3, 2, 1);
-    const __m256i scales = _mm256_set_epi16(9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0);
-    __m512i q = spread_nibbles(_mm512_permutexvar_epi16(quants, z));
-    __m512 d = _mm512_cvtph_ps(_mm256_permutexvar_epi16(scales, _mm512_castsi512_si256(z)));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(lanes, q, p)), _mm512_mul_ps(d, xs), sum);
-}
-
-enum { Q4_0_BYTES = 18, AT_ONCE = 4 };
-
-/* n rows (a constant), of which none but the last may end where memory does: `roomy` says that it doesn't. */
-INLINE void q4_0_rows(size_t n, float *y, const uint8_t *w, size_t row_bytes, const one_row *x, size_t k, bool roomy)
-{
-    __m512 sums[AT_ONCE];
-    size_t at = 0;
-    for (size_t r = 0; r < n; r++)
-        sums[r] = _mm512_setzero_ps();
-    for (; roomy && at + 64 <= k; at += 64) {
-        __m512i p = p_of(x, at), lanes = lanes_of(x, at);
-        __m512 xs = two_scales(x->xs + at / 32);
-        for (size_t r = 0; r < n; r++)
-            sums[r] = q4_0_pair(sums[r], _mm512_loadu_si512(w + r * row_bytes + at / 32 * Q4_0_BYTES), p, lanes, xs);
-    }
-    for (; at < k; at += 64) { /* scales beyond a row's end are 0 on both sides */
-        __mmask32 words = k - at >= 64 ? 0x3ffffu : 0x1ffu;
-        __m512i p = p_of(x, at), lanes = lanes_of(x, at);
-        __m512 xs = two_scales(x->xs + at / 32);
-        for (size_t r = 0; r < n; r++)
-            sums[r] = q4_0_pair(sums[r], _mm512_maskz_loadu_epi16(words, w + r * row_bytes + at / 32 * Q4_0_BYTES), p, lanes, xs);
-    }
-    for (size_t r = 0; r < n; r++)
-        y[r] = _mm512_reduce_add_ps(sums[r]);
-}
-
-INLINE __m512i two_halves(const uint8_t *low, const uint8_t *high)
-{
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)low)),
-                              _mm256_loadu_si256((const __m256i *)(const void *)high), 1);
+    return _mm512_broadcast_i64x4(load32(p));
 }
 
 INLINE int16_t word(const uint8_t *p)
@@ -194,114 +159,295 @@ INLINE int16_t word(const uint8_t *p)
     return v;
 }
 
-enum { Q8_0_BYTES = 34 };
+INLINE uint32_t four_bytes(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 
-static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
+/* Nibbles of 16 bytes that stand in two lanes: the low halves in the first, the high ones in the second. */
+INLINE __m512i spread_nibbles(__m512i twice)
+{
+    const __m512i by = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0, 0, 0x0004000400040004, 0x0004000400040004, 0, 0);
+    return _mm512_and_si512(_mm512_srlv_epi16(twice, by), _mm512_set1_epi8(15));
+}
+
+/* The 16 values of nibbles, moved by 128. */
+INLINE __m512i iq4_numbers(__m512i nibbles)
+{
+    __m128i values = _mm_loadu_si128((const __m128i *)(const void *)tsri_iq4_values);
+    __m512i table = _mm512_broadcast_i32x4(_mm_xor_si128(values, _mm_set1_epi8((char)0x80)));
+    return _mm512_shuffle_epi8(table, nibbles);
+}
+
+/* Types of 32 elements with 16 bytes of nibbles, sizes in words of 16 bits. */
+typedef struct nibble_type {
+    size_t words, qs; /* of a block; before its nibbles */
+    bool offsets, values;
+    size_t fifths; /* words before the fifth bits, 0: none */
+} nibble_type;
+
+/* Words of z's two blocks of t: `n` of them from word `at` on, each pair of lanes with those of one block. */
+INLINE __m512i words_of(const nibble_type t, __m512i z)
+{
+    const __m512i eight = _mm512_set_epi16(7, 6, 5, 4, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i first = _mm512_inserti64x4(_mm512_set1_epi16((short)t.qs), _mm256_set1_epi16((short)(t.words + t.qs)), 1);
+    return _mm512_permutexvar_epi16(_mm512_add_epi16(eight, first), z);
+}
+
+INLINE __m512 halves_of(const nibble_type t, __m512i z, size_t at)
+{
+    __m256i which = _mm256_set_m128i(_mm_set1_epi16((short)(t.words + at)), _mm_set1_epi16((short)at));
+    return _mm512_cvtph_ps(_mm256_permutexvar_epi16(which, _mm512_castsi512_si256(z)));
+}
+
+/* sum + the products of two blocks, whose words are z, with 64 elements of input. */
+INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 fifths, const one_row *x, size_t at)
+{
+    __m512i q = spread_nibbles(words_of(t, z));
+    if (t.values)
+        q = iq4_numbers(q);
+    if (t.fifths)
+        q = _mm512_mask_add_epi8(q, fifths, q, _mm512_set1_epi8(16));
+    if (t.offsets) /* an eighth in each of eight lanes */
+        sum = _mm512_fmadd_ps(halves_of(t, z, 1), _mm512_mul_ps(two_of(x->sums + at / 32), _mm512_set1_ps(0.125f)), sum);
+    __m512 scale = _mm512_mul_ps(halves_of(t, z, 0), two_of(x->xs + at / 32));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, q)), scale, sum);
+}
+
+/* `roomy`: 64 bytes may be read where any of the row's blocks begin. */
+INLINE float nibble_row(const nibble_type t, const uint8_t *w, const one_row *x, size_t k, bool roomy)
 {
     __m512 sum = _mm512_setzero_ps();
-    size_t at = 0;
-    for (; at + 64 <= k; at += 64, w += 2 * Q8_0_BYTES) {
-        __m512i q = _mm512_xor_si512(two_halves(w + 2, w + Q8_0_BYTES + 2), _mm512_set1_epi8((char)0x80));
-        __m256i d = _mm256_set_m128i(_mm_set1_epi16(word(w + Q8_0_BYTES)), _mm_set1_epi16(word(w)));
-        __m512i s = _mm512_dpbusd_epi32(lanes_of(x, at), q, p_of(x, at));
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(_mm512_cvtph_ps(d), two_scales(x->xs + at / 32)), sum);
-    }
-    if (at < k) {
-        __m512i q = _mm512_zextsi256_si512(_mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)(w + 2)), _mm256_set1_epi8((char)0x80)));
-        __m512i s = _mm512_dpbusd_epi32(lanes_of(x, at), q, p_of(x, at));
-        __m512 d = _mm512_zextps256_ps512(_mm256_cvtph_ps(_mm_set1_epi16(word(w))));
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, two_scales(x->xs + at / 32)), sum);
+    for (size_t at = 0; at < k; at += 64, w += 4 * t.words) {
+        bool pair = k - at >= 64;
+        __mmask32 words = (__mmask32)((1ull << (pair ? 2 * t.words : t.words)) - 1);
+        __mmask64 fifths = 0;
+        ask_ahead(w, LINE);
+        __m512i z = pair && roomy ? _mm512_loadu_si512(w) : _mm512_maskz_loadu_epi16(words, w);
+        if (t.fifths) {
+            fifths = four_bytes(w + 2 * t.fifths);
+            if (pair)
+                fifths |= (__mmask64)four_bytes(w + 2 * (t.words + t.fifths)) << 32;
+        }
+        sum = nibble_pair(t, sum, z, fifths, x, at);
     }
     return _mm512_reduce_add_ps(sum);
 }
 
-/* Scales (times d) and offsets (times dmin) of the eight groups of a Q4_K or Q5_K block. */
-INLINE void k_scales(const uint8_t *b, __m256 *a, __m256 *o)
+enum { Q8_0_BYTES = 34, MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
+       Q6_K_BYTES = 210, IQ4_XS_BYTES = 136 };
+
+static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
 {
-    uint32_t s[3], low, high;
-    memcpy(s, b + 4, sizeof s);
-    __m256 d = _mm256_set1_ps(_cvtsh_ss((uint16_t)word(b))), dmin = _mm256_set1_ps(_cvtsh_ss((uint16_t)word(b + 2)));
-    low = s[0] & 0x3f3f3f3f;
-    high = (s[2] & 0x0f0f0f0f) | (s[0] >> 2 & 0x30303030);
-    *a = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low))));
-    low = s[1] & 0x3f3f3f3f;
-    high = (s[2] >> 4 & 0x0f0f0f0f) | (s[1] >> 2 & 0x30303030);
-    *o = _mm256_mul_ps(dmin, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low))));
+    const __m512i top = _mm512_set1_epi8((char)0x80);
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t at = 0; at < k; at += 64, w += 2 * Q8_0_BYTES) {
+        bool pair = k - at >= 64; /* of a single block the other half has scale 0 */
+        __m512i q = _mm512_castsi256_si512(load32(w + 2));
+        __m256i d = _mm256_castsi128_si256(_mm_set1_epi16(word(w)));
+        ask_ahead(w, LINE);
+        q = _mm512_inserti64x4(q, pair ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
+        d = _mm256_inserti128_si256(d, pair ? _mm_set1_epi16(word(w + Q8_0_BYTES)) : _mm_setzero_si128(), 1);
+        __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), two_of(x->xs + at / 32));
+        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, _mm512_xor_si512(q, top))), scale, sum);
+    }
+    return _mm512_reduce_add_ps(sum);
 }
 
-/* The scale of group 2 j in eight lanes, that of group 2 j + 1 in the other eight. */
+static float mxfp4_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    const __m128i values = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)tsri_mxfp4_values), _mm_set1_epi8(12));
+    const __m256i table = _mm256_broadcastsi128_si256(values);
+    const __m256i by = _mm256_set_epi64x(0x0004000400040004, 0x0004000400040004, 0, 0);
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
+        __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 1)));
+        __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
+        __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
+        __m256i s = _mm256_dpbusd_epi32(lanes, q, _mm256_loadu_si256((const __m256i *)(const void *)(x->p + at)));
+        ask_ahead(w, LINE);
+        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
+    }
+    return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));
+}
+
+/* Eight bytes as floats. */
+INLINE __m256 eight_floats(uint32_t low, uint32_t high)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low)));
+}
+
+/* Scales and offsets of the eight groups of a Q4_K or Q5_K block, without d and dmin (tsri_take_k_scale). */
+INLINE void k_scales(const uint8_t *b, __m256 *a, __m256 *o)
+{
+    uint32_t s0 = four_bytes(b + 4), s1 = four_bytes(b + 8), s2 = four_bytes(b + 12);
+    *a = eight_floats(s0 & 0x3f3f3f3f, (s2 & 0x0f0f0f0f) | (s0 >> 2 & 0x30303030));
+    *o = eight_floats(s1 & 0x3f3f3f3f, (s2 >> 4 & 0x0f0f0f0f) | (s1 >> 2 & 0x30303030));
+}
+
+INLINE __m256 half_of(const uint8_t *p)
+{
+    return _mm256_set1_ps(_cvtsh_ss((uint16_t)word(p)));
+}
+
+/* Number 2 j of eight in eight lanes, number 2 j + 1 in the others. */
 INLINE __m512 spread_pair(__m256 eight, size_t j)
 {
     const __m512i first = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
     return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32((int)(2 * j))), _mm512_castps256_ps512(eight));
 }
 
-enum { Q4_K_BYTES = 144, Q5_K_BYTES = 176, Q6_K_BYTES = 210 };
+/* Numbers 4 j .. 4 j + 3 of sixteen in four lanes each. */
+INLINE __m512 spread_four(__m512 sixteen, size_t j)
+{
+    const __m512i first = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32((int)(4 * j))), sixteen);
+}
+
+/* Scales of eight input blocks, for the sixteen groups of a block of weights. */
+INLINE __m512 scales_twice(const float *xs)
+{
+    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(xs)));
+}
 
 INLINE float q45_k_row(bool five, const uint8_t *w, const one_row *x, size_t k)
 {
     const __m512i by = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0, 0, 0, 0);
+    size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
     __m512 sum = _mm512_setzero_ps();
     __m256 less = _mm256_setzero_ps(), a, o;
-    for (size_t at = 0; at < k; at += 256, w += five ? Q5_K_BYTES : Q4_K_BYTES) {
-        const uint8_t *qs = w + (five ? 48 : 16);
+    for (size_t at = 0; at < k; at += 256, w += bytes) {
+        __m512i high = five ? twice32(w + 16) : _mm512_setzero_si512();
+        ask_ahead(w, bytes);
         k_scales(w, &a, &o);
-        a = _mm256_mul_ps(a, _mm256_loadu_ps(x->xs + at / 32));
-        less = _mm256_fmadd_ps(o, _mm256_loadu_ps(x->sums + at / 32), less);
-        __m512i high = five ? _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)(w + 16))) : _mm512_setzero_si512();
+        a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
+        less = _mm256_fmadd_ps(o, _mm256_mul_ps(half_of(w + 2), _mm256_loadu_ps(x->sums + at / 32)), less);
         for (size_t j = 0; j < 4; j++) {
-            __m512i q = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)(qs + 32 * j)));
-            q = _mm512_and_si512(_mm512_srlv_epi16(q, by), _mm512_set1_epi8(15));
-            if (five) { /* bit 2 j of the lower half's bytes, 2 j + 1 of the upper half's */
-                __mmask64 fifth = _mm512_test_epi8_mask(high, _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1));
-                q = _mm512_mask_add_epi8(q, fifth, q, _mm512_set1_epi8(16));
+            __m512i q = _mm512_srlv_epi16(twice32(w + (five ? 48 : 16) + 32 * j), by);
+            q = _mm512_and_si512(q, _mm512_set1_epi8(15));
+            if (five) { /* bit 2 j of bytes for the first group, bit 2 j + 1 for the second */
+                __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
+                q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(16));
             }
-            __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, p_of(x, at + 64 * j));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), spread_pair(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum);
         }
     }
-    __m128 rest = _mm_add_ps(_mm256_castps256_ps128(less), _mm256_extractf128_ps(less, 1));
-    rest = _mm_add_ps(rest, _mm_movehl_ps(rest, rest));
-    rest = _mm_add_ss(rest, _mm_movehdup_ps(rest));
-    return _mm512_reduce_add_ps(sum) - _mm_cvtss_f32(rest);
+    return _mm512_reduce_add_ps(_mm512_sub_ps(sum, _mm512_zextps256_ps512(less)));
 }
 
-static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float iq4_xs_row(const uint8_t *w, const one_row *x, size_t k)
 {
-    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
-    const __m512i first = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    const __m512i up2 = _mm512_set_epi64(0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0, 0, 0, 0);
-    const __m512i low = _mm512_set1_epi8(15), two = _mm512_set1_epi8(3);
+    const __m512i each_twice = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
     __m512 sum = _mm512_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
-        __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
-        __m512 xs = _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(x->xs + at / 32)));
-        a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), xs);
-        for (size_t half = 0; half < 2; half++) {
-            __m512i l = _mm512_loadu_si512(w + 64 * half);
-            __m512i h = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)(w + 128 + 32 * half)));
-            __m512i h0 = _mm512_srlv_epi16(h, up2), h1 = _mm512_srli_epi16(h0, 4);
-            __m512i q0 = _mm512_or_si512(_mm512_and_si512(l, low), _mm512_slli_epi16(_mm512_and_si512(h0, two), 4));
-            __m512i q1 = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(l, 4), low), _mm512_slli_epi16(_mm512_and_si512(h1, two), 4));
-            size_t e = at + 128 * half;
-            __m512i s0 = _mm512_dpbusd_epi32(lanes_of(x, e), q0, p_of(x, e));
-            __m512i s1 = _mm512_dpbusd_epi32(lanes_of(x, e + 64), q1, p_of(x, e + 64));
-            __m512i at0 = _mm512_add_epi32(first, _mm512_set1_epi32((int)(8 * half)));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s0), _mm512_permutexvar_ps(at0, a), sum);
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1), _mm512_permutexvar_ps(_mm512_add_epi32(at0, _mm512_set1_epi32(4)), a), sum);
+    for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
+        int scales[8];
+        ask_ahead(w, IQ4_XS_BYTES);
+        for (size_t g = 0; g < 8; g++)
+            scales[g] = tsri_iq4_xs_scale(w, g);
+        __m256 a = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)scales));
+        a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
+        for (size_t j = 0; j < 4; j++) {
+            __m512i z = _mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(load32(w + 8 + 32 * j)));
+            __m512i q = iq4_numbers(spread_nibbles(z));
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(sum);
 }
 
-static void rows_of_q4_0(float *y, const uint8_t *w, size_t row_bytes, size_t n, const one_row *x, size_t k)
+/* Numbers of 2 bits: 32 bytes hold 128 of them, 32 for each pair of bits. The first 64 or the others. */
+INLINE __m512i two_bits(const uint8_t *p, bool others)
 {
-    bool roomy = row_bytes >= 64; /* then a row that another follows can be read 64 bytes at a time */
-    size_t r = 0;
-    for (; r + AT_ONCE < n; r += AT_ONCE)
-        q4_0_rows(AT_ONCE, y + r, w + r * row_bytes, row_bytes, x, k, roomy);
-    for (; r < n; r++)
-        q4_0_rows(1, y + r, w + r * row_bytes, row_bytes, x, k, roomy && r + 1 < n);
+    const __m512i by = _mm512_set_epi64(0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0, 0, 0, 0);
+    __m512i z = _mm512_srlv_epi16(twice32(p), by);
+    return _mm512_and_si512(others ? _mm512_srli_epi16(z, 4) : z, _mm512_set1_epi8(3));
+}
+
+static float q2_k_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    __m512 sum = _mm512_setzero_ps(), less = _mm512_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
+        __m128i both = _mm_loadu_si128((const __m128i *)(const void *)w), low = _mm_set1_epi8(15);
+        __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(both, low)));
+        __m512 o = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(both, 4), low)));
+        ask_ahead(w, Q2_K_BYTES);
+        a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 80)))), scales_twice(x->xs + at / 32));
+        o = _mm512_mul_ps(o, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 82))));
+        less = _mm512_fmadd_ps(o, _mm512_loadu_ps(x->sums + at / 16), less);
+        for (size_t j = 0; j < 4; j++) {
+            __m512i q = two_bits(w + 16 + 32 * (j / 2), j % 2);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+        }
+    }
+    return _mm512_reduce_add_ps(_mm512_sub_ps(sum, less));
+}
+
+/* The sixteen scales of a Q3_K block (tsri_q3_k_scale). */
+INLINE __m512 q3_k_scales(const uint8_t *s)
+{
+    const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
+    uint32_t s0 = four_bytes(s), s1 = four_bytes(s + 4), t = four_bytes(s + 8);
+    __m128i all = _mm_set_epi32((int)((s1 >> 4 & low) | (t >> 6 & two) << 4), (int)((s0 >> 4 & low) | (t >> 4 & two) << 4),
+                                (int)((s1 & low) | (t >> 2 & two) << 4), (int)((s0 & low) | (t & two) << 4));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(all), _mm512_set1_epi32(32)));
+}
+
+static float q3_k_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
+        __m512i high = twice32(w);
+        ask_ahead(w, Q3_K_BYTES);
+        __m512 a = _mm512_mul_ps(q3_k_scales(w + 96), _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 108))));
+        a = _mm512_mul_ps(a, scales_twice(x->xs + at / 32));
+        for (size_t j = 0; j < 4; j++) {
+            __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
+            __m512i q = two_bits(w + 32 + 32 * (j / 2), j % 2);
+            q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(4));
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+        }
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
+        __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
+        ask_ahead(w, Q6_K_BYTES);
+        a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), scales_twice(x->xs + at / 32));
+        for (size_t j = 0; j < 4; j++) {
+            __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
+            l = _mm512_and_si512(j % 2 ? _mm512_srli_epi16(l, 4) : l, low);
+            __m512i q = _mm512_or_si512(l, _mm512_slli_epi16(two_bits(w + 128 + 32 * (j / 2), j % 2), 4));
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+        }
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+INLINE float one_product(tsr_type type, const uint8_t *w, const one_row *x, size_t k, bool roomy)
+{
+    switch (type) {
+    case TSR_Q8_0: return q8_0_row(w, x, k);
+    case TSR_Q4_0: return nibble_row((nibble_type){.words = 9, .qs = 1}, w, x, k, roomy);
+    case TSR_Q4_1: return nibble_row((nibble_type){.words = 10, .qs = 2, .offsets = true}, w, x, k, roomy);
+    case TSR_Q5_0: return nibble_row((nibble_type){.words = 11, .qs = 3, .fifths = 1}, w, x, k, roomy);
+    case TSR_Q5_1: return nibble_row((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true}, w, x, k, roomy);
+    case TSR_IQ4_NL: return nibble_row((nibble_type){.words = 9, .qs = 1, .values = true}, w, x, k, roomy);
+    case TSR_MXFP4: return mxfp4_row(w, x, k);
+    case TSR_Q2_K: return q2_k_row(w, x, k);
+    case TSR_Q3_K: return q3_k_row(w, x, k);
+    case TSR_Q4_K: return q45_k_row(false, w, x, k);
+    case TSR_Q5_K: return q45_k_row(true, w, x, k);
+    case TSR_Q6_K: return q6_k_row(w, x, k);
+    default: return iq4_xs_row(w, x, k); /* the last of them: callers come with block types */
+    }
 }
 
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
@@ -309,26 +455,8 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
 {
     one_row x = {.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
                  .lanes = in->lanes + i * in->ldl};
-    switch (type) {
-    case TSR_Q4_0: rows_of_q4_0(y, w, row_bytes, n, &x, k); break;
-    case TSR_Q8_0:
-        for (size_t r = 0; r < n; r++)
-            y[r] = q8_0_row(w + r * row_bytes, &x, k);
-        break;
-    case TSR_Q4_K:
-        for (size_t r = 0; r < n; r++)
-            y[r] = q45_k_row(false, w + r * row_bytes, &x, k);
-        break;
-    case TSR_Q5_K:
-        for (size_t r = 0; r < n; r++)
-            y[r] = q45_k_row(true, w + r * row_bytes, &x, k);
-        break;
-    case TSR_Q6_K:
-        for (size_t r = 0; r < n; r++)
-            y[r] = q6_k_row(w + r * row_bytes, &x, k);
-        break;
-    default: tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, in, i, k); break;
-    }
+    for (size_t r = 0; r < n; r++)
+        y[r] = one_product(type, w + r * row_bytes, &x, k, r + 1 < n && row_bytes >= LINE);
 }
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)

@@ -2,7 +2,7 @@
  * type, at the borders of tiles, panels and passes.
  *
  * test_int8                        the check
- * test_int8 --bench [THREADS [LEVEL]]   products timed, as CSV */
+ * test_int8 --bench [THREADS [LEVEL [TYPE]]]   products timed, as CSV */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "test_main.h"
 
@@ -344,7 +344,7 @@ static void bench_one(tsr_pool *pool, tsr_type type, const unsigned char *w, siz
     fflush(stdout);
 }
 
-static int bench(unsigned threads)
+static int bench(unsigned threads, const char *only)
 {
     static const size_t shapes[][2] = {{6144, 1536}, {1536, 6144}};
     static const size_t rows[] = {1, BENCH_ROWS};
@@ -355,7 +355,7 @@ static int bench(unsigned threads)
         x[i] = unit();
     puts("level,threads,type,n,out,k,ms_median,ms_min,ms_max,GB_per_s,GOP_per_s");
     for (int type = 0; type < TSR_N_TYPES; type++) {
-        if (!is_block(type))
+        if (!is_block(type) || (only && strcmp(only, tsr_type_info((tsr_type)type)->name) != 0))
             continue;
         fill_blocks((tsr_type)type, w, WEIGHT_BYTES / tsr_type_info((tsr_type)type)->block_bytes);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
@@ -382,6 +382,6 @@ int main(int argc, char **argv)
     if (argc >= 4 && tsr_cpu_parse(&level, argv[3], NULL) == TSR_OK)
         tsr_cpu_set(level);
     if (argc >= 2 && strcmp(argv[1], "--bench") == 0)
-        return bench(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0);
+        return bench(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0, argc > 4 ? argv[4] : NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
