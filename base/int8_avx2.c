@@ -1,19 +1,264 @@
-/* int8_avx2.c: AVX2. The plain kernels, compiled with its instructions. */
+/* int8_avx2.c: AVX2. vpmaddubsw adds two products of unsigned and signed bytes in 16 bits, which must hold them: numbers up to
+ * 63 fit (2 * 63 * 127), and the smaller they are the more steps may be added before their sums become 32 bits wide. Larger
+ * numbers all have the zero 128: they are taken as signed ones, whose sign goes to the other side, and as at most 128 fit
+ * as well (2 * 128 * 127). */
+#include <immintrin.h>
+#include <math.h>
+
 #include "int8_forms.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 8, AHEAD = 4096, LINE = 64 };
+
+INLINE __m256i load32(const void *p)
+{
+    return _mm256_loadu_si256(p);
+}
+
+INLINE float sum8(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* ---- inputs ---- */
+
+static float round32(int8_t *p, const float *x)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 v[4], top = _mm256_setzero_ps(), bad = _mm256_setzero_ps();
+    float eight[8], most = 0.0f;
+    for (size_t i = 0; i < 4; i++) {
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+        bad = _mm256_or_ps(bad, _mm256_cmp_ps(_mm256_sub_ps(v[i], v[i]), _mm256_setzero_ps(), _CMP_UNORD_Q)); /* NaN, infinite */
+        top = _mm256_max_ps(top, _mm256_andnot_ps(sign, v[i]));
+    }
+    if (_mm256_movemask_ps(bad)) {
+        _mm256_storeu_si256((void *)p, _mm256_setzero_si256());
+        return NAN;
+    }
+    _mm256_storeu_ps(eight, top);
+    for (size_t i = 0; i < 8; i++)
+        most = eight[i] > most ? eight[i] : most;
+    float scale = most / 127.0f;
+    __m256 by = _mm256_set1_ps(scale >= 0x1p-126f ? 1.0f / scale : 0.0f);
+    __m256i w[4];
+    for (size_t i = 0; i < 4; i++)
+        w[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], by));
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(w[0], w[1]), _mm256_packs_epi32(w[2], w[3]));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0)); /* packs work within halves */
+    _mm256_storeu_si256((void *)p, bytes);
+    return scale;
+}
+
+/* ---- tiles ---- */
 
 static void pack(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k)
 {
     tsri_int8_pack_rows(panel, type, w, row_bytes, n, k);
 }
 
-static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
+INLINE __m256i pairs(bool is_signed, __m256i q, __m256i p)
+{
+    if (!is_signed)
+        return _mm256_maddubs_epi16(q, p);
+    __m256i s = _mm256_xor_si256(q, _mm256_set1_epi8((char)0x80));
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(s), _mm256_sign_epi8(p, s));
+}
+
+/* Group g of `group` elements: sums of n rows of input with 32 outputs. `steps`: of 4 elements, whose pairs fit 16 bits. */
+INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const uint8_t *q,
+                       const int8_t *p, size_t ldp)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    for (size_t e = 0; e < group; e += 4 * steps)
+        for (size_t l = 0; l < LANES; l++) {
+            __m256i few[AT_ONCE];
+            for (size_t t = 0; t < steps; t++) {
+                __m256i w = load32(q + (e + 4 * t) * TSRI_INT8_OUT + 32 * l);
+                for (size_t i = 0; i < n; i++) {
+                    int32_t four;
+                    memcpy(&four, p + i * ldp + e + 4 * t, sizeof four);
+                    __m256i v = pairs(is_signed, w, _mm256_set1_epi32(four));
+                    few[i] = t ? _mm256_add_epi16(few[i], v) : v;
+                }
+            }
+            for (size_t i = 0; i < n; i++)
+                s[i][l] = _mm256_add_epi32(s[i][l], _mm256_madd_epi16(few[i], ones));
+        }
+}
+
+INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
+                    const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    bool is_signed = form.zero == 128;
+    for (size_t g = 0; g < k / group; g++) {
+        const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
+        const int8_t *p = x->p + first * x->ldp + k0 + g * group;
+        __m256i s[AT_ONCE][LANES];
+        for (size_t i = 0; i < n; i++) {
+            const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
+            for (size_t l = 0; l < LANES; l++)
+                s[i][l] = is_signed || form.offsets ? _mm256_setzero_si256() : _mm256_set1_epi32(*zero);
+        }
+        group_sums(s, n, group, steps, is_signed, panel->q + g * group * TSRI_INT8_OUT, p, x->ldp);
+        for (size_t i = 0; i < n; i++) {
+            __m256 by = _mm256_set1_ps(x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK]);
+            __m256 sums = _mm256_set1_ps(form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f);
+            for (size_t l = 0; l < LANES; l++) {
+                __m256 f = _mm256_loadu_ps(y[i] + 8 * l);
+                f = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s[i][l]), _mm256_mul_ps(_mm256_loadu_ps(a + 8 * l), by), f);
+                if (form.offsets)
+                    f = _mm256_fmadd_ps(_mm256_loadu_ps(o + 8 * l), sums, f);
+                _mm256_storeu_ps(y[i] + 8 * l, f);
+            }
+        }
+    }
+}
+
+/* Constants for the kinds of numbers there are. */
+INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+                      const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    const tsri_int8_form with = {.offsets = true}, without = {0}, is_signed = {.zero = 128};
+    if (form.zero == 128)
+        tile_of(n, 32, 1, is_signed, y, panel, x, first, k0, k);
+    else if (form.group == 32 && form.top > 15)
+        tile_of(n, 32, 4, form.offsets ? with : without, y, panel, x, first, k0, k);
+    else if (form.group == 32)
+        tile_of(n, 32, 8, form.offsets ? with : without, y, panel, x, first, k0, k);
+    else if (form.top > 15)
+        tile_of(n, 16, 2, form.offsets ? with : without, y, panel, x, first, k0, k);
+    else
+        tile_of(n, 16, 4, form.offsets ? with : without, y, panel, x, first, k0, k);
+}
+
+static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
+                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+{
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        size_t now = n - i < AT_ONCE ? n - i : AT_ONCE;
+        float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
+        for (size_t r = 0; add && r < now; r++)
+            memcpy(sums[r], y + (i + r) * ldy, n_out * sizeof *y);
+        if (now == AT_ONCE)
+            tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
+        else
+            tile_rows(1, form, sums, panel, x, first + i, k0, k);
+        for (size_t r = 0; r < now; r++)
+            memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
+    }
+}
+
+/* ---- rows ---- */
+
+typedef struct one_row {
+    const int8_t *p;
+    const float *xs, *sums;
+    const int32_t *lanes;
+} one_row;
+
+/* Products of 32 numbers of at most 63. */
+INLINE __m256 dot32(const one_row *x, size_t at, __m256i q)
+{
+    __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load32(x->p + at)), _mm256_set1_epi16(1));
+    return _mm256_cvtepi32_ps(_mm256_add_epi32(s, load32(x->lanes + at / 4)));
+}
+
+INLINE void ask_ahead(const uint8_t *w, size_t n)
+{
+    for (size_t i = 0; i < n; i += LINE)
+        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T0);
+}
+
+static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 32, w += 34) {
+        __m256i q = load32(w + 2), p = load32(x->p + at);
+        __m256i s = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
+        ask_ahead(w, 34);
+        s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
+        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
+    }
+    return sum8(sum);
+}
+
+static float q4_0_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    const __m256i by = _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0), low = _mm256_set1_epi8(15);
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 32, w += 18) {
+        __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 2)));
+        ask_ahead(w, 18);
+        __m256 s = dot32(x, at, _mm256_and_si256(_mm256_srlv_epi32(twice, by), low));
+        sum = _mm256_fmadd_ps(s, _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
+    }
+    return sum8(sum);
+}
+
+static float q4_k_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    const __m256i low = _mm256_set1_epi8(15);
+    __m256 sum = _mm256_setzero_ps();
+    float less = 0.0f;
+    for (size_t at = 0; at < k; at += 256, w += 144) {
+        float d = tsri_int8_half(w), dmin = tsri_int8_half(w + 2);
+        const float *xs = x->xs + at / 32, *sums = x->sums + at / 32;
+        ask_ahead(w, 144);
+        for (size_t j = 0; j < 4; j++) {
+            __m256i z = load32(w + 16 + 32 * j);
+            int a0, o0, a1, o1;
+            tsri_take_k_scale(w + 4, 2 * j, &a0, &o0);
+            tsri_take_k_scale(w + 4, 2 * j + 1, &a1, &o1);
+            less += dmin * ((float)o0 * sums[2 * j] + (float)o1 * sums[2 * j + 1]);
+            sum = _mm256_fmadd_ps(dot32(x, at + 64 * j, _mm256_and_si256(z, low)), _mm256_set1_ps(d * (float)a0 * xs[2 * j]), sum);
+            sum = _mm256_fmadd_ps(dot32(x, at + 64 * j + 32, _mm256_and_si256(_mm256_srli_epi16(z, 4), low)),
+                                  _mm256_set1_ps(d * (float)a1 * xs[2 * j + 1]), sum);
+        }
+    }
+    return sum8(sum) - less;
+}
+
+static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
+{
+    const __m256i low = _mm256_set1_epi8(15), two = _mm256_set1_epi8(3);
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += 210) {
+        float d = tsri_int8_half(w + 208);
+        ask_ahead(w, 210);
+        for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others */
+            __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2)), h = load32(w + 128 + 32 * (j / 4));
+            l = _mm256_and_si256(j % 4 >= 2 ? _mm256_srli_epi16(l, 4) : l, low);
+            h = _mm256_and_si256(_mm256_srli_epi16(h, (int)(2 * (j % 4))), two);
+            float a = d * x->xs[at / 32 + j];
+            const int8_t *scales = (const int8_t *)w + 192 + 2 * j;
+            __m256 by = _mm256_set_m128(_mm_set1_ps(a * (float)scales[1]), _mm_set1_ps(a * (float)scales[0]));
+            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, _mm256_or_si256(l, _mm256_slli_epi16(h, 4))), by, sum);
+        }
+    }
+    return sum8(sum);
+}
+
+static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
-    tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, x, i, k);
+    one_row x = {.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
+                 .lanes = in->lanes + i * in->ldl};
+    float (*row)(const uint8_t *, const one_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
+                                                             : type == TSR_Q4_0 ? q4_0_row
+                                                             : type == TSR_Q4_K ? q4_k_row
+                                                             : type == TSR_Q6_K ? q6_k_row
+                                                                                : NULL;
+    if (!row)
+        tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, in, i, k);
+    for (size_t r = 0; row && r < n; r++)
+        y[r] = row(w + r * row_bytes, &x, k);
 }
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    k->pack = pack;
-    k->rows = rows;
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = pack, .tile = tile, .rows = rows};
 }

@@ -31,6 +31,7 @@ typedef struct tsri_int8_form {
     uint8_t group; /* elements that share a and o: 16 or 32 */
     uint8_t zero;
     bool offsets;
+    uint8_t top;   /* the largest q there can be */
 } tsri_int8_form;
 
 tsri_int8_form tsri_int8_form_of(tsr_type type);
