@@ -1,7 +1,6 @@
 /* kernels.c: which variant serves each level, and the float helpers that have one variant. */
 #include "kernels_internal.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -68,26 +67,13 @@ void tsr_axpy(float *y, float a, const float *x, size_t n)
 
 bool tsr_rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
-    if (w)
-        for (size_t i = 0; i < n; i++)
-            y[i] = x[i] * scale * w[i];
-    else
-        for (size_t i = 0; i < n; i++)
-            y[i] = x[i] * scale;
-    return isfinite(sum);
+    return tsri_kernels_get()->rms_norm(y, x, w, n, eps);
 }
 
 void tsr_softmax(float *x, size_t n)
 {
-    float top = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        if (x[i] > top)
-            top = x[i];
-    float inv = (float)(1.0 / tsri_kernels_get()->exp_sum(x, top, n));
+    const tsri_kernels *k = tsri_kernels_get();
+    float inv = (float)(1.0 / k->exp_sum(x, k->max_f32(x, n), n));
     for (size_t i = 0; i < n; i++)
         x[i] *= inv;
 }
@@ -95,4 +81,14 @@ void tsr_softmax(float *x, size_t n)
 void tsr_gelu_mul(float *g, const float *u, size_t n)
 {
     tsri_kernels_get()->gelu_mul(g, u, n);
+}
+
+void tsr_sigmoid_mul(float *y, const float *a, const float *b, size_t n)
+{
+    tsri_kernels_get()->sigmoid_mul(y, a, b, n);
+}
+
+void tsr_clamp(float *y, const float *x, float min, float max, size_t n)
+{
+    tsri_kernels_get()->clamp(y, x, min, max, n);
 }

@@ -348,6 +348,84 @@ static void gelu_mul(float *g, const float *u, size_t n)
     }
 }
 
+static void sigmoid_mul(float *y, const float *a, const float *b, size_t n)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), minus = _mm256_set1_ps(-0.0f);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 e = exp8(_mm256_xor_ps(_mm256_loadu_ps(b + i), minus));
+        _mm256_storeu_ps(y + i, _mm256_div_ps(_mm256_loadu_ps(a + i), _mm256_add_ps(one, e)));
+    }
+    if (i < n) {
+        float tail[8] = {0};
+        for (size_t j = 0; i + j < n; j++)
+            tail[j] = b[i + j];
+        _mm256_storeu_ps(tail, _mm256_add_ps(one, exp8(_mm256_xor_ps(_mm256_loadu_ps(tail), minus))));
+        for (size_t j = 0; i + j < n; j++)
+            y[i + j] = a[i + j] / tail[j];
+    }
+}
+
+static float max_f32(const float *x, size_t n)
+{
+    __m256 a = _mm256_set1_ps(-__builtin_inff()), b = a;
+    float part[8], top = -__builtin_inff();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) { /* a NaN in the first operand gives the second */
+        a = _mm256_max_ps(_mm256_loadu_ps(x + i), a);
+        b = _mm256_max_ps(_mm256_loadu_ps(x + i + 8), b);
+    }
+    _mm256_storeu_ps(part, _mm256_max_ps(a, b));
+    for (size_t j = 0; j < 8; j++)
+        top = part[j] > top ? part[j] : top;
+    for (; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+static void clamp(float *y, const float *x, float min, float max, size_t n)
+{
+    const __m256 low = _mm256_set1_ps(min), high = _mm256_set1_ps(max);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) /* a NaN in the second operand stays one */
+        _mm256_storeu_ps(y + i, _mm256_min_ps(high, _mm256_max_ps(low, _mm256_loadu_ps(x + i))));
+    for (; i < n; i++) {
+        float v = x[i] < min ? min : x[i];
+        y[i] = v > max ? max : v;
+    }
+}
+
+static double sum_of_squares(const float *x, size_t n)
+{
+    __m256d a[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+    double part[4], sum = 0.0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (size_t j = 0; j < 4; j++) {
+            __m256d v = _mm256_cvtps_pd(_mm_loadu_ps(x + i + 4 * j));
+            a[j] = _mm256_fmadd_pd(v, v, a[j]);
+        }
+    for (; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    _mm256_storeu_pd(part, _mm256_add_pd(_mm256_add_pd(a[0], a[1]), _mm256_add_pd(a[2], a[3])));
+    return sum + ((part[0] + part[1]) + (part[2] + part[3]));
+}
+
+static bool rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    double sum = sum_of_squares(x, n);
+    float scale = (float)(1.0 / __builtin_sqrt(sum / (double)n + (double)eps));
+    const __m256 s = _mm256_set1_ps(scale);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), s);
+        _mm256_storeu_ps(y + i, w ? _mm256_mul_ps(v, _mm256_loadu_ps(w + i)) : v);
+    }
+    for (; i < n; i++)
+        y[i] = w ? x[i] * scale * w[i] : x[i] * scale;
+    return __builtin_isfinite(sum);
+}
+
 void tsri_kernels_init_avx2(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -365,4 +443,8 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->decode_q8_0 = decode_q8_0;
     k->exp_sum = exp_sum;
     k->gelu_mul = gelu_mul;
+    k->sigmoid_mul = sigmoid_mul;
+    k->max_f32 = max_f32;
+    k->clamp = clamp;
+    k->rms_norm = rms_norm;
 }

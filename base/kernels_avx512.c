@@ -1,5 +1,5 @@
-/* kernels_avx512.c: AVX-512 variants of the dot products; masks take the tail. The decoders and
- * axpy are bound by memory and stay with AVX2. */
+/* kernels_avx512.c: AVX-512 variants of the dot products and of what needs exp; masks take the tail. What is bound by
+ * memory stays with AVX2. */
 #include <immintrin.h>
 
 #include "kernels_internal.h"
@@ -180,6 +180,80 @@ static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t 
     }
 }
 
+/* As exp8 of AVX2, which see: above 88.7 infinity, below -87 zero. */
+static __m512 exp16(__m512 x)
+{
+    __mmask16 is_normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ); /* NaN counts */
+    x = _mm512_min_ps(_mm512_set1_ps(89.0f), x); /* a NaN in the second operand stays one */
+    const __m512 whole = _mm512_set1_ps(0x1.8p23f); /* with it, a sum has no room for a fraction */
+    __m512 n = _mm512_sub_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(1.44269504088896341f), whole), whole);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_maskz_scalef_ps(is_normal, p, n);
+}
+
+static double exp_sum(float *x, float top, size_t n)
+{
+    const __m512 vtop = _mm512_set1_ps(top);
+    __m512d a = _mm512_setzero_pd(), b = a;
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
+        __m512 e = _mm512_maskz_mov_ps(m, exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, x + i), vtop)));
+        _mm512_mask_storeu_ps(x + i, m, e);
+        a = _mm512_add_pd(a, _mm512_cvtps_pd(_mm512_castps512_ps256(e)));
+        b = _mm512_add_pd(b, _mm512_cvtps_pd(_mm512_extractf32x8_ps(e, 1)));
+    }
+    return _mm512_reduce_add_pd(_mm512_add_pd(a, b));
+}
+
+/* As gelu8 of AVX2. */
+static void gelu_mul(float *g, const float *u, size_t n)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
+        __m512 x = _mm512_maskz_loadu_ps(m, g + i), x2 = _mm512_mul_ps(x, x);
+        __m512 inner = _mm512_mul_ps(x, _mm512_fmadd_ps(x2, _mm512_set1_ps(0.044715f), one));
+        __m512 e = exp16(_mm512_mul_ps(inner, _mm512_set1_ps(-1.59576912160573071176f)));
+        __m512 y = _mm512_div_ps(x, _mm512_add_ps(one, e));
+        _mm512_mask_storeu_ps(g + i, m, u ? _mm512_mul_ps(y, _mm512_maskz_loadu_ps(m, u + i)) : y);
+    }
+}
+
+static void sigmoid_mul(float *y, const float *a, const float *b, size_t n)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
+        __m512 e = exp16(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_maskz_loadu_ps(m, b + i)));
+        _mm512_mask_storeu_ps(y + i, m, _mm512_div_ps(_mm512_maskz_loadu_ps(m, a + i), _mm512_add_ps(one, e)));
+    }
+}
+
+static float max_f32(const float *x, size_t n)
+{
+    const __m512 none = _mm512_set1_ps(-__builtin_inff());
+    __m512 a = none, b = none;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) { /* a NaN in the first operand gives the second */
+        a = _mm512_max_ps(_mm512_loadu_ps(x + i), a);
+        b = _mm512_max_ps(_mm512_loadu_ps(x + i + 16), b);
+    }
+    for (; i < n; i += 16) {
+        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
+        a = _mm512_max_ps(_mm512_mask_loadu_ps(none, m, x + i), a);
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
+}
+
 void tsri_kernels_init_avx512(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -188,4 +262,8 @@ void tsri_kernels_init_avx512(tsri_kernels *k)
     k->dot_q8_0 = dot_q8_0;
     k->dot4_bf16 = dot4_bf16;
     k->tile_bf16 = tile_bf16;
+    k->exp_sum = exp_sum;
+    k->gelu_mul = gelu_mul;
+    k->sigmoid_mul = sigmoid_mul;
+    k->max_f32 = max_f32;
 }

@@ -134,6 +134,39 @@ static void gelu_mul(float *g, const float *u, size_t n)
     }
 }
 
+static void sigmoid_mul(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] / (1.0f + expf(-b[i]));
+}
+
+static float max_f32(const float *x, size_t n)
+{
+    float top = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+static void clamp(float *y, const float *x, float min, float max, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] < min ? min : x[i];
+        y[i] = v > max ? max : v;
+    }
+}
+
+static bool rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
+    for (size_t i = 0; i < n; i++)
+        y[i] = w ? x[i] * scale * w[i] : x[i] * scale;
+    return isfinite(sum);
+}
+
 void tsri_kernels_init_c(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -151,4 +184,8 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->decode_q8_0 = decode_q8_0;
     k->exp_sum = exp_sum;
     k->gelu_mul = gelu_mul;
+    k->sigmoid_mul = sigmoid_mul;
+    k->max_f32 = max_f32;
+    k->clamp = clamp;
+    k->rms_norm = rms_norm;
 }

@@ -38,6 +38,13 @@ typedef struct tsri_kernels {
     double (*exp_sum)(float *x, float top, size_t n);
     /* g[i] := gelu_tanh(g[i]) * u[i]; u NULL stands for ones. */
     void (*gelu_mul)(float *g, const float *u, size_t n);
+    /* y[i] := a[i] * sigmoid(b[i]); y may be a, b or both. */
+    void (*sigmoid_mul)(float *y, const float *a, const float *b, size_t n);
+    /* The largest value, -INFINITY where there is none; what is not a number does not count. */
+    float (*max_f32)(const float *x, size_t n);
+    /* As tsr_clamp and tsr_rms_norm. */
+    void (*clamp)(float *y, const float *x, float min, float max, size_t n);
+    bool (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);
 } tsri_kernels;
 
 void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */

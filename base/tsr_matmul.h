@@ -42,6 +42,12 @@ void tsr_softmax(float *x, size_t n);
 /* g := gelu_tanh(g) * u over n values; u NULL: g := gelu_tanh(g). */
 void tsr_gelu_mul(float *g, const float *u, size_t n);
 
+/* y := a * sigmoid(b) over n values; y may be a, b or both (SiLU). */
+void tsr_sigmoid_mul(float *y, const float *a, const float *b, size_t n);
+
+/* y := x within min and max; y may be x. As torch.clamp: NaN stays, and max wins where min > max. */
+void tsr_clamp(float *y, const float *x, float min, float max, size_t n);
+
 /* "OpenBLAS 0.3.21 (SkylakeX)", "plain C", or "plain C: OpenBLAS ... failed its check". */
 const char *tsr_matmul_backend(void);
 

@@ -30,7 +30,7 @@ enum { MAX_N = 600, PATTERN = 0xc5 };
 
 typedef enum kind {
     DOT_F32, DOT_BF16, DOT_F16, DOT_Q8_0, DOT4_BF16, TILE_BF16, AXPY_F32, AXPY_BF16, AXPY_F16, AXPY_Q8_0, DECODE_BF16,
-    DECODE_F16, DECODE_Q8_0, EXP_SUM, GELU_MUL, N_KERNELS
+    DECODE_F16, DECODE_Q8_0, EXP_SUM, GELU_MUL, SIGMOID_MUL, MAX_F32, CLAMP, RMS_NORM, N_KERNELS
 } kind;
 
 /* In step with tsri_kernels: a kernel added there without a check here does not compile. */
@@ -38,7 +38,8 @@ _Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "ever
 
 static const char *const kernel_names[N_KERNELS] = {
     "dot_f32",   "dot_bf16", "dot_f16",   "dot_q8_0",    "dot4_bf16",  "tile_bf16",   "axpy_f32", "axpy_bf16",
-    "axpy_f16", "axpy_q8_0", "decode_bf16", "decode_f16", "decode_q8_0", "exp_sum",  "gelu_mul"};
+    "axpy_f16", "axpy_q8_0", "decode_bf16", "decode_f16", "decode_q8_0", "exp_sum",  "gelu_mul",
+    "sigmoid_mul", "max_f32", "clamp", "rms_norm"};
 
 /* Whether kernel k differs between two tables. */
 static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
@@ -59,6 +60,10 @@ static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
     case DECODE_Q8_0: return a->decode_q8_0 != b->decode_q8_0;
     case EXP_SUM: return a->exp_sum != b->exp_sum;
     case GELU_MUL: return a->gelu_mul != b->gelu_mul;
+    case SIGMOID_MUL: return a->sigmoid_mul != b->sigmoid_mul;
+    case MAX_F32: return a->max_f32 != b->max_f32;
+    case CLAMP: return a->clamp != b->clamp;
+    case RMS_NORM: return a->rms_norm != b->rms_norm;
     default: return true;
     }
 }
@@ -473,6 +478,88 @@ static outcome check_gelu_mul(const tsri_kernels *t, size_t n, range r, bool at_
 }
 
 /* A softmax or an activation of values that are not numbers must not look like one that is. */
+/* In place of a, of b or apart; what is not a number comes through. */
+static outcome check_sigmoid_mul(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *a = guard_place(&page_w, n * sizeof *a, at_end), *b = guard_place(&page_x, n * sizeof *b, at_end);
+    float *apart = guard_place(&page_y, n * sizeof *apart, at_end), *const to[] = {a, b, apart};
+    float *y = to[next_u32() % 3], a0[MAX_N + 1], b0[MAX_N + 1];
+    for (size_t i = 0; i < n; i++) {
+        a[i] = a0[i] = value(r == HUGE_VALUES ? ORDINARY : r, false);
+        b[i] = b0[i] = next_u32() % 64 == 0 ? NAN : value(r, false) * (r == ORDINARY ? 100.0f : 1.0f);
+    }
+    t->sigmoid_mul(y, a, b, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = (double)a0[i] / (1.0 + exp(-(double)b0[i]));
+        double tol = 4 * (double)FLT_EPSILON * fabs(want) + 0x1p-125 * fabs((double)a0[i]) + 0x1p-149;
+        if (isnan(b0[i]) ? !isnan(y[i]) : !(fabs((double)y[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] sigmoid(%a) got %.9g, want %.9g within %.3g", n, r, i, (double)b0[i],
+                       (double)y[i], want, tol);
+    }
+    return check_pages(n, r);
+}
+
+static outcome check_max(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *x = guard_place(&page_x, n * sizeof *x, at_end), want = -INFINITY;
+    guard_place(&page_w, 0, at_end);
+    guard_place(&page_y, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = next_u32() % 8 == 0 ? NAN : next_u32() % 64 == 0 ? -INFINITY : value(r, false);
+        want = x[i] > want ? x[i] : want;
+    }
+    float got = t->max_f32(x, n);
+    if (!(got == want))
+        return bad("n %zu range %d: got %.9g, want %.9g", n, r, (double)got, (double)want);
+    return check_pages(n, r);
+}
+
+static outcome check_clamp(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *x = guard_place(&page_x, n * sizeof *x, at_end), *apart = guard_place(&page_y, n * sizeof *x, at_end);
+    float *y = next_u32() % 2 ? x : apart, x0[MAX_N + 1];
+    float min = next_u32() % 8 == 0 ? -INFINITY : value(r, false), max = next_u32() % 8 == 0 ? INFINITY : value(r, false);
+    guard_place(&page_w, 0, at_end);
+    for (size_t i = 0; i < n; i++)
+        x[i] = x0[i] = next_u32() % 32 == 0 ? NAN : value(r, false);
+    t->clamp(y, x, min, max, n);
+    for (size_t i = 0; i < n; i++) {
+        float want = x0[i] < min ? min : x0[i];
+        want = want > max ? max : want;
+        if (isnan(want) ? !isnan(y[i]) : !(y[i] == want))
+            return bad("n %zu range %d: [%zu] %a within %a and %a got %a", n, r, i, (double)x0[i], (double)min,
+                       (double)max, (double)y[i]);
+    }
+    return check_pages(n, r);
+}
+
+/* With weights and without, in place and apart; now and then one value is not finite. */
+static outcome check_rms_norm(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    bool has_w = next_u32() % 4 != 0, is_finite = next_u32() % 8 != 0 || n == 0;
+    float *w = guard_place(&page_w, has_w ? n * sizeof *w : 0, at_end), *x = guard_place(&page_x, n * sizeof *x, at_end);
+    float *apart = guard_place(&page_y, n * sizeof *x, at_end), *y = next_u32() % 2 ? x : apart, x0[MAX_N + 1];
+    double sum = 0.0, eps = 1e-6;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x0[i] = value(r, false);
+        sum += (double)x[i] * (double)x[i];
+        if (has_w)
+            w[i] = value(r == HUGE_VALUES ? ORDINARY : r, false);
+    }
+    if (!is_finite)
+        x[next_u32() % n] = next_u32() % 2 ? NAN : INFINITY;
+    bool got = t->rms_norm(y, x, has_w ? w : NULL, n, (float)eps);
+    if (n > 0 && got != is_finite)
+        return bad("n %zu range %d: finite is %d", n, r, got);
+    for (size_t i = 0; i < n && is_finite; i++) {
+        double want = (double)x0[i] / sqrt(sum / (double)n + (double)(float)eps) * (has_w ? (double)w[i] : 1.0);
+        double tol = 3 * (double)FLT_EPSILON * fabs(want) + 0x1p-148;
+        if (!(fabs((double)y[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] got %.9g, want %.9g within %.3g", n, r, i, (double)y[i], want, tol);
+    }
+    return check_pages(n, r);
+}
+
 static outcome check_exp_nan(const tsri_kernels *t, kind k, size_t n)
 {
     size_t at = next_u32() % n;
@@ -505,6 +592,10 @@ static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool
     case DECODE_Q8_0: return check_decode(t, k, n, r, at_end);
     case EXP_SUM: return check_exp_sum(t, n, r, at_end);
     case GELU_MUL: return check_gelu_mul(t, n, r, at_end);
+    case SIGMOID_MUL: return check_sigmoid_mul(t, n, r, at_end);
+    case MAX_F32: return check_max(t, n, r, at_end);
+    case CLAMP: return check_clamp(t, n, r, at_end);
+    case RMS_NORM: return check_rms_norm(t, n, r, at_end);
     default: return check_dot(t, k, n, r, at_end);
     }
 }
@@ -751,6 +842,81 @@ static double exp_sum_sums_less(float *x, float top, size_t n)
     return 0.9999 * right.exp_sum(x, top, n);
 }
 
+static void sigmoid_drops_tail(float *y, const float *a, const float *b, size_t n)
+{
+    right.sigmoid_mul(y, a, b, n & ~(size_t)7);
+}
+
+static void sigmoid_scales(float *y, const float *a, const float *b, size_t n)
+{
+    right.sigmoid_mul(y, a, b, n);
+    if (n)
+        y[n - 1] *= 1.0001f;
+}
+
+static void sigmoid_writes_far(float *y, const float *a, const float *b, size_t n)
+{
+    right.sigmoid_mul(y, a, b, n);
+    y[n] = 0.0f;
+}
+
+static float max_drops_tail(const float *x, size_t n)
+{
+    return right.max_f32(x, n & ~(size_t)7);
+}
+
+static float max_reads_far(const float *x, size_t n)
+{
+    return right.max_f32(x, n + 1);
+}
+
+static float max_of_nothing(const float *x, size_t n)
+{
+    return n ? right.max_f32(x, n) : 0.0f;
+}
+
+static void clamp_drops_tail(float *y, const float *x, float min, float max, size_t n)
+{
+    right.clamp(y, x, min, max, n & ~(size_t)7);
+}
+
+static void clamp_hides_nan(float *y, const float *x, float min, float max, size_t n)
+{
+    right.clamp(y, x, min, max, n);
+    for (size_t i = 0; i < n; i++)
+        y[i] = isnan(y[i]) ? max : y[i];
+}
+
+static void clamp_lets_min_win(float *y, const float *x, float min, float max, size_t n)
+{
+    right.clamp(y, x, min, max < min ? min : max, n);
+}
+
+static bool rms_drops_tail(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    return right.rms_norm(y, x, w, n & ~(size_t)7, eps);
+}
+
+static bool rms_scales(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    bool ok = right.rms_norm(y, x, w, n, eps);
+    if (n)
+        y[0] *= 1.0001f;
+    return ok;
+}
+
+static bool rms_is_content(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    right.rms_norm(y, x, w, n, eps);
+    return true;
+}
+
+static bool rms_forgets_w(float *y, const float *x, const float *w, size_t n, float eps)
+{
+    (void)w;
+    return right.rms_norm(y, x, NULL, n, eps);
+}
+
 static void gelu_drops_tail(float *g, const float *u, size_t n)
 {
     right.gelu_mul(g, u, n & ~(size_t)7);
@@ -890,6 +1056,19 @@ static void planted_faults_are_caught(void **state)
     PLANT(GELU_MUL, gelu_mul, gelu_scales);
     PLANT(GELU_MUL, gelu_mul, gelu_gives_nan);
     PLANT(GELU_MUL, gelu_mul, gelu_forgets_u);
+    PLANT(SIGMOID_MUL, sigmoid_mul, sigmoid_drops_tail);
+    PLANT(SIGMOID_MUL, sigmoid_mul, sigmoid_scales);
+    PLANT(SIGMOID_MUL, sigmoid_mul, sigmoid_writes_far);
+    PLANT(MAX_F32, max_f32, max_drops_tail);
+    PLANT(MAX_F32, max_f32, max_reads_far);
+    PLANT(MAX_F32, max_f32, max_of_nothing);
+    PLANT(CLAMP, clamp, clamp_drops_tail);
+    PLANT(CLAMP, clamp, clamp_hides_nan);
+    PLANT(CLAMP, clamp, clamp_lets_min_win);
+    PLANT(RMS_NORM, rms_norm, rms_drops_tail);
+    PLANT(RMS_NORM, rms_norm, rms_scales);
+    PLANT(RMS_NORM, rms_norm, rms_is_content);
+    PLANT(RMS_NORM, rms_norm, rms_forgets_w);
 #define PLANT_DECODES(kernel, decode)              \
     PLANT(kernel, decode, decode##_drops_tail);    \
     PLANT(kernel, decode, decode##_reads_far);     \
@@ -939,6 +1118,14 @@ static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes
             keep = (float)t->exp_sum(y, 1.0f, n);
         else if (k == GELU_MUL)
             t->gelu_mul(y, p, n);
+        else if (k == SIGMOID_MUL)
+            t->sigmoid_mul(y, p, p, n);
+        else if (k == MAX_F32)
+            keep = t->max_f32(p, n);
+        else if (k == CLAMP)
+            t->clamp(y, p, -1.0f, 1.0f, n);
+        else if (k == RMS_NORM)
+            keep = (float)t->rms_norm(y, p, x, n, 1e-6f);
         else
             call_decode(t, k, y, p, n);
     }
