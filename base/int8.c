@@ -65,12 +65,20 @@ const tsri_int8_kernels *tsri_int8_get(void)
 
 /* ---- inputs ---- */
 
-static int sum_of(const int8_t *p, size_t n)
+/* What block b of a row tells beside its numbers: sums of four, eight of them. */
+static void note_sums(const tsri_int8_input *in, size_t to, size_t b, const int32_t sums[8], float xs, tsri_int8_form form)
 {
-    int s = 0;
-    for (size_t i = 0; i < n; i++)
-        s += p[i];
-    return s;
+    int32_t halves[2] = {sums[0] + sums[1] + sums[2] + sums[3], sums[4] + sums[5] + sums[6] + sums[7]};
+    size_t n = TSRI_INT8_BLOCK / form.group;
+    if (n == 1)
+        halves[0] += halves[1];
+    for (size_t g = 0; g < n; g++)
+        if (form.offsets)
+            ((float *)in->corr)[to * in->ldc + n * b + g] = xs * (float)halves[g];
+        else
+            ((int32_t *)in->corr)[to * in->ldc + n * b + g] = -(int32_t)form.zero * halves[g];
+    for (size_t i = 0; in->lanes && i < 8; i++)
+        in->lanes[to * in->ldl + 8 * b + i] = -(int32_t)form.zero * sums[i];
 }
 
 void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
@@ -83,18 +91,11 @@ void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *i
     memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
     if (in->lanes)
         memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
-    for (size_t b = 0; b < k / TSRI_INT8_BLOCK; b++)
-        xs[b] = kern->round32(p + b * TSRI_INT8_BLOCK, x + b * TSRI_INT8_BLOCK);
-    for (size_t g = 0; g < k / form.group; g++) {
-        int sum = sum_of(p + g * form.group, form.group);
-        if (form.offsets)
-            ((float *)in->corr)[to * in->ldc + g] = xs[g * form.group / TSRI_INT8_BLOCK] * (float)sum;
-        else
-            ((int32_t *)in->corr)[to * in->ldc + g] = -(int32_t)form.zero * sum;
+    for (size_t b = 0; b < k / TSRI_INT8_BLOCK; b++) {
+        int32_t sums[8];
+        xs[b] = kern->round32(p + b * TSRI_INT8_BLOCK, sums, x + b * TSRI_INT8_BLOCK);
+        note_sums(in, to, b, sums, xs[b], form);
     }
-    if (in->lanes)
-        for (size_t i = 0; i < k / 4; i++)
-            in->lanes[to * in->ldl + i] = -(int32_t)form.zero * sum_of(p + 4 * i, 4);
 }
 
 static size_t padded(size_t n, size_t of)

@@ -25,7 +25,7 @@ INLINE float sum8(__m256 v)
 
 /* ---- inputs ---- */
 
-static float round32(int8_t *p, const float *x)
+static float round32(int8_t *p, int32_t sums[8], const float *x)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     __m256 v[4], top = _mm256_setzero_ps(), bad = _mm256_setzero_ps();
@@ -37,6 +37,7 @@ static float round32(int8_t *p, const float *x)
     }
     if (_mm256_movemask_ps(bad)) {
         _mm256_storeu_si256((void *)p, _mm256_setzero_si256());
+        _mm256_storeu_si256((void *)sums, _mm256_setzero_si256());
         return NAN;
     }
     _mm256_storeu_ps(eight, top);
@@ -49,7 +50,9 @@ static float round32(int8_t *p, const float *x)
         w[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], by));
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(w[0], w[1]), _mm256_packs_epi32(w[2], w[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0)); /* packs work within halves */
+    __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
     _mm256_storeu_si256((void *)p, bytes);
+    _mm256_storeu_si256((void *)sums, fours);
     return scale;
 }
 

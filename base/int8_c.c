@@ -3,7 +3,7 @@
 
 #include "int8_forms.h"
 
-static float round32(int8_t *p, const float *x)
+static float round32(int8_t *p, int32_t sums[8], const float *x)
 {
     float top = 0.0f;
     bool finite = true;
@@ -16,6 +16,8 @@ static float round32(int8_t *p, const float *x)
     float scale = top / 127.0f, inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
     for (size_t i = 0; i < TSRI_INT8_BLOCK; i++)
         p[i] = finite ? (int8_t)nearbyintf(x[i] * inverse) : 0;
+    for (size_t i = 0; i < 8; i++)
+        sums[i] = p[4 * i] + p[4 * i + 1] + p[4 * i + 2] + p[4 * i + 3];
     return finite ? scale : NAN;
 }
 

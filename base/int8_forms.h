@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#if defined(__F16C__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -30,25 +30,53 @@ static inline float tsri_int8_half(const uint8_t *p)
 #endif
 }
 
+/* q[i] = p[i] >> shift & mask, for n bytes, a multiple of 16; mask within what is left of a byte. Compilers make single bytes
+ * of the loop, which costs a fifth of a product. */
+static inline void tsri_int8_bits(uint8_t *q, const uint8_t *p, size_t n, unsigned shift, unsigned mask)
+{
+#if defined(__SSE2__)
+    for (size_t i = 0; i < n; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        v = _mm_and_si128(_mm_srl_epi16(v, _mm_cvtsi32_si128((int)shift)), _mm_set1_epi8((char)mask));
+        _mm_storeu_si128((__m128i *)(void *)(q + i), v);
+    }
+#else
+    for (size_t i = 0; i < n; i++)
+        q[i] = p[i] >> shift & mask;
+#endif
+}
+
+/* q[i] += bit `bit` of p[i] << to, likewise. */
+static inline void tsri_int8_add_bit(uint8_t *q, const uint8_t *p, size_t n, unsigned bit, unsigned to)
+{
+    uint8_t one[32];
+    for (size_t i = 0; i < n; i += sizeof one) {
+        tsri_int8_bits(one, p + i, sizeof one, bit, 1);
+        for (size_t j = 0; j < sizeof one; j++)
+            q[i + j] = (uint8_t)(q[i + j] + (one[j] << to));
+    }
+}
+
 static inline void tsri_int8_nibbles(uint8_t *q, const uint8_t *qs)
 {
-    for (size_t i = 0; i < 16; i++) {
-        q[i] = qs[i] & 15;
-        q[16 + i] = qs[i] >> 4;
-    }
+    tsri_int8_bits(q, qs, 16, 0, 15);
+    tsri_int8_bits(q + 16, qs, 16, 4, 15);
 }
 
 static inline void tsri_int8_fifth_bits(uint8_t *q, const uint8_t *qh)
 {
+    uint8_t each[32]; /* bit i of qh in bit i % 8 of byte i */
+    static const uint8_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    for (size_t i = 0; i < 4; i++)
+        memset(each + 8 * i, qh[i], 8);
     for (size_t i = 0; i < 32; i++)
-        q[i] = (uint8_t)(q[i] | (qh[i / 8] >> i % 8 & 1) << 4);
+        q[i] = (uint8_t)(q[i] + ((each[i] & bit[i % 8]) ? 16 : 0));
 }
 
 static inline void tsri_int8_two_bits(uint8_t *q, const uint8_t *qs)
 {
-    for (size_t part = 0; part < 8; part++)
-        for (size_t i = 0; i < 32; i++)
-            q[32 * part + i] = qs[part / 4 * 32 + i] >> part % 4 * 2 & 3;
+    for (unsigned part = 0; part < 8; part++)
+        tsri_int8_bits(q + 32 * part, qs + part / 4 * 32, 32, part % 4 * 2, 3);
 }
 
 static inline void tsri_int8_q2_k(tsri_int8_block *to, const uint8_t *b)
@@ -65,9 +93,8 @@ static inline void tsri_int8_q3_k(tsri_int8_block *to, const uint8_t *b)
 {
     float d = tsri_int8_half(b + 108);
     tsri_int8_two_bits(to->q, b + 32);
-    for (size_t part = 0; part < 8; part++)
-        for (size_t i = 0; i < 32; i++)
-            to->q[32 * part + i] = (uint8_t)(to->q[32 * part + i] | (b[i] >> part & 1) << 2);
+    for (unsigned part = 0; part < 8; part++)
+        tsri_int8_add_bit(to->q + 32 * part, b, 32, part, 2);
     for (size_t g = 0; g < 16; g++)
         to->a[g] = d * (float)tsri_q3_k_scale(b + 96, g);
 }
@@ -75,16 +102,14 @@ static inline void tsri_int8_q3_k(tsri_int8_block *to, const uint8_t *b)
 static inline void tsri_int8_q45_k(tsri_int8_block *to, const uint8_t *b, const uint8_t *qh, const uint8_t *qs)
 {
     float d = tsri_int8_half(b), dmin = tsri_int8_half(b + 2);
-    for (size_t g = 0; g < 8; g++) {
+    for (unsigned g = 0; g < 8; g++) {
         int s, o;
         tsri_take_k_scale(b + 4, g, &s, &o);
         to->a[g] = d * (float)s;
         to->o[g] = -(dmin * (float)o);
-        for (size_t i = 0; i < 32; i++)
-            to->q[32 * g + i] = qs[g / 2 * 32 + i] >> g % 2 * 4 & 15;
+        tsri_int8_bits(to->q + 32 * g, qs + g / 2 * 32, 32, g % 2 * 4, 15);
         if (qh)
-            for (size_t i = 0; i < 32; i++)
-                to->q[32 * g + i] = (uint8_t)(to->q[32 * g + i] | (qh[i] >> g & 1) << 4);
+            tsri_int8_add_bit(to->q + 32 * g, qh, 32, g, 4);
     }
 }
 
@@ -93,11 +118,12 @@ static inline void tsri_int8_q6_k(tsri_int8_block *to, const uint8_t *b)
     uint8_t high[256];
     float d = tsri_int8_half(b + 208);
     tsri_int8_two_bits(high, b + 128);
-    for (size_t half = 0; half < 2; half++)
-        for (size_t i = 0; i < 64; i++) {
-            to->q[128 * half + i] = (uint8_t)((b[64 * half + i] & 15) | high[128 * half + i] << 4);
-            to->q[128 * half + 64 + i] = (uint8_t)(b[64 * half + i] >> 4 | high[128 * half + 64 + i] << 4);
-        }
+    for (size_t half = 0; half < 2; half++) {
+        tsri_int8_bits(to->q + 128 * half, b + 64 * half, 64, 0, 15);
+        tsri_int8_bits(to->q + 128 * half + 64, b + 64 * half, 64, 4, 15);
+    }
+    for (size_t i = 0; i < 256; i++)
+        to->q[i] = (uint8_t)(to->q[i] + (high[i] << 4));
     for (size_t g = 0; g < 16; g++)
         to->a[g] = d * (float)(int8_t)b[192 + g];
 }
@@ -105,10 +131,17 @@ static inline void tsri_int8_q6_k(tsri_int8_block *to, const uint8_t *b)
 /* Numbers of 16 nibbles that stand for values, which are moved so that the least is not below 0. */
 static inline void tsri_int8_values(uint8_t *q, const int8_t values[16], int zero, const uint8_t *qs)
 {
+#if defined(__SSSE3__)
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)qs), low = _mm_set1_epi8(15);
+    __m128i table = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)values), _mm_set1_epi8((char)zero));
+    _mm_storeu_si128((__m128i *)(void *)q, _mm_shuffle_epi8(table, _mm_and_si128(v, low)));
+    _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(v, 4), low)));
+#else
     for (size_t i = 0; i < 16; i++) {
         q[i] = (uint8_t)(values[qs[i] & 15] + zero);
         q[16 + i] = (uint8_t)(values[qs[i] >> 4] + zero);
     }
+#endif
 }
 
 static inline void tsri_int8_iq4_xs(tsri_int8_block *to, const uint8_t *b)

@@ -11,19 +11,23 @@
 
 /* ---- inputs ---- */
 
-static float round32(int8_t *p, const float *x)
+static float round32(int8_t *p, int32_t sums[8], const float *x)
 {
     __m512 x0 = _mm512_loadu_ps(x), x1 = _mm512_loadu_ps(x + 16);
     float top = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(x0), _mm512_abs_ps(x1)));
     __mmask16 bad = _mm512_fpclass_ps_mask(x0, 0x99) | _mm512_fpclass_ps_mask(x1, 0x99); /* NaN or infinite */
     float scale = top / 127.0f, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
     if (bad) {
-        _mm256_storeu_si256((__m256i *)(void *)p, _mm256_setzero_si256());
+        _mm256_storeu_si256((void *)p, _mm256_setzero_si256());
+        _mm256_storeu_si256((void *)sums, _mm256_setzero_si256());
         return NAN;
     }
     __m512 by = _mm512_set1_ps(inverse);
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x0, by))));
-    _mm_storeu_si128((__m128i *)(void *)(p + 16), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x1, by))));
+    __m128i p0 = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x0, by)));
+    __m128i p1 = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x1, by)));
+    __m256i bytes = _mm256_set_m128i(p1, p0);
+    _mm256_storeu_si256((void *)p, bytes);
+    _mm256_storeu_si256((void *)sums, _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes));
     return scale;
 }
 
