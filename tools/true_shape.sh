@@ -1,7 +1,8 @@
 #!/bin/bash
-# One picture of 280 soft tokens and 16 new tokens through a sparse random model of E2B's real sizes: in the
-# release build and under ASan and UBSan, with at most 1 GB of memory beyond mapped files.
-# TRUE_SHAPE_DIR: where the model goes (3 GB of disk; build/true-shape). KEEP=1: leave it there.
+# One picture of 280 soft tokens and 16 new tokens through a random model of E2B's real sizes, a folder whose
+# per-layer table is sparse: in the release build and under ASan and UBSan, with at most 1 GB of memory beyond mapped
+# files.
+# TRUE_SHAPE_DIR: where the model goes (6 GB of disk; build/true-shape). KEEP=1: leave it there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,13 +18,11 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --preset release >"$log/configure.txt"
-cmake --build --preset release -j "$jobs" --target tessera
+cmake --build --preset release -j "$jobs" --target tessera true_shape
 cmake --preset dev >"$log/configure-dev.txt"
 cmake --build --preset dev -j "$jobs" --target tessera
-for t in true_shape peak_memory; do
-    cc -std=c11 -O2 -Wall -Wextra -o "$log/$t" "tools/$t.c" -lm
-done
-"$log/true_shape" "$dir"
+cc -std=c11 -O2 -Wall -Wextra -o "$log/peak_memory" tools/peak_memory.c -lm
+build/release/bench/true_shape folder e2b "$dir"
 
 failed=0
 number() { # number FILE KEY: the first integer that stands behind "KEY":

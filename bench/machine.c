@@ -1,0 +1,227 @@
+/* machine: what this machine can do at most, measured: shares of it are what a kernel is judged by.
+ *
+ * usage: machine [THREADS]
+ *
+ * CSV of reading (a buffer far beyond the caches, all threads) and of multiply-adds by loops that touch registers
+ * only, at the CPU's own level: F32, BF16 (dot products of pairs) and int8 (of fours). A level that has no such
+ * instruction reports the way around it: int8 at AVX2 by maddubs and madd. Each line is the median of RUNS; an
+ * operation is one multiplication or one addition. */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum { RUNS = 7, MAX_THREADS = 256, READ_BYTES = 256 << 20, ROUNDS = 4 << 20, CHAINS = 12 };
+
+typedef struct job {
+    void (*run)(const unsigned char *bytes, size_t n);
+    const unsigned char *bytes;
+    size_t n;
+    pthread_barrier_t *start;
+    double seconds;
+} job;
+
+static volatile uint64_t sink; /* keeps results alive */
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- loops ---- */
+
+static void read_plain(const unsigned char *bytes, size_t n)
+{
+    const uint64_t *p = (const uint64_t *)(const void *)bytes;
+    uint64_t s[8] = {0};
+    for (size_t i = 0; i < n / 8; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            s[j] += p[i + j];
+    sink = s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7];
+}
+
+static void fma_plain(const unsigned char *bytes, size_t n)
+{
+    volatile float one = 1.0f;
+    float a = one, s[CHAINS] = {0};
+    (void)bytes;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < CHAINS; j++)
+            s[j] = s[j] * a + a;
+    for (size_t j = 0; j < CHAINS; j++)
+        sink += (uint64_t)(s[j] > 0);
+}
+
+#if defined(__x86_64__)
+/* CHAINS sums in registers: enough to hide an instruction's latency at two a cycle. The empty asm keeps
+ * the compiler from folding them. */
+#define LOOP(vector, zero, step)                                                                                       \
+    do {                                                                                                               \
+        vector s[CHAINS];                                                                                              \
+        (void)bytes;                                                                                                   \
+        for (size_t j = 0; j < CHAINS; j++)                                                                            \
+            s[j] = zero;                                                                                               \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            _Pragma("GCC unroll 12") for (size_t j = 0; j < CHAINS; j++) {                                            \
+                s[j] = step;                                                                                           \
+                __asm__ volatile("" : "+v"(s[j]));                                                                     \
+            }                                                                                                          \
+        }                                                                                                              \
+        unsigned char out[64 * CHAINS];                                                                                \
+        memcpy(out, s, sizeof s);                                                                                      \
+        sink += out[0];                                                                                                \
+    } while (0)
+
+__attribute__((target("avx2"))) static void read_avx2(const unsigned char *bytes, size_t n)
+{
+    const __m256i *p = (const __m256i *)(const void *)bytes;
+    __m256i s[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (size_t i = 0; i < n / 32; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            s[j] = _mm256_xor_si256(s[j], _mm256_load_si256(p + i + j));
+    __m256i all = _mm256_xor_si256(_mm256_xor_si256(s[0], s[1]), _mm256_xor_si256(s[2], s[3]));
+    sink += (uint64_t)_mm256_extract_epi64(all, 0);
+}
+
+__attribute__((target("avx2,fma"))) static void fma_avx2(const unsigned char *bytes, size_t n)
+{
+    const __m256 a = _mm256_set1_ps(0.5f);
+    LOOP(__m256, _mm256_setzero_ps(), _mm256_fmadd_ps(s[j], a, a));
+}
+
+__attribute__((target("avx2"))) static void int8_avx2(const unsigned char *bytes, size_t n)
+{
+    const __m256i a = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+    LOOP(__m256i, _mm256_setzero_si256(),
+         _mm256_add_epi32(s[j], _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_xor_si256(s[j], a), a), ones)));
+}
+
+__attribute__((target("avx512f"))) static void fma_avx512(const unsigned char *bytes, size_t n)
+{
+    const __m512 a = _mm512_set1_ps(0.5f);
+    LOOP(__m512, _mm512_setzero_ps(), _mm512_fmadd_ps(s[j], a, a));
+}
+
+__attribute__((target("avx512f,avx512vnni"))) static void int8_vnni(const unsigned char *bytes, size_t n)
+{
+    const __m512i a = _mm512_set1_epi8(1);
+    LOOP(__m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(s[j], a, a));
+}
+
+__attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(const unsigned char *bytes, size_t n)
+{
+    const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f00);
+    LOOP(__m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(s[j], a, a));
+}
+#endif
+
+/* ---- measuring ---- */
+
+static void *work(void *arg)
+{
+    job *j = arg;
+    pthread_barrier_wait(j->start);
+    double t0 = now_s();
+    j->run(j->bytes, j->n);
+    j->seconds = now_s() - t0;
+    return NULL;
+}
+
+/* Seconds of the slowest of `threads`, each with its own part of the bytes where there are any. */
+static double run_once(void (*run)(const unsigned char *bytes, size_t n), unsigned threads, const unsigned char *bytes,
+                       size_t n)
+{
+    pthread_t id[MAX_THREADS];
+    job jobs[MAX_THREADS];
+    pthread_barrier_t start;
+    double slowest = 0;
+    pthread_barrier_init(&start, NULL, threads);
+    for (unsigned i = 0; i < threads; i++) {
+        jobs[i] = (job){run, bytes ? bytes + i * n : NULL, n, &start, 0};
+        if (pthread_create(&id[i], NULL, work, &jobs[i]) != 0) {
+            fputs("machine: no thread could be made\n", stderr);
+            exit(71);
+        }
+    }
+    for (unsigned i = 0; i < threads; i++) {
+        pthread_join(id[i], NULL);
+        slowest = jobs[i].seconds > slowest ? jobs[i].seconds : slowest;
+    }
+    pthread_barrier_destroy(&start);
+    return slowest;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void report(const char *what, const char *how, const char *unit, double amount,
+                   void (*run)(const unsigned char *bytes, size_t n), unsigned threads, const unsigned char *bytes,
+                   size_t n)
+{
+    double s[RUNS];
+    run_once(run, threads, bytes, n);
+    for (int i = 0; i < RUNS; i++)
+        s[i] = run_once(run, threads, bytes, n);
+    qsort(s, RUNS, sizeof *s, by_value);
+    printf("%s,%s,%u,%s,%.1f,%.1f,%.1f\n", what, how, threads, unit, 1e-9 * amount * threads / s[RUNS / 2],
+           1e-9 * amount * threads / s[RUNS - 1], 1e-9 * amount * threads / s[0]);
+    fflush(stdout);
+}
+
+static unsigned allowed_cpus(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : allowed_cpus();
+    if (threads < 1 || threads > MAX_THREADS) {
+        fputs("usage: machine [THREADS]\n", stderr);
+        return 64;
+    }
+    size_t part = READ_BYTES / threads / 4096 * 4096;
+    unsigned char *bytes = aligned_alloc(4096, READ_BYTES);
+    if (!bytes)
+        return 71;
+    memset(bytes, 1, READ_BYTES); /* pages of its own, not the kernel's one page of zeros */
+    puts("what,how,threads,unit,median,min,max");
+#if defined(__x86_64__)
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = __builtin_cpu_supports("avx512f"), vnni = __builtin_cpu_supports("avx512vnni");
+    bool bf16 = __builtin_cpu_supports("avx512bf16");
+    const double rounds = (double)ROUNDS * CHAINS * 2;
+    report("read", avx2 ? "avx2" : "c", "GB/s", (double)part, avx2 ? read_avx2 : read_plain, threads, bytes, part);
+    if (avx512)
+        report("f32", "avx512", "GFLOP/s", rounds * 16, fma_avx512, threads, NULL, ROUNDS);
+    else
+        report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads, NULL,
+               ROUNDS);
+    if (bf16)
+        report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads, NULL, ROUNDS);
+    if (vnni)
+        report("int8", "avx512vnni", "GOP/s", rounds * 64, int8_vnni, threads, NULL, ROUNDS);
+    else if (avx2)
+        report("int8", "avx2", "GOP/s", rounds * 32, int8_avx2, threads, NULL, ROUNDS);
+#else
+    report("read", "c", "GB/s", (double)part, read_plain, threads, bytes, part);
+    report("f32", "c", "GFLOP/s", (double)ROUNDS * CHAINS * 2, fma_plain, threads, NULL, ROUNDS);
+#endif
+    free(bytes);
+    return EXIT_SUCCESS;
+}
