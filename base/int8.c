@@ -69,7 +69,7 @@ const tsri_int8_kernels *tsri_int8_get(void)
 static void note_sums(const tsri_int8_input *in, size_t to, size_t b, const int32_t sums[8], float xs, tsri_int8_form form)
 {
     int32_t halves[2] = {sums[0] + sums[1] + sums[2] + sums[3], sums[4] + sums[5] + sums[6] + sums[7]};
-    size_t n = TSRI_INT8_BLOCK / form.group;
+    size_t n = (size_t)TSRI_INT8_BLOCK / form.group;
     if (n == 1)
         halves[0] += halves[1];
     for (size_t g = 0; g < n; g++)

@@ -1,8 +1,9 @@
 /* matmul.c: y = x W^T, one tile of W at a time.
  *
  * One to three rows of x: each output is one dot product on the file's own bytes (decode is bound by
- * reading W once). More rows of BF16: tiles of 4 outputs by 6 rows, on those bytes too. More rows of
- * another type: a tile of W is decoded into the worker's scratch and multiplied by SGEMM. A row of a block
+ * reading W once). Twelve and more, where the processor has kernels for it: W is packed (gemm.c). Else rows of
+ * BF16: tiles of 4 outputs by 6 rows, on those bytes too. Else rows of another type: a tile of W is decoded into
+ * the worker's scratch and multiplied by SGEMM. A row of a block
  * type is decoded into the scratch in either case, and few rows of x are multiplied as F32's are. The
  * borders of all are fixed numbers, so results do not depend on the thread count. Where products may be fast (tsr_pool.h),
  * block types go to int8.c. */
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "blas_internal.h"
+#include "gemm_internal.h"
 #include "int8_internal.h"
 #include "kernels_internal.h"
 #include "pool_internal.h"
@@ -25,6 +27,7 @@ enum {
     BF16_K = 1024,       /* this long, stay in the first cache */
     GEMV_TILE = 64,      /* outputs of one item */
     GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
+    GEMM_MIN_ROWS = 12,  /* from here packing W pays, where the processor has kernels for it (gemm.c) */
     TILE_OUT = 128,      /* rows of W in one item */
     TILE_K = 1024,       /* and the part of their length that is decoded at once: whole blocks of any type */
     TILE_IN = 256,       /* rows of x in one item */
@@ -167,6 +170,10 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
         return;
     if (tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && j.k > 0 && j.k <= TSRI_INT8_MAX_K) {
         tsri_int8_product(pool, w, x, ldx, n, y, ldy);
+        return;
+    }
+    if (n >= GEMM_MIN_ROWS && tsr_cpu_get() > TSR_CPU_C) {
+        tsri_gemm(tsri_gemm_pick(pool, w), pool, w, x, ldx, n, y, ldy);
         return;
     }
     if (w->type == TSR_BF16 && n >= BF16_MIN_ROWS && j.k > 0) {
