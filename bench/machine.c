@@ -210,8 +210,8 @@ int main(int argc, char **argv)
     if (avx512)
         report("f32", "avx512", "GFLOP/s", rounds * 16, fma_avx512, threads, NULL, ROUNDS);
     else
-        report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads, NULL,
-               ROUNDS);
+        report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads,
+               NULL, ROUNDS);
     if (bf16)
         report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads, NULL, ROUNDS);
     if (vnni)

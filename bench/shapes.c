@@ -311,7 +311,8 @@ static void write_text_config(const shape *s, FILE *f)
     fprintf(f, " \"text_config\": {\n  \"model_type\": \"%s\", \"vocab_size\": %d, \"hidden_size\": %zu,\n", kind,
             SHAPE_VOCAB, s->hidden);
     if (!s->is_unified)
-        fprintf(f, "  \"vocab_size_per_layer_input\": %d, \"hidden_size_per_layer_input\": %zu,\n", SHAPE_VOCAB, s->ple);
+        fprintf(f, "  \"vocab_size_per_layer_input\": %d, \"hidden_size_per_layer_input\": %zu,\n", SHAPE_VOCAB,
+                s->ple);
     fprintf(f, "  \"intermediate_size\": %zu, \"num_hidden_layers\": %zu, \"num_attention_heads\": %zu,\n"
                "  \"num_key_value_heads\": %zu, \"head_dim\": %zu, \"global_head_dim\": %zu,\n",
             s->ffn, s->n_layers, s->n_heads, s->kv_sliding, s->head_sliding, s->head_full);

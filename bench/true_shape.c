@@ -238,7 +238,8 @@ static tsr_status write_gguf_tensor(tsr_gguf_writer *w, const char *name, const 
     random_bits bits = random_of_name(name);
     row_recipe_init(&recipe, type, value_range_of(name, v->n_dims, v->shape));
     bool is_embedding = strcmp(name, "token_embd.weight") == 0;
-    size_t row_bytes = tsr_view_cols(v) / t->block_elems * t->block_bytes, piece = PIECE / t->block_bytes * t->block_bytes, n;
+    size_t row_bytes = tsr_view_cols(v) / t->block_elems * t->block_bytes;
+    size_t piece = PIECE / t->block_bytes * t->block_bytes, n;
     uint64_t total = (uint64_t)(v->n_elems / t->block_elems) * t->block_bytes;
     tsr_status st = TSR_OK;
     for (uint64_t i = 0; i < total && st == TSR_OK; i += n) {
