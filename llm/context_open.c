@@ -68,7 +68,7 @@ static tsr_status check_kv_type(const tsr_decoder *d, tsr_type type, tsr_error *
 }
 
 /* One for each layer; the caller's (tsr_free). NULL when memory is short. */
-static tsr_kv_layer_spec *make_specs(const tsr_text_config *cfg)
+static tsr_kv_layer_spec *make_specs(const tsr_text_config *cfg, size_t slack)
 {
     tsr_kv_layer_spec *specs = tsr_calloc(cfg->n_layers, sizeof *specs);
     for (size_t i = 0; specs && i < cfg->n_layers; i++) {
@@ -76,6 +76,7 @@ static tsr_kv_layer_spec *make_specs(const tsr_text_config *cfg)
         specs[i].n_kv_heads = l->has_kv ? l->n_kv_heads : 0;
         specs[i].head_dim = l->head_dim;
         specs[i].window = l->type == TSR_LAYER_SLIDING ? cfg->window : 0;
+        specs[i].slack = slack;
     }
     return specs;
 }
@@ -85,7 +86,7 @@ static tsr_status make_cache(tsr_kv_cache **kv, size_t *bytes, const tsr_decoder
                              size_t max_rows, tsr_error *err)
 {
     size_t n = d->config.n_layers;
-    tsr_kv_layer_spec *specs = make_specs(&d->config);
+    tsr_kv_layer_spec *specs = make_specs(&d->config, o->slack);
     if (!specs)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: key/value cache of %zu layers", n);
     tsr_status st = kv ? tsr_kv_cache_open(kv, specs, n, o->ctx_tokens, max_rows, o->kv_type, err)

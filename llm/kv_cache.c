@@ -8,7 +8,7 @@
 
 typedef struct kv_layer {
     unsigned char *k, *v; /* [n_heads, capacity, row_bytes]; NULL for a layer without its own */
-    size_t n_heads, dim, row_bytes, window, capacity;
+    size_t n_heads, dim, row_bytes, window, slack, capacity;
     size_t first; /* position of row 0 */
 } kv_layer;
 
@@ -45,7 +45,7 @@ tsr_status tsr_kv_type_parse(tsr_type *out, const char *name, tsr_error *err)
 /* Rows that a sliding layer keeps when it moves them. */
 static size_t kept_rows(const kv_layer *l)
 {
-    return l->window - 1 + TSR_KV_SLACK;
+    return l->window - 1 + l->slack;
 }
 
 /* What a layer needs but its memory; adds its bytes to *n_bytes. */
@@ -59,6 +59,9 @@ static tsr_status plan_layer(kv_layer *l, const tsr_kv_layer_spec *spec, size_t 
     l->n_heads = spec->n_kv_heads;
     l->dim = spec->head_dim;
     l->window = spec->window;
+    l->slack = spec->slack ? spec->slack : TSR_KV_SLACK;
+    if (l->slack > ctx_tokens)
+        l->slack = ctx_tokens;
     l->capacity = ctx_tokens;
     /* The rows that stay and max_rows new ones; fewer where the whole context is smaller. */
     if (l->window && max_rows < ctx_tokens && kept_rows(l) < ctx_tokens - max_rows)

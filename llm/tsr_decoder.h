@@ -47,17 +47,18 @@ typedef struct tsr_context_opts {
     size_t max_block;  /* longest run of vision soft tokens where those see each other: such a run is
                           never split, so a larger one than max_chunk makes scratch larger */
     tsr_type kv_type;  /* of the cache: F32, F16, BF16 or Q8_0; TSR_KV_CHOSEN: tsr_decoder_kv_type's */
+    size_t slack;      /* newest positions that can always be taken back (tsr_context_truncate); 0: 64 */
     bool keep_all;     /* run every layer for every position, also where nobody wants its logits */
 } tsr_context_opts;
 
 /* No type: the context chooses. */
 #define TSR_KV_CHOSEN TSR_N_TYPES
 
-/* 4096 positions, chunks of 512, blocks of 512, a chosen cache, keep_all off. */
+/* 4096 positions, chunks of 512, blocks of 512, a chosen cache, 64 to take back, keep_all off. */
 tsr_context_opts tsr_context_opts_default(void);
 
 /* opts NULL: the default. The cache of full layers is reserved for ctx_tokens but its memory is
- * touched only as it fills; sliding layers hold window + 63 + max(max_chunk, max_block) rows. d and pool
+ * touched only as it fills; sliding layers hold window - 1 + slack + max(max_chunk, max_block) rows. d and pool
  * must outlive the context. TSR_ERR_USAGE for zero sizes, TSR_ERR_UNSUPPORTED for another kv_type or one
  * that a layer's keys may overflow. On failure *out is NULL. */
 tsr_status tsr_context_open(tsr_context **out, const tsr_decoder *d, tsr_pool *pool, const tsr_context_opts *opts,
@@ -83,7 +84,7 @@ size_t tsr_context_scratch_bytes(const tsr_context *c);
 /* Forget everything. */
 void tsr_context_reset(tsr_context *c);
 
-/* Keep only the first n positions. The newest 64 can always be taken back, and 0 is always right.
+/* Keep only the first n positions. The newest `slack` can always be taken back, and 0 is always right.
  * TSR_ERR_USAGE when n is more than there are; TSR_ERR_LIMIT when the sliding layers no longer hold the
  * window before n: then reset and feed the prefix again. The context is unchanged on failure. */
 tsr_status tsr_context_truncate(tsr_context *c, size_t n, tsr_error *err);

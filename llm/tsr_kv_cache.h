@@ -4,9 +4,9 @@
  * laid out as base/tsr_rows.h says. A row is rounded once, when it is written, and whoever attends reads it
  * back, the chunk that wrote it too: so a prompt's chunks and what is cached do not show in the result. Full
  * layers have a row for every position of the context. Sliding layers have fewer: when their rows run
- * out, the newest window - 1 + TSR_KV_SLACK move to the front, so that every query of the next max_rows
- * still finds its window, the last TSR_KV_SLACK positions can be taken back at any time, and products
- * see one plain block of memory.
+ * out, the newest window - 1 + slack move to the front, so that every query of the next max_rows still
+ * finds its window, the last `slack` positions can be taken back at any time, and products see one plain
+ * block of memory.
  *
  * One thread at a time; tsr_kv_write may run in parallel for different rows. */
 #ifndef TSR_KV_CACHE_H
@@ -28,6 +28,7 @@ typedef struct tsr_kv_cache tsr_kv_cache;
 typedef struct tsr_kv_layer_spec {
     size_t n_kv_heads, head_dim; /* 0 heads: this layer has no K and V of its own */
     size_t window;               /* 0: full */
+    size_t slack;                /* newest positions that can always be taken back; 0: TSR_KV_SLACK */
 } tsr_kv_layer_spec;
 
 /* Rows of one layer. Position p of head j is k + j * head_stride + (p - first) * row_bytes. */
@@ -70,7 +71,7 @@ tsr_kv_rows tsr_kv_layer_rows(const tsr_kv_cache *kv, size_t layer);
 
 void tsr_kv_reset(tsr_kv_cache *kv);
 /* Keep the first n positions. False, and nothing changed, when a sliding layer has lost rows that a
- * query at position n could see (never while n + TSR_KV_SLACK >= tokens), or n is more than there are. */
+ * query at position n could see (never while n + slack >= tokens), or n is more than there are. */
 bool tsr_kv_truncate(tsr_kv_cache *kv, size_t n);
 
 #ifdef __cplusplus

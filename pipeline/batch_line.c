@@ -4,93 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batch_source.h"
 #include "tsr_alloc.h"
 
 enum { MOST_ID_BYTES = 1024 };
 
-/* ---- what is kept ---- */
-
-tsr_status tsri_batch_keep(tsri_batch_line *l, void *block, tsr_error *err)
-{
-    if (block && l->n_owned == l->owned_room) {
-        size_t room = l->owned_room ? 2 * l->owned_room : 8;
-        void **grown = tsr_realloc(l->owned, room * sizeof *grown);
-        if (!grown) {
-            tsr_free(block);
-            block = NULL;
-        } else {
-            l->owned = grown;
-            l->owned_room = room;
-        }
-    }
-    if (!block)
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a request");
-    l->owned[l->n_owned++] = block;
-    return TSR_OK;
-}
+/* ---- what both forms share ---- */
 
 void tsri_batch_line_deinit(tsri_batch_line *l)
 {
-    for (size_t i = 0; i < l->n_owned; i++)
-        tsr_free(l->owned[i]);
-    tsr_free(l->owned);
-    tsr_free(l->parts);
+    tsri_parts_deinit(&l->parts);
     tsr_text_deinit(&l->key);
     tsr_json_free(l->doc);
     *l = (tsri_batch_line){.number = 0};
-}
-
-tsr_status tsri_batch_string(const char **out, const tsr_json *v, const char *what, tsr_error *err)
-{
-    size_t len;
-    *out = tsr_json_string(v, &len);
-    if (!*out)
-        return tsr_fail(err, TSR_ERR_USAGE, "\"%s\" must be a string", what);
-    if (strlen(*out) != len)
-        return tsr_fail(err, TSR_ERR_USAGE, "\"%s\" holds a NUL character", what);
-    return TSR_OK;
-}
-
-tsr_status tsri_batch_add_part(tsri_batch_line *l, tessera_part part, tsr_error *err)
-{
-    if (l->n_parts == l->room) {
-        size_t room = l->room ? 2 * l->room : 8;
-        tessera_part *grown = tsr_realloc(l->parts, room * sizeof *grown);
-        if (!grown)
-            return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %zu parts", room);
-        l->parts = grown;
-        l->room = room;
-    }
-    l->parts[l->n_parts++] = part;
-    return TSR_OK;
-}
-
-tsr_status tsri_batch_add_text(tsri_batch_line *l, tessera_part_kind kind, const char *text, tsr_error *err)
-{
-    return tsri_batch_add_part(l, (tessera_part){.kind = kind, .text = text}, err);
-}
-
-tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir,
-                               const char *name, tsr_error *err)
-{
-    char *path;
-    unsigned char *data;
-    size_t len;
-    tsr_status st = tsri_batch_source(text, dir, &path, &data, &len, err);
-    if (st == TSR_OK)
-        st = tsri_batch_keep(l, path ? (void *)path : data, err);
-    if (st == TSR_OK)
-        st = tsri_batch_add_part(l, (tessera_part){.kind = kind, .path = path ? path : name, .data = data, .len = len},
-                                 err);
-    return st;
 }
 
 tsr_status tsri_batch_add_system(tsri_batch_line *l, const tessera_request *settings, tsr_error *err)
 {
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < settings->n_parts && st == TSR_OK; i++)
-        st = tsri_batch_add_part(l, settings->parts[i], err);
+        st = tsri_parts_add(&l->parts, settings->parts[i], err);
     return st;
 }
 
@@ -190,8 +122,8 @@ static bool is_file_key(const char *key)
 static tsr_status add_one(tsri_batch_line *l, size_t which, const tsr_json *v, const char *dir, tsr_error *err)
 {
     const char *text;
-    tsr_status st = tsri_batch_string(&text, v, files[which].key, err);
-    return st == TSR_OK ? tsri_batch_add_file(l, files[which].kind, text, dir, files[which].key, err) : st;
+    tsr_status st = tsri_plain_string(&text, v, files[which].key, err);
+    return st == TSR_OK ? tsri_parts_add_file(&l->parts, files[which].kind, text, dir, files[which].key, err) : st;
 }
 
 /* A string or a list of strings. */
@@ -208,26 +140,26 @@ static tsr_status add_files(tsri_batch_line *l, size_t which, const tsr_json *v,
 /* The model card's advice: what is seen stands before the text, what is heard after it. `first`: of the files. */
 static tsr_status place_prompt(tsri_batch_line *l, size_t first, const char *prompt, tsr_error *err)
 {
-    size_t n = l->n_parts - first;
+    size_t n = l->parts.n - first;
     tessera_part *all;
     tessera_error why = {TESSERA_OK, ""};
     tsr_status st = tsr_alloc_array(&all, n + 1, sizeof *all, "parts", err);
     if (st != TSR_OK)
         return st;
-    for (size_t i = first; i < l->n_parts && st == TSR_OK; i++)
-        if (l->parts[i].kind == TESSERA_PART_FILE && tessera_sniff(&l->parts[i], &l->parts[i].kind, &why) != TESSERA_OK)
+    for (size_t i = first; i < l->parts.n && st == TSR_OK; i++)
+        if (l->parts.at[i].kind == TESSERA_PART_FILE && tessera_sniff(&l->parts.at[i], &l->parts.at[i].kind, &why) != TESSERA_OK)
             st = tsr_fail(err, (tsr_status)why.status, "%s", why.text);
     size_t at = 0;
-    for (size_t i = first; i < l->n_parts; i++)
-        if (l->parts[i].kind != TESSERA_PART_AUDIO)
-            all[at++] = l->parts[i];
+    for (size_t i = first; i < l->parts.n; i++)
+        if (l->parts.at[i].kind != TESSERA_PART_AUDIO)
+            all[at++] = l->parts.at[i];
     all[at++] = (tessera_part){.kind = TESSERA_PART_TEXT, .text = prompt};
-    for (size_t i = first; i < l->n_parts; i++)
-        if (l->parts[i].kind == TESSERA_PART_AUDIO)
-            all[at++] = l->parts[i];
-    l->n_parts = first;
+    for (size_t i = first; i < l->parts.n; i++)
+        if (l->parts.at[i].kind == TESSERA_PART_AUDIO)
+            all[at++] = l->parts.at[i];
+    l->parts.n = first;
     for (size_t i = 0; i < at && st == TSR_OK; i++)
-        st = tsri_batch_add_part(l, all[i], err);
+        st = tsri_parts_add(&l->parts, all[i], err);
     tsr_free(all);
     return st;
 }
@@ -242,11 +174,11 @@ static tsr_status read_short(tsri_batch_line *l, const tessera_request *settings
         return tsr_fail(err, TSR_ERR_USAGE, "\"prompt\" and \"text\" are the same: give one of them");
     if (!prompt && !text)
         return tsr_fail(err, TSR_ERR_USAGE, "\"prompt\" is missing");
-    if (system && (st = tsri_batch_string(&s, system, "system", err)) == TSR_OK)
-        st = tsri_batch_add_text(l, TESSERA_PART_SYSTEM, s, err);
+    if (system && (st = tsri_plain_string(&s, system, "system", err)) == TSR_OK)
+        st = tsri_parts_add_text(&l->parts, TESSERA_PART_SYSTEM, s, err);
     else if (!system)
         st = tsri_batch_add_system(l, settings, err);
-    size_t first = l->n_parts;
+    size_t first = l->parts.n;
     for (void *it = tsr_json_first(l->doc); it && st == TSR_OK; it = tsr_json_next(l->doc, it)) {
         const char *key = tsr_json_key(it);
         const tsr_json *v = tsr_json_value(it);
@@ -261,7 +193,7 @@ static tsr_status read_short(tsri_batch_line *l, const tessera_request *settings
             st = tsr_fail(err, TSR_ERR_USAGE, "the key \"%.100s\" is not known", key);
     }
     if (st == TSR_OK)
-        st = tsri_batch_string(&s, prompt ? prompt : text, prompt ? "prompt" : "text", err);
+        st = tsri_plain_string(&s, prompt ? prompt : text, prompt ? "prompt" : "text", err);
     return st == TSR_OK ? place_prompt(l, first, s, err) : st;
 }
 
@@ -271,8 +203,8 @@ tsr_status tsri_batch_line_read(tsri_batch_line *l, const tessera_request *setti
     tsr_error bad = {TSR_OK, ""};
     l->rq = *settings;
     tsr_status st = l->is_openai ? tsri_batch_read_openai(l, settings, dir, &bad) : read_short(l, settings, dir, &bad);
-    l->rq.parts = l->parts;
-    l->rq.n_parts = l->n_parts;
+    l->rq.parts = l->parts.at;
+    l->rq.n_parts = l->parts.n;
     if (st == TSR_ERR_NOMEM)
         return tsr_fail(err, st, "line %zu: %s", l->number, bad.text);
     if (st != TSR_OK)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "part_list.h"
 #include "tessera.h"
 #include "tsr_json.h"
 #include "tsr_utf8.h"
@@ -17,10 +18,7 @@ typedef struct tsri_batch_line {
     tsr_text key;          /* the id as the set of ids knows it; without one, the line's number */
     const tsr_json *model; /* that OpenAI's form names; NULL: none */
     tessera_request rq;    /* after tsri_batch_line_read; borrows from here and from the settings */
-    tessera_part *parts;
-    size_t n_parts, room;
-    void **owned; /* [n_owned] blocks that the request borrows */
-    size_t n_owned, owned_room;
+    tsri_parts parts;      /* of the request, and what it borrows */
 } tsri_batch_line;
 
 /* Read the line's JSON as far as its form and its id; `text` is not needed afterwards. When it has none of these, *why
@@ -43,16 +41,6 @@ void tsri_batch_line_deinit(tsri_batch_line *l);
 tsr_status tsri_batch_key(tsr_text *key, const tsr_json *id, size_t number, tsr_error *err);
 
 /* ---- shared by the files that read a line ---- */
-
-/* Take over a block of memory (NULL: memory was short). */
-tsr_status tsri_batch_keep(tsri_batch_line *l, void *block, tsr_error *err);
-/* `what` names the value in errors: a string without NUL characters, borrowed. */
-tsr_status tsri_batch_string(const char **out, const tsr_json *v, const char *what, tsr_error *err);
-tsr_status tsri_batch_add_part(tsri_batch_line *l, tessera_part part, tsr_error *err);
-tsr_status tsri_batch_add_text(tsri_batch_line *l, tessera_part_kind kind, const char *text, tsr_error *err);
-/* `text` names a file; its bytes, if it holds them, are kept. `name` is then theirs in messages. */
-tsr_status tsri_batch_add_file(tsri_batch_line *l, tessera_part_kind kind, const char *text, const char *dir,
-                               const char *name, tsr_error *err);
 
 typedef enum tsri_batch_form { TSRI_FORM_SHORT = 1, TSRI_FORM_OPENAI = 2 } tsri_batch_form;
 

@@ -98,9 +98,9 @@ static tsr_status set_stop(tsri_batch_line *l, const tsr_json *v, tsr_error *err
     const char **stops;
     tsr_status st = tsr_alloc_array(&stops, n, sizeof *stops, "stop strings", err);
     if (st == TSR_OK)
-        st = tsri_batch_keep(l, stops, err);
+        st = tsri_parts_keep(&l->parts, stops, err);
     for (size_t i = 0; i < n && st == TSR_OK; i++) {
-        st = tsri_batch_string(&stops[i], tsr_json_is_array(v) ? tsr_json_at(v, i) : v, "stop", err);
+        st = tsri_plain_string(&stops[i], tsr_json_is_array(v) ? tsr_json_at(v, i) : v, "stop", err);
         if (st == TSR_OK && !*stops[i])
             st = tsr_fail(err, TSR_ERR_USAGE, "\"stop\" holds an empty string");
     }
@@ -116,7 +116,7 @@ static tsr_status set_json(tsri_batch_line *l, const char **to, const tsr_json *
     char *text;
     tsr_status st = tsr_json_dump(&text, v, 0, err);
     if (st == TSR_OK)
-        st = tsri_batch_keep(l, text, err);
+        st = tsri_parts_keep(&l->parts, text, err);
     if (st == TSR_OK)
         *to = text;
     return st;
@@ -144,7 +144,7 @@ static tsr_status set_schema(tsri_batch_line *l, const tsr_json *v, tsr_error *e
 static tsr_status set_grammar(tsri_batch_line *l, const tsr_json *v, tsr_error *err)
 {
     const char *text;
-    tsr_status st = tsri_batch_string(&text, v, "grammar", err);
+    tsr_status st = tsri_plain_string(&text, v, "grammar", err);
     return st == TSR_OK ? set_structure(l, NULL, text, NULL, err) : st;
 }
 
@@ -229,7 +229,7 @@ static tsr_status set_other(tsri_batch_line *l, const char *key, const tsr_json 
     if (strcmp(key, "stop") == 0)
         return set_stop(l, v, err);
     if (strcmp(key, "pages") == 0)
-        return tsri_batch_string(&l->rq.pages, v, key, err);
+        return tsri_plain_string(&l->rq.pages, v, key, err);
     if (strcmp(key, "schema") == 0)
         return set_schema(l, v, err);
     if (strcmp(key, "grammar") == 0)

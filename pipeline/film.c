@@ -11,17 +11,18 @@
 #include "prompt.h"
 #include "text_build.h"
 #include "tsr_alloc.h"
+#include "whole_request.h"
 
 enum { DEFAULT_ANSWER = 1024, DEFAULT_MAX_FRAMES = 512 };
 
 /* ---- is there anything to plan? ---- */
 
-static tsr_status has_film(bool *has, const tessera_request *rq, tsr_error *err)
+static tsr_status has_film(bool *has, const tessera_part *parts, size_t n, tsr_error *err)
 {
     bool is_stream = false;
     *has = false;
-    for (size_t i = 0; i < rq->n_parts; i++) {
-        const tessera_part *p = &rq->parts[i];
+    for (size_t i = 0; i < n; i++) {
+        const tessera_part *p = &parts[i];
         tessera_part_kind kind = p->kind;
         tessera_error why = {TESSERA_OK, ""};
         if (kind == TESSERA_PART_TEXT || kind == TESSERA_PART_SYSTEM)
@@ -40,7 +41,7 @@ static tsr_status has_film(bool *has, const tessera_request *rq, tsr_error *err)
 typedef struct measure {
     tessera_model *m;
     const tessera_request *rq;
-    tessera_request one; /* the same, of one frame for each film */
+    tsri_whole whole; /* the same, of one frame for each film */
     tsri_media_list media;
     tsr_prompt prompt;
     tsri_films *out;
@@ -79,7 +80,7 @@ static tsr_status count_frame(const measure *u, tsri_film *f)
 static tsr_status add_film(measure *u, const tsri_media *m)
 {
     tsri_film *f = &u->out->at[u->out->n++];
-    *f = (tsri_film){.part = m->part, .name = u->media.inputs[m->part].name, .begin = m->begin, .end = m->end,
+    *f = (tsri_film){.part = m->part - u->whole.n_earlier, .name = u->media.inputs[m->part].name, .begin = m->begin, .end = m->end,
                      .width = m->width, .height = m->height, .budget = m->budget, .soft_tokens = m->tokens_each,
                      .need = {.seconds = m->end - m->begin}};
     return count_frame(u, f);
@@ -90,7 +91,7 @@ static void add_sound(measure *u, const tsri_media *m, size_t *others)
 {
     size_t rate_hz = tsr_hearing_describe(u->m->hearing).rate_hz;
     for (size_t i = 0; i < u->out->n; i++)
-        if (u->out->at[i].part == m->part) {
+        if (u->out->at[i].part + u->whole.n_earlier == m->part) {
             double most = (double)tsr_hearing_tokens_for(u->m->hearing, TSRI_MAX_SOUND_SECONDS * rate_hz);
             u->out->at[i].need.sound_tokens = most / TSRI_MAX_SOUND_SECONDS;
             *others -= m->n_tokens;
@@ -176,21 +177,27 @@ static tsr_status plan_all(measure *u, bool chapters)
 tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_request *rq, bool chapters,
                            tessera_event_fn fn, void *user, tsr_error *err)
 {
-    measure u = {.m = m, .rq = rq, .one = *rq, .out = out, .fn = fn, .user = user, .err = err};
-    bool has = false;
+    measure u = {.m = m, .rq = rq, .out = out, .fn = fn, .user = user, .err = err};
+    bool has = false, has_earlier = false;
     memset(out, 0, sizeof *out);
     if (rq->frames || rq->sampler == TESSERA_FRAMES_HF || rq->raw)
         return TSR_OK;
-    tsr_status st = has_film(&has, rq, err);
+    tsr_status st = has_film(&has, rq->parts, rq->n_parts, err);
     if (st != TSR_OK || !has)
         return st;
-    u.one.frames = 1;
-    u.one.fps = 0;
     tsr_json *notes = tsr_json_new_array();
-    u.media = (tsri_media_list){.model = m, .rq = &u.one, .fn = stages_alone, .user = &u, .notes = notes};
-    st = notes ? plan_all(&u, chapters) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: notes");
+    st = notes ? tsri_whole_open(&u.whole, rq, NULL, err) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: notes");
+    if (st == TSR_OK)
+        st = has_film(&has_earlier, u.whole.rq.parts, u.whole.n_earlier, err);
+    u.whole.rq.frames = 1;
+    u.whole.rq.fps = 0;
+    u.media = (tsri_media_list){.model = m, .rq = &u.whole.rq, .earlier = u.whole.earlier, .fn = stages_alone, .user = &u,
+                                .notes = notes};
+    if (st == TSR_OK && !has_earlier)
+        st = plan_all(&u, chapters);
     tsr_prompt_deinit(&u.prompt);
     tsri_media_deinit(&u.media);
+    tsri_whole_deinit(&u.whole);
     tsr_json_free(notes);
     if (st != TSR_OK)
         tsri_films_deinit(out);

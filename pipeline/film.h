@@ -25,7 +25,7 @@ typedef struct tsri_films {
 
 /* Look at the films of a request and plan for them: files are opened and films read through, but neither films nor sounds
  * are decoded. out->n is 0, and there is no plan, where the request has no film, or says itself which frames to take
- * (frames, the reference's sampler) or what the whole prompt is (raw). chapters: notes alone are wanted, no answer. fn hears
+ * (frames, the reference's sampler) or what the whole prompt is (raw), or has films in its earlier messages. chapters: notes alone are wanted, no answer. fn hears
  * stages. On failure *out is empty. */
 tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_request *rq, bool chapters,
                            tessera_event_fn fn, void *user, tsr_error *err);

@@ -125,7 +125,7 @@ static tsr_status load_one(const tsri_media_list *l, tsri_media *m, tsr_error *e
 tsr_status tsri_media_load(tsri_media_list *l, tsr_error *err)
 {
     tsr_status st = TSR_OK;
-    for (size_t i = 0; i < l->n && st == TSR_OK; i++) {
+    for (size_t i = l->n_kept; i < l->n && st == TSR_OK; i++) {
         size_t planned = l->at[i].n_tokens;
         st = load_one(l, &l->at[i], err);
         l->changed = l->changed || l->at[i].n_tokens != planned;

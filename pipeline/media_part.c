@@ -125,15 +125,16 @@ static tsr_status encode_one(const tsri_media_list *l, tsri_media *m, const char
 tsr_status tsri_media_encode(tsri_media_list *l, tsr_error *err)
 {
     tsr_status st = TSR_OK;
-    for (size_t i = 0; i < l->n && st == TSR_OK; i++) {
+    for (size_t i = l->n_kept; i < l->n && st == TSR_OK; i++) {
         char stage[96];
-        snprintf(stage, sizeof stage, "%s %zu of %zu", tsri_media_kind_name(l->at[i].kind), i + 1, l->n);
+        snprintf(stage, sizeof stage, "%s %zu of %zu", tsri_media_kind_name(l->at[i].kind), i - l->n_kept + 1,
+                 l->n - l->n_kept);
         st = encode_one(l, &l->at[i], stage, err);
     }
     return st;
 }
 
-static void media_deinit(tsri_media *m)
+void tsri_media_free(tsri_media *m)
 {
     for (size_t i = 0; m->pictures && i < m->n_pictures; i++)
         tsr_image_deinit(&m->pictures[i]);
@@ -146,8 +147,8 @@ static void media_deinit(tsri_media *m)
 
 void tsri_media_deinit(tsri_media_list *l)
 {
-    for (size_t i = 0; i < l->n; i++)
-        media_deinit(&l->at[i]);
+    for (size_t i = l->n_kept; i < l->n; i++)
+        tsri_media_free(&l->at[i]);
     for (size_t i = 0; l->inputs && i < l->rq->n_parts; i++) {
         tsr_pdf_close(l->inputs[i].pdf);
         tsr_source_close(l->inputs[i].source);

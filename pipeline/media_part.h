@@ -6,6 +6,7 @@
 #ifndef TSR_MEDIA_PART_H
 #define TSR_MEDIA_PART_H
 
+#include "message.h"
 #include "model_internal.h"
 #include "tsr_audio.h"
 #include "tsr_image.h"
@@ -20,6 +21,7 @@ const char *tsri_media_kind_name(tsri_media_kind k); /* "image", "page", "video"
 typedef struct tsri_media {
     tsri_media_kind kind;
     size_t part;     /* its index in the request */
+    uint64_t serial; /* of a session: what has the same one has the same rows; 0: none */
     size_t page;     /* 1-based; pages only */
     double dpi;      /* and their resolution */
     size_t source_width, source_height; /* upright, square pixels */
@@ -49,11 +51,14 @@ typedef struct tsri_input {
 typedef struct tsri_media_list {
     tessera_model *model;
     const tessera_request *rq;
+    const tsri_messages *earlier; /* NULL, or the messages whose parts stand in front of the request's own in rq->parts */
     const tsr_image *given; /* NULL, or what the one picture part shows: it is not read from a file */
     const tsr_audio *given_sound; /* NULL, or what the one sound part holds, at the model's rate: likewise */
     tsri_input *inputs; /* [rq->n_parts] */
     tsri_media *at;
     size_t n, cap;
+    size_t n_kept;       /* of `at`: encoded already, and somebody else's; nothing is done for their parts */
+    size_t n_kept_parts; /* request parts that they and the texts among them take up */
     tessera_event_fn fn; /* progress; NULL: none */
     void *user;
     tsr_json *notes; /* borrowed */
@@ -67,6 +72,7 @@ tsr_status tsri_media_load(tsri_media_list *l, tsr_error *err);
 /* Fill in rows. */
 tsr_status tsri_media_encode(tsri_media_list *l, tsr_error *err);
 void tsri_media_deinit(tsri_media_list *l); /* zeroed is fine */
+void tsri_media_free(tsri_media *m);        /* what one entry holds */
 
 /* One object about a part, for the result. */
 tsr_json *tsri_media_json(const tsri_media_list *l, const tsri_media *m);

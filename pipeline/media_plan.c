@@ -399,7 +399,7 @@ tsr_status tsri_media_plan(tsri_media_list *l, tsr_error *err)
     if (!l->inputs)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %zu parts", l->rq->n_parts);
     tsr_status st = TSR_OK;
-    for (size_t i = 0; i < l->rq->n_parts && st == TSR_OK; i++) {
+    for (size_t i = l->n_kept_parts; i < l->rq->n_parts && st == TSR_OK; i++) {
         tessera_part_kind k = l->rq->parts[i].kind;
         if (k == TESSERA_PART_TEXT || k == TESSERA_PART_SYSTEM)
             continue;

@@ -1,5 +1,5 @@
-/* prompt.c: parts become messages, messages become the rendered prompt. The media parts stand where
- * they were given; system texts are one turn at the front, wherever they were given. */
+/* prompt.c: parts become turns, turns become the rendered prompt. The media parts stand where they were
+ * given; system texts are one turn at the front, wherever they were given. */
 #include "prompt.h"
 
 #include <stdio.h>
@@ -11,13 +11,13 @@
 typedef struct builder {
     const tsri_media_list *media;
     const tessera_request *rq;
-    tsr_chat_part *parts; /* of the user's turn, [n_parts] */
+    tsr_chat_part *parts; /* of all turns, [n_parts] */
     size_t n_parts;
+    size_t next_part, next_media; /* of the request and of the list: the first that no turn has taken yet */
     tsr_prompt_media *expansions; /* [media->n] */
     tsr_text system;
     bool has_system;
-    tsr_json *messages_doc, *tools_doc;
-    tsr_conversation earlier;
+    tsr_json *tools_doc;
     tsr_chat_message *messages;
     size_t n_messages;
 } builder;
@@ -27,8 +27,6 @@ static void deinit(builder *b)
     tsr_free(b->parts);
     tsr_free(b->expansions);
     tsr_text_deinit(&b->system);
-    tsr_conversation_deinit(&b->earlier);
-    tsr_json_free(b->messages_doc);
     tsr_json_free(b->tools_doc);
     tsr_free(b->messages);
 }
@@ -56,26 +54,52 @@ static tsr_status add_system(builder *b, const tessera_part *p, tsr_error *err)
     return st == TSR_OK ? tsr_text_add(&b->system, p->text ? p->text : "", text_len(p), err) : st;
 }
 
-/* The list of media parts is in the order of the request's parts. */
-static tsr_status collect_parts(builder *b, tsr_error *err)
+/* The next n parts of the request become a turn's. The list of media parts is in the order of the request's parts. */
+static tsr_status take_parts(builder *b, size_t n, tsr_chat_message *turn, tsr_error *err)
 {
-    const tessera_request *rq = b->rq;
-    size_t next = 0, room;
-    if (!tsr_add_size(&room, rq->n_parts, b->media->n))
-        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: parts");
-    tsr_status st = tsr_alloc_array(&b->parts, room, sizeof *b->parts, "parts", err);
-    for (size_t i = 0; i < rq->n_parts && st == TSR_OK; i++) {
-        const tessera_part *p = &rq->parts[i];
+    tsr_status st = TSR_OK;
+    turn->parts = b->parts + b->n_parts;
+    for (size_t i = b->next_part; i < b->next_part + n && st == TSR_OK; i++) {
+        const tessera_part *p = &b->rq->parts[i];
         if (p->kind == TESSERA_PART_SYSTEM) {
             st = add_system(b, p, err);
         } else if (p->kind == TESSERA_PART_TEXT) {
             b->parts[b->n_parts++] =
                 (tsr_chat_part){.kind = TSR_PART_TEXT, .text = p->text ? p->text : "", .len = text_len(p)};
         } else {
-            for (; next < b->media->n && b->media->at[next].part == i; next++)
-                b->parts[b->n_parts++] = (tsr_chat_part){.kind = kind_of(&b->media->at[next])};
+            for (; b->next_media < b->media->n && b->media->at[b->next_media].part == i; b->next_media++)
+                b->parts[b->n_parts++] = (tsr_chat_part){.kind = kind_of(&b->media->at[b->next_media])};
         }
     }
+    b->next_part += n;
+    turn->n_parts = (size_t)(b->parts + b->n_parts - turn->parts);
+    return st;
+}
+
+/* Earlier messages, then the user's turn, which may be left out after them. messages[0] stays free for a system text. */
+static tsr_status collect_turns(builder *b, tsr_error *err)
+{
+    static const tsri_messages none;
+    const tsri_messages *earlier = b->media->earlier ? b->media->earlier : &none;
+    size_t room;
+    if (!tsr_add_size(&room, b->rq->n_parts, b->media->n))
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: parts");
+    tsr_status st = tsr_alloc_array(&b->parts, room, sizeof *b->parts, "parts", err);
+    if (st == TSR_OK)
+        st = tsr_alloc_array(&b->messages, earlier->n + 2, sizeof *b->messages, "messages", err);
+    for (size_t i = 0; i < earlier->n && st == TSR_OK; i++) {
+        tsr_chat_message *turn = &b->messages[1 + b->n_messages++];
+        tsri_message_show(turn, &earlier->at[i]);
+        st = take_parts(b, earlier->at[i].parts.n, turn, err);
+    }
+    if (st != TSR_OK)
+        return st;
+    tsr_chat_message *turn = &b->messages[1 + b->n_messages];
+    *turn = (tsr_chat_message){.role = TSR_ROLE_USER};
+    st = take_parts(b, b->rq->n_parts - b->next_part, turn, err);
+    b->n_messages += turn->n_parts || earlier->n == 0;
+    if (st == TSR_OK && b->has_system && tsri_messages_have_system(earlier))
+        st = tsr_fail(err, TSR_ERR_USAGE, "the earlier messages have a system turn, and a system text is given too");
     return st;
 }
 
@@ -103,60 +127,20 @@ static tsr_status parse_user_json(tsr_json **out, const char *text, const char *
     return st == TSR_OK ? st : tsr_fail(err, st == TSR_ERR_MODEL ? TSR_ERR_DATA : st, "%s", why.text);
 }
 
-static tsr_status read_earlier(builder *b, tsr_error *err)
-{
-    if (!b->rq->messages)
-        return TSR_OK;
-    tsr_status st = parse_user_json(&b->messages_doc, b->rq->messages, "messages", err);
-    if (st == TSR_OK)
-        st = tsr_conversation_parse(&b->earlier, b->messages_doc, err);
-    for (size_t i = 0; st == TSR_OK && i < b->earlier.n_messages; i++) {
-        const tsr_chat_message *m = &b->earlier.messages[i];
-        if (b->has_system && (m->role == TSR_ROLE_SYSTEM || m->role == TSR_ROLE_DEVELOPER))
-            st = tsr_fail(err, TSR_ERR_USAGE, "messages: message %zu is a system turn, and a system text is given too", i);
-        for (size_t k = 0; st == TSR_OK && k < m->n_parts; k++)
-            if (m->parts[k].kind != TSR_PART_TEXT)
-                st = tsr_fail(err, TSR_ERR_UNSUPPORTED, "messages: message %zu holds %s: only text can be given there", i,
-                              tsr_part_kind_name(m->parts[k].kind));
-    }
-    return st;
-}
-
-static tsr_status collect_messages(builder *b, tsr_chat_part *system_part, tsr_error *err)
-{
-    tsr_status st = read_earlier(b, err);
-    if (st == TSR_OK)
-        st = tsr_alloc_array(&b->messages, b->earlier.n_messages + 2, sizeof *b->messages, "messages", err);
-    if (st != TSR_OK)
-        return st;
-    if (b->has_system) {
-        *system_part = (tsr_chat_part){.kind = TSR_PART_TEXT, .text = b->system.at, .len = b->system.len};
-        b->messages[b->n_messages++] =
-            (tsr_chat_message){.role = TSR_ROLE_SYSTEM, .parts = system_part, .n_parts = 1};
-    }
-    for (size_t i = 0; i < b->earlier.n_messages; i++)
-        b->messages[b->n_messages++] = b->earlier.messages[i];
-    if (b->n_parts || b->earlier.n_messages == 0)
-        b->messages[b->n_messages++] =
-            (tsr_chat_message){.role = TSR_ROLE_USER, .parts = b->parts, .n_parts = b->n_parts};
-    return TSR_OK;
-}
-
 static tsr_status build_chat(builder *b, tsr_prompt *out, const tsr_media_ids *ids, tsr_error *err)
 {
     const tsr_text_config *c = tsri_model_config(b->media->model);
     tsr_chat_opts o = tsr_chat_opts_default();
-    tsr_chat_part system_part;
+    tsr_chat_part system = {.kind = TSR_PART_TEXT, .text = b->system.at, .len = b->system.len};
     tsr_segments *segments = NULL;
-    tsr_status st = collect_messages(b, &system_part, err);
-    if (st == TSR_OK && b->rq->tools)
-        st = parse_user_json(&b->tools_doc, b->rq->tools, "tools", err);
+    tsr_status st = b->rq->tools ? parse_user_json(&b->tools_doc, b->rq->tools, "tools", err) : TSR_OK;
+    b->messages[0] = (tsr_chat_message){.role = TSR_ROLE_SYSTEM, .parts = &system, .n_parts = 1};
     o.thinking = b->rq->think != 0;
     o.empty_thought = c->empty_thought;
     o.generation_prompt = true;
     o.tools = b->tools_doc;
     if (st == TSR_OK)
-        st = tsr_chat_render(&segments, b->messages, b->n_messages, &o, err);
+        st = tsr_chat_render(&segments, b->messages + !b->has_system, b->n_messages + b->has_system, &o, err);
     if (st == TSR_OK)
         st = tsr_prompt_build(out, b->media->model->tokenizer, ids, segments, b->expansions, b->media->n, err);
     tsr_segments_free(segments);
@@ -167,7 +151,7 @@ static tsr_status check_raw(const builder *b, tsr_error *err)
 {
     if (b->has_system)
         return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt has no system turn");
-    if (b->rq->messages || b->rq->tools)
+    if (b->media->earlier || b->rq->tools)
         return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt takes no messages and no tools");
     if (b->rq->think)
         return tsr_fail(err, TSR_ERR_USAGE, "a raw prompt has no thinking switch");
@@ -180,7 +164,7 @@ tsr_status tsri_prompt_build(tsr_prompt *out, const tsri_media_list *media, tsr_
     const tsr_tokenizer *t = media->model->tokenizer;
     tsr_media_ids ids = tsr_media_ids_find(t);
     ids.video = media->model->ids.video;
-    tsr_status st = collect_parts(&b, err);
+    tsr_status st = collect_turns(&b, err);
     if (st == TSR_OK)
         st = collect_expansions(&b, err);
     if (st == TSR_OK && b.rq->raw) {

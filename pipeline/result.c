@@ -73,6 +73,7 @@ static tsr_json *usage(const tessera_result *r)
 {
     tsri_build u = tsri_build_object();
     tsri_put_size(&u, "prompt_tokens", r->prompt_tokens);
+    tsri_put_size(&u, "cached_tokens", r->cached_tokens);
     tsri_put_size(&u, "image_tokens", r->image_tokens);
     tsri_put_size(&u, "audio_tokens", r->audio_tokens);
     tsri_put_size(&u, "video_tokens", r->video_tokens);
@@ -115,7 +116,7 @@ static tsr_json *timings(const tessera_result *r)
     tsri_put_real(&o, "encode_s", t->encode_s);
     tsri_put_real(&o, "prefill_s", t->prefill_s);
     tsri_put_real(&o, "decode_s", t->decode_s);
-    tsri_put_real(&o, "prefill_tokens_per_s", rate(r->prompt_tokens, t->prefill_s));
+    tsri_put_real(&o, "prefill_tokens_per_s", rate(r->prompt_tokens - r->cached_tokens, t->prefill_s));
     tsri_put_real(&o, "decode_tokens_per_s", r->ids.n > 1 ? rate(r->ids.n - 1, t->decode_s) : 0);
     return tsri_build_end(&o);
 }
@@ -148,6 +149,8 @@ tsr_json *tsri_result_json(const tessera_result *r, tsr_error *err)
     if (r->film)
         tsri_put(&o, "film", copy_of(r->film, err));
     tsri_put(&o, "kv_cache", cache(r));
+    if (r->products)
+        tsri_put_text(&o, "products", r->products);
     if (r->grammar.kind)
         tsri_put(&o, "grammar", grammar(r));
     tsri_put(&o, "timings", timings(r));

@@ -30,7 +30,9 @@ struct tessera_result {
     tsr_ids ids;
     const char *finish; /* static */
     size_t prompt_tokens, image_tokens, audio_tokens, video_tokens;
+    size_t cached_tokens; /* of prompt_tokens: not computed again */
     tsri_cache_facts cache;
+    const char *products; /* "exact" or "fast"; static */
     tsri_grammar_facts grammar;
     tsri_timings timings;
     uint64_t seed;

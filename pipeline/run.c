@@ -1,54 +1,20 @@
-/* run.c: one request from file bytes to answer: plan, load, encode, prefill, generate. */
-#include <math.h>
-#include <stdio.h>
+/* run.c: one request from file bytes to answer: plan, load, encode, prefill; run_answer.c generates. */
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "budget.h"
 #include "contact_sheet.h"
-#include "dump.h"
-#include "json_build.h"
-#include "media_part.h"
 #include "prompt.h"
-#include "result_internal.h"
 #include "run.h"
-#include "structure.h"
+#include "run_internal.h"
 #include "tsr_alloc.h"
 #include "tsr_kv_cache.h"
-#include "tsr_output.h"
-#include "tsr_sampler.h"
 
 enum { DEFAULT_MAX_TOKENS = 1024, PREFILL_CHUNK = 512 };
 
-typedef struct run {
-    tessera_model *m;
-    const tessera_request *rq;
-    const tsr_image *given; /* or NULL */
-    const tsr_audio *given_sound;
-    tessera_event_fn fn;
-    void *user;
-    tessera_result *r;
-    tsri_media_list media;
-    tsr_prompt prompt;
-    tsri_dump dump;
-    tsr_context *ctx;
-    tsr_sampler *sampler;
-    tsr_output *output;
-    tsr_stops *stops;
-    tsri_structure structure;
-    tsr_text piece;   /* what the stop strings let through */
-    float *logits;    /* [vocab] of the last position */
-    size_t max_tokens;
-    tsr_type kv_type; /* TSR_KV_CHOSEN: not asked for */
-    bool stopped;     /* a stop string is complete */
-    bool cancelled;   /* the callback said so */
-    size_t n_calls;
-    tsri_build calls; /* tool calls so far; v NULL until the first */
-    tsr_error *err;
-} run;
+typedef tsri_run_state run;
 
-static double now_s(void)
+double tsri_now_s(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -65,14 +31,16 @@ static bool is_budget(size_t b)
 static tsr_status check_request(run *u)
 {
     const tessera_request *rq = u->rq;
-    bool has_content = rq->messages != NULL;
-    for (size_t i = 0; i < rq->n_parts; i++) {
+    bool has_content = u->whole.earlier != NULL;
+    for (size_t i = u->whole.n_earlier; i < rq->n_parts; i++) {
         if ((unsigned)rq->parts[i].kind > (unsigned)TESSERA_PART_PDF)
-            return tsr_fail(u->err, TSR_ERR_USAGE, "part %zu is of no known kind", i);
+            return tsr_fail(u->err, TSR_ERR_USAGE, "part %zu is of no known kind", i - u->whole.n_earlier);
         has_content = has_content || rq->parts[i].kind != TESSERA_PART_SYSTEM;
     }
     if (!has_content)
         return tsr_fail(u->err, TSR_ERR_USAGE, "the request has no part but system text");
+    if (u->whole.n_earlier && (u->given || u->given_sound))
+        return tsr_fail(u->err, TSR_ERR_USAGE, "no messages here: pictures and sounds are asked about one by one");
     if ((!is_budget(rq->budget) && rq->budget != TESSERA_BUDGET_AUTO) || !is_budget(rq->video_budget) || !is_budget(rq->max_budget))
         return tsr_fail(u->err, TSR_ERR_USAGE, "budget %zu (films %zu, at most %zu): known are 70, 140, 280, 560, 1120",
                         rq->budget, rq->video_budget, rq->max_budget);
@@ -81,8 +49,14 @@ static tsr_status check_request(run *u)
     if (!(rq->max_audio_seconds >= 0 && rq->max_audio_seconds <= TSRI_MAX_SOUND_SECONDS))
         return tsr_fail(u->err, TSR_ERR_USAGE, "sound is limited to %d seconds per clip, not %g", TSRI_MAX_SOUND_SECONDS,
                         rq->max_audio_seconds);
-    u->kv_type = TSR_KV_CHOSEN;
+    u->kv_type = rq->exact ? TSR_F32 : TSR_KV_CHOSEN;
     return rq->kv ? tsr_kv_type_parse(&u->kv_type, rq->kv, u->err) : TSR_OK;
+}
+
+static tsr_status set_products(run *u)
+{
+    u->r->products = u->rq->exact ? "exact" : "fast";
+    return tsr_pool_set_products(u->m->pool, u->rq->exact ? TSR_PRODUCTS_EXACT : TSR_PRODUCTS_FAST, u->err);
 }
 
 /* ---- media and prompt ---- */
@@ -102,10 +76,13 @@ static tsr_status build_prompt(run *u)
 
 static tsr_status prepare_media(run *u)
 {
-    double t0 = now_s();
-    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .given = u->given, .given_sound = u->given_sound,
+    double t0 = tsri_now_s();
+    u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .earlier = u->whole.earlier, .given = u->given,
+                                 .given_sound = u->given_sound,
                                  .fn = u->fn, .user = u->user, .notes = u->r->notes};
-    tsr_status st = tsri_media_plan(&u->media, u->err);
+    tsr_status st = u->session ? tsri_session_lend(u->session, &u->media, u->err) : TSR_OK;
+    if (st == TSR_OK)
+        st = tsri_media_plan(&u->media, u->err);
     if (st == TSR_OK && u->rq->contact_sheet)
         st = tsri_contact_sheet_check(&u->media, u->rq->contact_sheet, u->err);
     if (st == TSR_OK)
@@ -118,16 +95,16 @@ static tsr_status prepare_media(run *u)
         st = build_prompt(u);
     if (st == TSR_OK)
         st = tsri_dump_ids(&u->dump, "prompt_ids", u->prompt.ids.at, u->prompt.ids.n, u->err);
-    double t1 = now_s();
+    double t1 = tsri_now_s();
     if (st == TSR_OK)
         st = tsri_media_encode(&u->media, u->err);
-    for (size_t i = 0; i < u->media.n && st == TSR_OK; i++) {
+    for (size_t i = u->media.n_kept; i < u->media.n && st == TSR_OK; i++) {
         st = tsri_dump_part(&u->dump, i, &u->media.at[i], tsri_model_config(u->m)->hidden, u->err);
         if (st == TSR_OK && !tsr_json_append(u->r->media, tsri_media_json(&u->media, &u->media.at[i])))
             st = tsr_fail(u->err, TSR_ERR_NOMEM, "out of memory: facts about media");
     }
     u->r->timings.open_media_s = t1 - t0;
-    u->r->timings.encode_s = now_s() - t1;
+    u->r->timings.encode_s = tsri_now_s() - t1;
     u->r->prompt_tokens = u->prompt.ids.n;
     u->r->image_tokens = u->prompt.n_image;
     u->r->audio_tokens = u->prompt.n_audio;
@@ -138,7 +115,8 @@ static tsr_status prepare_media(run *u)
 /* ---- prefill ---- */
 
 typedef struct spans {
-    tsr_soft_span *soft;
+    tsr_soft_span *soft; /* [n_soft] that are not in the cache, counted from its end */
+    size_t n_soft;
     uint8_t *kinds, *wanted;
 } spans;
 
@@ -169,7 +147,9 @@ static tsr_status make_spans(const run *u, spans *s)
         const tsr_prompt_span *sp = &p->spans[i];
         const tsri_media *m = &u->media.at[sp->part];
         size_t first = sp->kind == TSR_PART_VIDEO ? sp->frame * m->tokens_each : 0;
-        s->soft[i] = (tsr_soft_span){.at = sp->start, .n = sp->len, .rows = m->rows + first * hidden};
+        if (sp->start >= u->n_cached)
+            s->soft[s->n_soft++] =
+                (tsr_soft_span){.at = sp->start - u->n_cached, .n = sp->len, .rows = m->rows + first * hidden};
         memset(s->kinds + sp->start, sp->kind == TSR_PART_AUDIO ? TSR_TOKEN_AUDIO : TSR_TOKEN_VISION, sp->len);
     }
     return TSR_OK;
@@ -178,7 +158,7 @@ static tsr_status make_spans(const run *u, spans *s)
 static tsr_status on_logits(void *user, size_t at, const float *logits)
 {
     run *u = user;
-    if (at == u->prompt.ids.n - 1)
+    if (at + u->n_cached == u->prompt.ids.n - 1)
         memcpy(u->logits, logits, tsri_model_config(u->m)->vocab * sizeof *logits);
     return tsri_dump_logits(&u->dump, logits, u->err);
 }
@@ -193,10 +173,20 @@ static tsr_status on_progress(void *user, size_t done, size_t total)
     return report(user, "prefill", done, total);
 }
 
+/* One that is kept has room for all that may come, and can take back an answer of any length. */
+static void widen_for_session(const run *u, tsr_context_opts *o)
+{
+    o->ctx_tokens = context_limit(u);
+    o->max_chunk = o->ctx_tokens < PREFILL_CHUNK ? o->ctx_tokens : PREFILL_CHUNK;
+    o->max_block = o->max_block < PREFILL_CHUNK ? PREFILL_CHUNK : o->max_block;
+    o->slack = tsri_or_size(u->rq->max_tokens, DEFAULT_MAX_TOKENS) + TSR_KV_SLACK;
+}
+
 static tsr_status open_context(run *u)
 {
     tsr_context_opts o = tsr_context_opts_default();
     size_t limit = context_limit(u), n = u->prompt.ids.n;
+    tsr_status st;
     u->max_tokens = tsri_or_size(u->rq->max_tokens, DEFAULT_MAX_TOKENS);
     if (u->max_tokens > limit - n)
         u->max_tokens = limit - n;
@@ -208,7 +198,15 @@ static tsr_status open_context(run *u)
             o.max_block = u->prompt.spans[i].len;
     o.keep_all = u->rq->skip_unneeded < 0;
     o.kv_type = u->kv_type;
-    tsr_status st = tsr_context_open(&u->ctx, u->m->decoder, u->m->pool, &o, u->err);
+    if (u->session) {
+        widen_for_session(u, &o);
+        st = tsri_session_fit(u->session, u->m, &o, &u->prompt, &u->media, &u->n_cached, u->err);
+        u->is_fitted = true;
+        u->ctx = u->session->ctx;
+    } else {
+        st = tsr_context_open(&u->ctx, u->m->decoder, u->m->pool, &o, u->err);
+    }
+    u->r->cached_tokens = u->n_cached;
     if (st == TSR_OK)
         u->r->cache = (tsri_cache_facts){.type = tsr_kv_type_name(tsr_context_kv_type(u->ctx)),
                                          .positions = o.ctx_tokens, .bytes = tsr_context_cache_bytes(u->ctx)};
@@ -218,7 +216,7 @@ static tsr_status open_context(run *u)
 static tsr_status prefill(run *u)
 {
     spans s = {0};
-    double t0 = now_s();
+    double t0 = tsri_now_s();
     tsr_status st = open_context(u);
     if (st == TSR_OK)
         st = tsri_structure_begin(&u->structure, u->m, u->rq, u->max_tokens, u->err);
@@ -227,195 +225,14 @@ static tsr_status prefill(run *u)
     if (st == TSR_OK)
         st = make_spans(u, &s);
     if (st == TSR_OK) {
-        tsr_input in = {.n = u->prompt.ids.n, .ids = u->prompt.ids.at, .kinds = s.kinds, .soft = s.soft,
-                        .n_soft = u->prompt.n_spans, .wanted = s.wanted};
+        size_t from = u->n_cached;
+        tsr_input in = {.n = u->prompt.ids.n - from, .ids = u->prompt.ids.at + from, .kinds = s.kinds + from,
+                        .soft = s.soft, .n_soft = s.n_soft, .wanted = s.wanted + from};
         tsr_prefill_sink sink = {.user = u, .on_logits = on_logits, .on_progress = on_progress};
         st = tsr_context_prefill(u->ctx, &in, &sink, u->err);
     }
     spans_deinit(&s);
-    u->r->timings.prefill_s = now_s() - t0;
-    return st;
-}
-
-/* ---- generation ---- */
-
-static tsr_status emit(run *u, tessera_event_kind kind, const char *text, size_t len)
-{
-    tessera_event ev = {.kind = kind, .text = text, .len = len};
-    if (len && u->fn && u->fn(u->user, &ev))
-        u->cancelled = true;
-    return TSR_OK;
-}
-
-static tsr_status add_call(run *u, const tsr_output_event *ev)
-{
-    if (!ev->name) /* what cannot be read as a call stays visible in the text */
-        return tsr_text_add(&u->r->text, ev->text, ev->len, u->err);
-    char *arguments;
-    tsr_status st = tsr_json_dump(&arguments, ev->arguments, 0, u->err);
-    if (st != TSR_OK)
-        return st;
-    char id[32];
-    snprintf(id, sizeof id, "call_%zu", u->n_calls++);
-    if (!u->calls.v && !u->calls.failed)
-        u->calls = tsri_build_list();
-    tsri_build call = tsri_build_object(), function = tsri_build_object();
-    tsri_put_text(&function, "name", ev->name);
-    tsri_put_text(&function, "arguments", arguments);
-    tsri_put_text(&call, "id", id);
-    tsri_put_text(&call, "type", "function");
-    tsri_put(&call, "function", tsri_build_end(&function));
-    tsri_add(&u->calls, tsri_build_end(&call));
-    tsr_free(arguments);
-    return u->calls.failed ? tsr_fail(u->err, TSR_ERR_NOMEM, "out of memory: tool calls") : TSR_OK;
-}
-
-/* Content passes the stop strings before anyone sees it. */
-static tsr_status hand_on(run *u)
-{
-    tsr_status st = tsr_text_add(&u->r->text, u->piece.at ? u->piece.at : "", u->piece.len, u->err);
-    if (st == TSR_OK)
-        st = emit(u, TESSERA_EVENT_TEXT, u->piece.at, u->piece.len);
-    u->piece.len = 0;
-    return st;
-}
-
-static tsr_status on_output(void *user, const tsr_output_event *ev)
-{
-    run *u = user;
-    tsr_status st;
-    switch (ev->kind) {
-    case TSR_OUTPUT_THOUGHT:
-        st = tsr_text_add(&u->r->thought, ev->text, ev->len, u->err);
-        return st == TSR_OK ? emit(u, TESSERA_EVENT_THOUGHT, ev->text, ev->len) : st;
-    case TSR_OUTPUT_CALL: return add_call(u, ev);
-    case TSR_OUTPUT_CONTENT: break;
-    }
-    st = tsr_stops_push(u->stops, ev->text, ev->len, &u->piece, &u->stopped, u->err);
-    return st == TSR_OK ? hand_on(u) : st;
-}
-
-static uint64_t random_seed(void)
-{
-    uint64_t seed = 0;
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        seed = (uint64_t)(now_s() * 1e9);
-    return seed >> 1; /* so that JSON's integers hold it */
-}
-
-static double asked_or(double asked, double models)
-{
-    return asked >= 0 ? asked : models;
-}
-
-static tsr_status open_sampler(run *u)
-{
-    const tessera_request *rq = u->rq;
-    const tsri_generation *g = &u->m->generation;
-    const int32_t never[] = {u->m->ids.image, u->m->ids.audio, u->m->ids.video};
-    tsr_sampler_opts o = tsr_sampler_opts_default();
-    o.temperature = asked_or(rq->temperature, g->do_sample ? g->temperature : 0);
-    o.top_k = rq->top_k >= 0 ? (size_t)rq->top_k : (size_t)g->top_k;
-    o.top_p = asked_or(rq->top_p, g->top_p);
-    o.min_p = asked_or(rq->min_p, g->min_p);
-    o.repetition_penalty = rq->repetition_penalty > 0 ? rq->repetition_penalty : g->repetition_penalty;
-    o.presence_penalty = rq->presence_penalty;
-    o.frequency_penalty = rq->frequency_penalty;
-    o.seed = rq->seed_set ? rq->seed : random_seed();
-    o.suppress = g->suppress;
-    o.n_suppress = g->n_suppress;
-    o.never = never;
-    o.n_never = sizeof never / sizeof *never;
-    u->r->seed = o.seed;
-    u->r->greedy = o.temperature == 0;
-    tsr_status st = tsr_sampler_open(&u->sampler, &o, tsri_model_config(u->m)->vocab, u->err);
-    if (st == TSR_OK)
-        tsr_sampler_see_prompt(u->sampler, u->prompt.ids.at, u->prompt.ids.n);
-    return st;
-}
-
-static bool ends(const run *u, int32_t id)
-{
-    const tsri_generation *g = &u->m->generation;
-    if (id == u->m->ids.eos || id == u->m->ids.turn_end || id == u->m->ids.tool_response)
-        return true;
-    for (size_t i = 0; i < g->n_eos; i++)
-        if (g->eos[i] == id)
-            return true;
-    return false;
-}
-
-/* The next token; one that the grammar permits, when there is one. */
-static tsr_status choose(run *u, int32_t *id)
-{
-    tsr_guide *guide = u->structure.guide;
-    const uint32_t *allowed = NULL;
-    tsr_status st = guide ? tsr_guide_mask(guide, &allowed, u->err) : TSR_OK;
-    if (st == TSR_OK && guide && tsr_guide_cuts(guide, u->logits))
-        u->r->grammar.closed_early = true;
-    tsr_sampler_allow(u->sampler, allowed);
-    if (st == TSR_OK)
-        st = tsr_sampler_next(u->sampler, u->logits, id, u->err);
-    return st == TSR_OK && guide ? tsr_guide_push(guide, *id, u->err) : st;
-}
-
-/* Choose, tell and feed tokens until something ends it; r->finish says what. */
-static tsr_status generate(run *u)
-{
-    tsr_status st = TSR_OK;
-    u->r->finish = "length";
-    while (st == TSR_OK && u->r->ids.n < u->max_tokens) {
-        int32_t id;
-        st = choose(u, &id);
-        if (st == TSR_OK)
-            st = tsr_ids_add(&u->r->ids, id, u->err);
-        if (st != TSR_OK)
-            break;
-        if (ends(u, id)) {
-            u->r->finish = u->r->grammar.closed_early ? "length" : "stop";
-            break;
-        }
-        st = tsr_output_push(u->output, id, u->err);
-        if (st == TSR_OK && report(u, "answer", u->r->ids.n, u->max_tokens) != TSR_OK)
-            u->cancelled = true;
-        if (u->stopped || u->cancelled) {
-            u->r->finish = u->stopped ? "stop" : "cancelled";
-            break;
-        }
-        if (st == TSR_OK && u->r->ids.n < u->max_tokens)
-            st = tsr_context_step(u->ctx, id, u->logits, u->err);
-    }
-    return st;
-}
-
-static tsr_status answer(run *u)
-{
-    double t0 = now_s();
-    tsr_status st = open_sampler(u);
-    if (st == TSR_OK)
-        st = tsr_output_open(&u->output, u->m->tokenizer, on_output, u, u->err);
-    if (st == TSR_OK)
-        st = tsr_stops_open(&u->stops, u->rq->stop, u->rq->n_stop, u->err);
-    if (st == TSR_OK)
-        st = generate(u);
-    if (u->cancelled && u->err)
-        tsr_error_clear(u->err); /* stopping early is no failure */
-    if (st == TSR_OK)
-        st = tsr_output_finish(u->output, u->err);
-    if (u->stopped) /* perhaps only by what was held back until now */
-        u->r->finish = "stop";
-    if (st == TSR_OK)
-        st = tsr_stops_finish(u->stops, &u->piece, u->err);
-    if (st == TSR_OK)
-        st = hand_on(u);
-    if (st == TSR_OK && u->n_calls) {
-        u->r->tool_calls = tsri_build_end(&u->calls);
-        if (strcmp(u->r->finish, "stop") == 0)
-            u->r->finish = "tool_calls";
-    }
-    if (st == TSR_OK)
-        st = tsri_dump_ids(&u->dump, "token_ids", u->r->ids.at, u->r->ids.n, u->err);
-    u->r->timings.decode_s = now_s() - t0;
+    u->r->timings.prefill_s = tsri_now_s() - t0;
     return st;
 }
 
@@ -423,7 +240,12 @@ static tsr_status answer(run *u)
 
 static tsr_status run_all(run *u)
 {
-    tsr_status st = check_request(u);
+    tsr_status st = tsri_whole_open(&u->whole, u->rq, u->earlier, u->err);
+    u->rq = &u->whole.rq;
+    if (st == TSR_OK)
+        st = check_request(u);
+    if (st == TSR_OK)
+        st = set_products(u);
     if (st == TSR_OK)
         st = tsri_structure_read(&u->structure, u->rq, &u->r->grammar, u->err);
     if (st == TSR_OK)
@@ -433,7 +255,7 @@ static tsr_status run_all(run *u)
     if (st == TSR_OK)
         st = prefill(u);
     if (st == TSR_OK)
-        st = answer(u);
+        st = tsri_run_answer(u);
     tsr_status closed = tsri_dump_close(&u->dump, st == TSR_OK, u->err);
     if (st == TSR_OK)
         st = closed;
@@ -444,21 +266,27 @@ static tsr_status run_all(run *u)
                              u->rq->schema ? "schema" : "grammar");
     if (st == TSR_OK)
         st = tsri_result_seal(u->r, u->err);
+    if (st == TSR_OK && u->session)
+        st = tsri_session_take(u->session, &u->media, u->err);
     return st;
 }
 
 static void run_deinit(run *u)
 {
+    if (u->is_fitted)
+        tsri_session_note(u->session, &u->prompt, &u->media, &u->r->ids);
     tsr_json_free(u->calls.v);
     tsr_stops_close(u->stops);
     tsr_output_close(u->output);
     tsr_sampler_close(u->sampler);
     tsri_structure_deinit(&u->structure);
-    tsr_context_close(u->ctx);
+    if (!u->session)
+        tsr_context_close(u->ctx);
     tsr_free(u->logits);
     tsr_text_deinit(&u->piece);
     tsr_prompt_deinit(&u->prompt);
     tsri_media_deinit(&u->media);
+    tsri_whole_deinit(&u->whole);
 }
 
 static tsr_status run_whole(run *u, tessera_result **out, tsr_error *err)
@@ -474,6 +302,13 @@ static tsr_status run_whole(run *u, tessera_result **out, tsr_error *err)
     else
         tessera_result_free(u->r);
     return st == TSR_OK ? st : tsr_fail(err, st, "%s", first.text);
+}
+
+tsr_status tsri_run_kept(tessera_model *m, const tessera_request *rq, const tsri_messages *earlier, tsri_session *session,
+                         tessera_event_fn fn, void *user, tessera_result **out, tsr_error *err)
+{
+    run u = {.m = m, .rq = rq, .earlier = earlier, .session = session, .fn = fn, .user = user};
+    return run_whole(&u, out, err);
 }
 
 tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn,

@@ -2,6 +2,7 @@
 #ifndef TSR_RUN_H
 #define TSR_RUN_H
 
+#include "session.h"
 #include "tessera.h"
 #include "tsr_audio.h"
 #include "tsr_image.h"
@@ -15,5 +16,10 @@ tsr_status tsri_run(tessera_model *m, const tessera_request *rq, const tsr_image
 /* The same with the samples of the request's one AUDIO part, mono at the rate that the model hears at (16 kHz). */
 tsr_status tsri_run_sound(tessera_model *m, const tessera_request *rq, const tsr_audio *given, tessera_event_fn fn,
                           void *user, tessera_result **out, tsr_error *err);
+
+/* The same after `earlier` messages (in place of the request's), with what `session` has kept, which keeps what this request
+ * adds. A request without parts of its own answers the last message. */
+tsr_status tsri_run_kept(tessera_model *m, const tessera_request *rq, const tsri_messages *earlier, tsri_session *session,
+                         tessera_event_fn fn, void *user, tessera_result **out, tsr_error *err);
 
 #endif

@@ -179,7 +179,9 @@ typedef struct tessera_request {
     int raw;              /* no chat template: the texts one after the other behind one BOS, control tokens parsed */
     int think;            /* the model may think first */
     const char *tools;    /* JSON list of tool declarations in OpenAI's shape, or NULL */
-    const char *messages; /* JSON list of OpenAI-shaped messages that come before the parts, text only, or NULL */
+    const char *messages; /* messages in OpenAI's form that come before the parts, a JSON list or one on each line; NULL: none */
+    const char *messages_dir;  /* where paths in them start ("." is this folder); NULL: they hold media as data: URLs alone */
+    const char *messages_name; /* of them in errors; NULL: "messages" */
 
     size_t budget;       /* soft tokens per picture or page: 70, 140, 280, 560, 1120; 0: 280; TESSERA_BUDGET_AUTO: the
                           * smallest that keeps the picture's size, at most max_budget and what the model was made for;
@@ -215,7 +217,8 @@ typedef struct tessera_request {
     const char *schema, *grammar;
     const char *grammar_name; /* of either, in errors and in the result; NULL: "schema", "grammar" */
 
-    int exact; /* the exact product for every weight type (what there is today is exact) */
+    int exact; /* the exact product for every weight type, and a cache of F32 unless `kv` says otherwise. 0: inputs of block
+                * types are rounded to int8, and of BF16 to BF16 where that is faster (docs/SPEED.md) */
 
     /* Limits on what files may ask for; 0: the default. */
     size_t max_file_bytes;    /* 2 GiB; films are read piecewise and not held to it */
@@ -270,6 +273,55 @@ TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, siz
 /* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, film, kv_cache, timings, notes, seed, grammar.
  * *out is the caller's (tessera_free). */
 TESSERA_API tessera_status tessera_result_json(const tessera_result *r, char **out, tessera_error *err);
+
+/* ---- talks ---- */
+
+/* A talk: its messages, and what the model has computed for them, so that a turn costs what is new in it. One turn at a time,
+ * and none beside tessera_run on the same model. */
+typedef struct tessera_chat tessera_chat;
+
+enum { TESSERA_CHAT_CTX = 32768 }; /* positions of a talk where a request's ctx is 0, as far as the model has them */
+
+/* m must outlive the talk. On failure *out is NULL. */
+TESSERA_API tessera_status tessera_chat_open(tessera_chat **out, tessera_model *m, tessera_error *err);
+TESSERA_API void tessera_chat_close(tessera_chat *c); /* NULL is fine */
+
+/* Say something and have it answered: rq holds the parts of the user's turn and how it is to be answered; without parts
+ * the last message is answered (again, after tessera_chat_undo). Question and answer become messages; a thought does not,
+ * as the template has it. Parts are copied; pictures, films and sounds are read now and stay as they were now.
+ *
+ * What the prompt has in common with what the model has read already is not read again: usage.cached_tokens of the result.
+ * An answer can be taken back at that cost up to its max_tokens; a change further back, of the system text, or of `think`
+ * has the model read all from there, and where its sliding layers have gone on too far, all from the beginning.
+ *
+ * Status as of tessera_run; TESSERA_ERR_LIMIT, saying how much there is, when the talk no longer fits. After a failure, and
+ * when fn stops the work before there is an answer, the talk is as it was. An answer that was stopped stays as far as it
+ * came. No system parts, messages, raw prompt, dump or contact sheet here. */
+TESSERA_API tessera_status tessera_chat_turn(tessera_chat *c, const tessera_request *rq, tessera_event_fn fn, void *user,
+                                             tessera_result **out, tessera_error *err);
+
+/* The system text, in place of what there was; NULL: none. */
+TESSERA_API tessera_status tessera_chat_system(tessera_chat *c, const char *text, tessera_error *err);
+
+/* How many messages there are, the system text among them. */
+TESSERA_API size_t tessera_chat_count(const tessera_chat *c);
+
+/* Take back the last question of the user with all that followed; keep_question: only what followed. TESSERA_ERR_USAGE when
+ * there is none. */
+TESSERA_API tessera_status tessera_chat_undo(tessera_chat *c, int keep_question, tessera_error *err);
+
+/* Take back all but the system text. */
+TESSERA_API void tessera_chat_clear(tessera_chat *c);
+
+/* The messages in OpenAI's form, a JSON list, the caller's (tessera_free): media as the paths they were given by (or
+ * data: URLs of their bytes). */
+TESSERA_API tessera_status tessera_chat_messages(const tessera_chat *c, char **out, tessera_error *err);
+
+/* These messages (as of a request: text, folder for paths, name in errors) in place of those there are, or, if so, behind
+ * them: the answer of a tool. What they have in common with those before is still known, also media given as bytes. Media
+ * are read with the next turn. On failure the talk is as it was. */
+TESSERA_API tessera_status tessera_chat_load(tessera_chat *c, const char *messages, const char *dir, const char *name,
+                                             int append, tessera_error *err);
 
 /* ---- films of any length ---- */
 

@@ -191,7 +191,7 @@ static void the_longest_heads_fit_a_tile(void **state)
     (void)state;
     enum { DIM = TSR_TEXT_MAX_HEAD_DIM, HIDDEN = 8, KEYS = 300, CHUNK = 40 };
     tsr_layer_config lc = {.type = TSR_LAYER_FULL, .head_dim = DIM, .n_kv_heads = 1, .has_kv = true};
-    tsr_kv_layer_spec spec = {1, DIM, 0};
+    tsr_kv_layer_spec spec = {1, DIM, 0, 0};
     for (size_t t = 0; t < N_ROUNDED; t++) {
         tsr_kv_cache *kv;
         tsr_pool *pool;

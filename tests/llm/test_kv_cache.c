@@ -9,7 +9,7 @@
 
 enum { HEADS = 2, DIM = 3, WINDOW = 5 };
 
-static const tsr_kv_layer_spec specs[] = {{HEADS, DIM, WINDOW}, {0, DIM, WINDOW}, {HEADS, DIM, 0}};
+static const tsr_kv_layer_spec specs[] = {{HEADS, DIM, WINDOW, 0}, {0, DIM, WINDOW, 0}, {HEADS, DIM, 0, 0}};
 
 static const tsr_type types[] = {TSR_F32, TSR_F16, TSR_BF16, TSR_Q8_0};
 enum { N_TYPES = sizeof types / sizeof *types };
@@ -153,6 +153,27 @@ static void check_lost_window(tsr_type type)
     tsr_kv_cache_close(kv);
 }
 
+/* As many as were asked for, whatever the chunks that wrote them. */
+static void more_can_be_taken_back_where_it_is_asked_for(void **state)
+{
+    enum { SLACK = 150, N = 400 };
+    const tsr_kv_layer_spec wide[] = {{HEADS, DIM, WINDOW, SLACK}, {0, DIM, WINDOW, SLACK}, {HEADS, DIM, 0, SLACK}};
+    (void)state;
+    for (size_t n = SLACK; n < N; n += 7) {
+        tsr_kv_cache *kv;
+        assert_int_equal(tsr_kv_cache_open(&kv, wide, 3, 500, 3, TSR_F32, NULL), TSR_OK);
+        for (size_t p = 0; p < n; p++) {
+            tsr_kv_reserve(kv, 1);
+            write_all(kv, p, 0.0f);
+            tsr_kv_commit(kv, 1);
+        }
+        assert_true(tsr_kv_truncate(kv, n - SLACK));
+        for (size_t p = n - SLACK + 1 > WINDOW ? n - SLACK + 1 - WINDOW : 0; p < n - SLACK; p++)
+            check_position(kv, 0, p, 0.0f);
+        tsr_kv_cache_close(kv);
+    }
+}
+
 static void a_lost_window_is_refused_and_nothing_changes(void **state)
 {
     (void)state;
@@ -173,14 +194,14 @@ static void sliding_layers_stay_small(void **state)
     for (size_t t = 0; t < N_TYPES; t++) {
         tsr_kv_cache *kv;
         size_t planned;
-        const tsr_kv_layer_spec one = {HEADS, DIM, WINDOW};
+        const tsr_kv_layer_spec one = {HEADS, DIM, WINDOW, 0};
         assert_int_equal(tsr_kv_cache_open(&kv, &one, 1, 1 << 20, 8, types[t], NULL), TSR_OK);
         assert_int_equal(tsr_kv_bytes(kv), (size_t)(WINDOW - 1 + TSR_KV_SLACK + 8) * position_bytes(types[t]));
         assert_int_equal(tsr_kv_cache_plan(&planned, &one, 1, 1 << 20, 8, types[t], NULL), TSR_OK);
         assert_int_equal(planned, tsr_kv_bytes(kv));
         tsr_kv_cache_close(kv);
         /* A window larger than the context costs no more than the context. */
-        const tsr_kv_layer_spec wide = {HEADS, DIM, SIZE_MAX / 2};
+        const tsr_kv_layer_spec wide = {HEADS, DIM, SIZE_MAX / 2, 0};
         assert_int_equal(tsr_kv_cache_open(&kv, &wide, 1, 32, 8, types[t], NULL), TSR_OK);
         assert_int_equal(tsr_kv_bytes(kv), 32 * position_bytes(types[t]));
         tsr_kv_cache_close(kv);
@@ -221,7 +242,7 @@ static void impossible_sizes_and_types_are_refused(void **state)
 {
     (void)state;
     for (size_t t = 0; t < N_TYPES; t++) {
-        static const tsr_kv_layer_spec huge[] = {{SIZE_MAX / 16, 64, 0}, {1, SIZE_MAX, 0}, {1, SIZE_MAX / 9, 0}, {1, 0, 0}};
+        static const tsr_kv_layer_spec huge[] = {{SIZE_MAX / 16, 64, 0, 0}, {1, SIZE_MAX, 0, 0}, {1, SIZE_MAX / 9, 0, 0}, {1, 0, 0, 0}};
         for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
             tsr_kv_cache *kv;
             size_t planned;
@@ -255,6 +276,7 @@ int main(void)
         cmocka_unit_test(every_query_finds_its_window_and_full_layers_find_everything),
         cmocka_unit_test(what_was_not_committed_is_written_over),
         cmocka_unit_test(the_newest_positions_can_always_be_taken_back),
+        cmocka_unit_test(more_can_be_taken_back_where_it_is_asked_for),
         cmocka_unit_test(a_lost_window_is_refused_and_nothing_changes),
         cmocka_unit_test(sliding_layers_stay_small),
         cmocka_unit_test(what_is_not_finite_is_told),

@@ -188,7 +188,7 @@ static void both_forms_are_answered_in_kind(void **state)
     (void)state;
     char *got = one(&s, "{\"id\":\"x\",\"prompt\":\"P\"}\n");
     assert_string_equal(
-        got, "{\"id\":\"x\",\"text\":\"yes\",\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":0,"
+        got, "{\"id\":\"x\",\"text\":\"yes\",\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":0,\"cached_tokens\":0,"
              "\"image_tokens\":0,\"audio_tokens\":0,\"video_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0},"
              "\"media\":[]}\n");
     free(got);
@@ -255,7 +255,11 @@ static void what_is_wrong_with_a_line_is_told_in_its_answer(void **state)
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http:/"
                 "/x\"}}]},"
                 "{\"role\":\"user\",\"content\":\"a\"}]}"),
-         "only the last message"},
+         "message 0: http://x: URLs are not fetched"},
+        {OPENAI("{\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"a."
+                "png\"}}]},"
+                "{\"role\":\"user\",\"content\":\"a\"}]}"),
+         "message 0: a part of the type \\\"image_url\\\" can stand in a user's message alone"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"n\":2}"), "\\\"n\\\" can only be 1"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"stream\":true}"), "can only be false"},
         {OPENAI("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"logit_bias\":{}}"),

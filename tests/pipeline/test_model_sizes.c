@@ -201,12 +201,12 @@ static uint64_t tower_bytes(const variant *m, const char *type)
 
 static size_t cache_bytes(const variant *m, size_t ctx, tsr_type type)
 {
-    tsr_kv_layer_spec layers[64] = {{0, 0, 0}};
+    tsr_kv_layer_spec layers[64] = {{0, 0, 0, 0}};
     size_t n;
     for (size_t l = 0; l < m->n_layers - m->n_shared; l++) {
         bool full = is_full(m, l);
         layers[l] = (tsr_kv_layer_spec){full ? m->kv_full : m->kv_sliding, full ? FULL_DIM : SLIDING_DIM,
-                                        full ? 0 : m->window};
+                                        full ? 0 : m->window, 0};
     }
     assert_int_equal(tsr_kv_cache_plan(&n, layers, m->n_layers, ctx, CHUNK, type, NULL), TSR_OK);
     return n;

@@ -1,5 +1,5 @@
-/* batch_source.c: paths, file: URLs and data: URLs (RFC 2397, RFC 4648, RFC 8089). */
-#include "batch_source.h"
+/* part_source.c: paths, file: URLs and data: URLs (RFC 2397, RFC 4648, RFC 8089). */
+#include "part_source.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -50,6 +50,30 @@ tsr_status tsri_base64(unsigned char **out, size_t *n, const char *text, size_t 
     }
     *n -= pad;
     *out = bytes;
+    return TSR_OK;
+}
+
+tsr_status tsri_data_url(char **out, const void *bytes, size_t n, tsr_error *err)
+{
+    static const char head[] = "data:;base64,";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *from = bytes;
+    size_t size = 0;
+    *out = NULL;
+    if (tsr_mul_size(&size, n / 3 + 1, 4) && tsr_add_size(&size, size, sizeof head))
+        *out = tsr_alloc(size);
+    if (!*out)
+        return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a data: URL of %zu bytes", n);
+    memcpy(*out, head, sizeof head);
+    char *to = *out + sizeof head - 1;
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        unsigned long word = (unsigned long)from[i] << 16 | (left > 1 ? (unsigned long)from[i + 1] << 8 : 0) |
+                             (left > 2 ? from[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *to++ = k > left ? '=' : digits[word >> (18 - 6 * k) & 63];
+    }
+    *to = '\0';
     return TSR_OK;
 }
 
@@ -116,7 +140,7 @@ static size_t scheme_len(const char *text)
     return n && isalpha((unsigned char)text[0]) && strncmp(text + n, "://", 3) == 0 ? n : 0;
 }
 
-tsr_status tsri_batch_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len,
+tsr_status tsri_part_source(const char *text, const char *dir, char **path, unsigned char **data, size_t *len,
                              tsr_error *err)
 {
     size_t scheme = scheme_len(text), shown = strcspn(text, "?#"); /* what follows may be a secret */
