@@ -21,7 +21,7 @@ typedef struct job {
     char *stdin_bytes; /* what "-" stood for; NULL until it is read */
     size_t stdin_len;
     bool stdin_taken;
-    char *tools, *messages, *structure;
+    char *tools, *messages, *messages_dir, *structure;
 } job;
 
 /* Work that Ctrl-C has ended needs no message. */
@@ -199,6 +199,21 @@ static int read_structure(job *j)
     return rc;
 }
 
+/* Paths in a file start at its folder. */
+static int find_folder(job *j, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    j->messages_dir = malloc(len + 1);
+    if (!j->messages_dir)
+        return usage("out of memory"), 75;
+    memcpy(j->messages_dir, slash ? path : ".", len);
+    j->messages_dir[len] = '\0';
+    j->o.rq.messages_name = path;
+    j->o.rq.messages_dir = j->messages_dir;
+    return 0;
+}
+
 static int read_json_files(job *j)
 {
     size_t len;
@@ -207,6 +222,8 @@ static int read_json_files(job *j)
         rc = input_read(j->o.rq.tools, MAX_TEXT_BYTES, &j->tools, &len);
     if (!rc && j->o.rq.messages)
         rc = input_read(j->o.rq.messages, MAX_TEXT_BYTES, &j->messages, &len);
+    if (!rc && j->messages)
+        rc = find_folder(j, j->o.rq.messages);
     j->o.rq.tools = j->tools;
     j->o.rq.messages = j->messages;
     return rc ? rc : read_structure(j);
@@ -481,6 +498,7 @@ int main(int argc, char **argv)
     free(j.stdin_bytes);
     free(j.tools);
     free(j.messages);
+    free(j.messages_dir);
     free(j.structure);
     options_free(&j.o);
     return rc;
