@@ -207,11 +207,11 @@ const tsri_gemm_kernel *tsri_gemm_dot(tsr_cpu_level level)
 
 /* AMD's cores begin a product of BF16 pairs as often as an FMA, so twice the work is done. Intel's with this instruction
  * begin one for every four FMAs (measured on Sapphire Rapids), so f32 is twice as fast, and exact too. */
-static bool dot_pays(void)
+bool tsri_gemm_pairs_pay(void)
 {
 #if defined(TSR_HAVE_X86_SIMD)
     __builtin_cpu_init();
-    return __builtin_cpu_is("amd");
+    return tsri_gemm_dot(tsr_cpu_get()) && __builtin_cpu_is("amd");
 #else
     return false;
 #endif
@@ -220,7 +220,7 @@ static bool dot_pays(void)
 const tsri_gemm_kernel *tsri_gemm_pick(const tsr_pool *pool, const tsr_view *w)
 {
     const tsri_gemm_kernel *dot = tsri_gemm_dot(tsr_cpu_get());
-    if (dot && w->type == TSR_BF16 && tsri_pool_inputs(pool) && tsri_gemm_fits(dot, w->shape[1]) && dot_pays())
+    if (w->type == TSR_BF16 && tsri_pool_inputs(pool) && tsri_gemm_pairs_pay() && tsri_gemm_fits(dot, w->shape[1]))
         return dot;
     return tsri_gemm_wide(tsr_cpu_get());
 }

@@ -41,6 +41,9 @@ const tsri_gemm_kernel *tsri_gemm_wide(tsr_cpu_level level);
 /* NULL where the level has no products of BF16. */
 const tsri_gemm_kernel *tsri_gemm_dot(tsr_cpu_level level);
 
+/* Whether products of pairs are there at the present level and faster than wide ones on this processor. */
+bool tsri_gemm_pairs_pay(void);
+
 /* The way for these weights on this pool, at the present level. */
 const tsri_gemm_kernel *tsri_gemm_pick(const tsr_pool *pool, const tsr_view *w);
 

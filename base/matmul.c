@@ -187,6 +187,13 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     }
 }
 
+const char *tsr_matmul_path(tsr_type type)
+{
+    if (tsr_type_is_block(type))
+        return "int8";
+    return type == TSR_BF16 && tsri_gemm_pairs_pay() ? "bf16" : "exact";
+}
+
 void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                  size_t ldc)
 {

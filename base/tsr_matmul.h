@@ -22,6 +22,9 @@ extern "C" {
  * outside the pool's items. */
 void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
+/* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8" or "bf16". */
+const char *tsr_matmul_path(tsr_type type);
+
 /* One-threaded, for use inside a pool item. c [m, n] = a [m, k] * b [n, k]^T, row strides given. */
 void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                  size_t ldc);

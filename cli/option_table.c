@@ -67,7 +67,7 @@ const opt option_table[] = {
     {"max-tokens", 'n', "N", OPT_MAX_TOKENS, GENERATE, "new tokens at most (1024; transcribe: by the seconds of a window)"},
     {"ctx", 'c', "N", OPT_CTX, GENERATE, "positions at most (as many as needed, up to the model's)"},
     {"kv", 0, "TYPE", OPT_KV, GENERATE, "of the key/value cache: f32, f16, bf16, q8 (f16; f32 with F32 weights)"},
-    {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type"},
+    {"exact", 0, NULL, OPT_EXACT, GENERATE, "the exact product for every weight type, and --kv f32"},
     {"output", 'o', "F", OPT_OUT, CMD_BATCH, "the file of answers, which grows by whole lines; {shard} in it becomes 3-of-8"},
     {"shard", 0, "I/N", OPT_SHARD, CMD_BATCH, "every N-th line, I from 0; auto, auto/N: by Slurm, MPI, Kubernetes, AWS Batch"},
     {"resume", 0, NULL, OPT_RESUME, CMD_BATCH, "go on behind the answers that are there (the default)"},

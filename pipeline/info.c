@@ -91,6 +91,19 @@ static tsr_json *weight_facts(const tessera_model *m)
     return tsri_build_end(&o);
 }
 
+/* Which weights there are, and how they are multiplied unless --exact asks otherwise. */
+static tsr_json *path_facts(const tessera_model *m)
+{
+    tsri_build o = tsri_build_object();
+    bool has[TSR_N_TYPES] = {false};
+    for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
+        has[tsr_weights_view(m->weights, i)->type] = true;
+    for (int t = 0; t < TSR_N_TYPES; t++)
+        if (has[t] && tsr_type_info((tsr_type)t)->is_float)
+            tsri_put_text(&o, tsr_type_info((tsr_type)t)->name, tsr_matmul_path((tsr_type)t));
+    return tsri_build_end(&o);
+}
+
 /* The files of a GGUF model, part by part; otherwise the folder or file. */
 static tsr_json *file_facts(const tessera_model *m)
 {
@@ -162,7 +175,7 @@ static tsr_json *facts(const tessera_model *m)
     tsri_put_size(&o, "threads", tsr_pool_threads(m->pool));
     tsri_put_text(&o, "cpu", tsr_cpu_level_name(tsr_cpu_get()));
     tsri_put_text(&o, "products", tsr_matmul_backend());
-    tsri_put_text(&o, "path", "exact");
+    tsri_put(&o, "path", path_facts(m));
     return tsri_build_end(&o);
 }
 
@@ -197,6 +210,22 @@ static void type_lines(const tessera_model *m, tsr_text *out, tsr_status *st, ts
         before = n ? ", " : before;
     }
     put_line(out, st, err, "\n");
+}
+
+/* "Q4_K int8, BF16 exact": how weights of each type are multiplied. */
+static void product_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
+{
+    const char *before = "products    ";
+    for (int t = 0; t < TSR_N_TYPES; t++) {
+        bool has = false;
+        for (size_t i = 0; i < tsr_weights_count(m->weights) && !has; i++)
+            has = tsr_weights_view(m->weights, i)->type == (tsr_type)t && tsr_type_info((tsr_type)t)->is_float;
+        if (has)
+            put_line(out, st, err, "%s%s %s", before, tsr_type_info((tsr_type)t)->name, tsr_matmul_path((tsr_type)t));
+        before = has ? ", " : before;
+    }
+    put_line(out, st, err, " inputs (all exact with --exact); kernels %s, %s, %u threads\n", tsr_cpu_level_name(tsr_cpu_get()),
+             tsr_matmul_backend(), tsr_pool_threads(m->pool));
 }
 
 static void file_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
@@ -247,8 +276,7 @@ static tsr_status facts_text(const tessera_model *m, tsr_text *out, tsr_error *e
              tsr_kv_type_name(tsr_decoder_kv_type(m->decoder)), mib(cache_bytes(m, SOME_POSITIONS)), SOME_POSITIONS,
              mib(cache_bytes(m, most_positions(m))), most_positions(m));
     put_line(out, &st, err, "resident    %.1f MiB of our own\n", mib(tsr_alloc_live_bytes()));
-    put_line(out, &st, err, "products    exact; kernels %s, %s, %u threads\n", tsr_cpu_level_name(tsr_cpu_get()),
-             tsr_matmul_backend(), tsr_pool_threads(m->pool));
+    product_lines(m, out, &st, err);
     return st == TSR_OK ? tsr_text_add(out, "", 1, err) : st;
 }
 

@@ -5,7 +5,8 @@ usage: quant_table.py PROGRAM [--model DIR] [--types a,b] [--write FILE]
 The model answers questions about samples/ greedily, from its folder and with a cache in F32. Then each file that
 `tessera quantize` makes of it gets question and answer together, and its distributions of the next token are compared
 with the folder's at every token of the answers: KL divergence in nats, and whether the most likely token is the same;
-an answer is the same where all of its tokens are. --write puts the tables into FILE, between the lines
+an answer is the same where all of its tokens are. All products are exact here but for the last two columns, which compare the
+file with itself: what inputs rounded to int8, as it is run without --exact, do to its logits. --write puts the tables into FILE, between the lines
 "<!-- quant-table -->" and "<!-- /quant-table -->".
 """
 
@@ -58,7 +59,7 @@ class Program:
             sys.exit(f"{' '.join(map(str, args))}: exit code {r.returncode}: {why}")
         return r.stdout.decode()
 
-    def raw(self, model, item, answer, kv, n):
+    def raw(self, model, item, answer, kv, n, products=("--exact",)):
         """Up to n new tokens behind question and (begun) answer: their text, and what --dump writes."""
         kind, name, question = item
         parts = ["--text", "<|turn>user\n"]
@@ -66,7 +67,7 @@ class Program:
             parts += ["--" + kind, SAMPLES / name]
         parts += ["--text", f"{question}<turn|>\n<|turn>model\n{answer}"]
         out = self.work / "dump"
-        text = self.call("run", *model, "--raw", *parts, "--kv", kv, "--temperature", "0", "--max-tokens", n,
+        text = self.call("run", *model, "--raw", *parts, "--kv", kv, *products, "--temperature", "0", "--max-tokens", n,
                          "--budget", "70", "--quiet", "--json", "--dump", out, "--dump-logits", "all")
         return json.loads(text)["text"], {k: np.load(out / f"{k}.npy") for k in ("prompt_ids", "token_ids", "logits")}
 
@@ -94,6 +95,16 @@ class Cases:
             sys.exit("the model gives no answer that can be compared")
         self.n_tokens = sum(n + 1 for _, _, n, _ in self.cases)
 
+    def rounded_inputs(self, model):
+        """Least cosine between logits of fast and exact products of one file, and the share of tokens with the same best."""
+        cosine, best = [], []
+        for item, text, n, _ in self.cases:
+            a, b = (self.program.raw(model, item, text, "f32", 1, p)[1]["logits"][-n - 1:].astype(np.float64)
+                    for p in (("--exact",), ()))
+            cosine.append((a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)))
+            best.append(a.argmax(-1) == b.argmax(-1))
+        return np.concatenate(cosine).min(), np.concatenate(best).mean()
+
     def compare(self, model, kv):
         """Mean and largest KL, share of tokens with the same best, share of answers that stay."""
         kl, best, same = [], [], []
@@ -118,33 +129,36 @@ class Tables:
     def __init__(self, program, folder, cases):
         self.program, self.folder, self.cases, self.lines = program, folder, cases, []
 
-    def head(self, *columns):
-        columns += ("mean KL", "largest KL", "same best token", "same answers")
+    def head(self, *columns, more=()):
+        columns += ("mean KL", "largest KL", "same best token", "same answers", *more)
         self.lines += ["", row(columns), "|" + "---|" * len(columns)]
 
-    def add(self, cells, model, kv):
+    def add(self, cells, model, kv, rounds=False):
         mean, most, best, same = self.cases.compare(model, kv)
-        self.lines.append(row([*cells, f"{mean:.1e}", f"{most:.1e}", f"{100 * best:.1f} %",
-                               f"{same} of {len(self.cases.cases)}"]))
+        cells = [*cells, f"{mean:.1e}", f"{most:.1e}", f"{100 * best:.1f} %", f"{same} of {len(self.cases.cases)}"]
+        if rounds:
+            cosine, best = self.cases.rounded_inputs(model)
+            cells += [f"{cosine:.6f}", f"{100 * best:.1f} %"]
+        self.lines.append(row(cells))
         print(self.lines[-1], flush=True)
 
     def files(self, types):
-        self.head("`--type`", "text model", "bits per weight")
+        self.head("`--type`", "text model", "bits per weight", more=("int8 inputs: least cosine", "same best token"))
         for t in types:
-            self.file(t, "bf16", lambda text, _, bits, t=t: [t, mib(text), f"{bits:.2f}"])
+            self.file(t, "bf16", lambda text, _, bits, t=t: [t, mib(text), f"{bits:.2f}"], rounds=True)
 
     def towers(self):
         self.head("`--mmproj-type`, with `--type bf16`", "mmproj")
         for t in TOWER_TYPES:
             self.file("bf16", t, lambda _, mmproj, __, t=t: [t, mib(mmproj)])
 
-    def file(self, text_type, tower_type, cells):
+    def file(self, text_type, tower_type, cells, rounds=False):
         text, mmproj = self.program.work / "m.gguf", self.program.work / "mmproj.gguf"
         self.program.call("quantize", self.folder, text, "--type", text_type, "--mmproj-type", tower_type,
                           "--mmproj-out", mmproj, "--force", "--quiet")
         types = json.loads(self.program.call("info", text, "--json"))["types"]
         bits = 8 * sum(t["bytes"] for t in types) / sum(t["values"] for t in types)
-        self.add(cells(text, mmproj, bits), ("-m", text, "--mmproj", mmproj), "f32")
+        self.add(cells(text, mmproj, bits), ("-m", text, "--mmproj", mmproj), "f32", rounds)
 
     def caches(self):
         self.head("`--kv`, weights as published")
