@@ -83,6 +83,11 @@ void tsr_gelu_mul(float *g, const float *u, size_t n)
     tsri_kernels_get()->gelu_mul(g, u, n);
 }
 
+void tsr_soft_cap(float *x, float cap, size_t n)
+{
+    tsri_kernels_get()->soft_cap(x, cap, n);
+}
+
 void tsr_sigmoid_mul(float *y, const float *a, const float *b, size_t n)
 {
     tsri_kernels_get()->sigmoid_mul(y, a, b, n);

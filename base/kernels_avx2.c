@@ -426,6 +426,43 @@ static bool rms_norm(float *y, const float *x, const float *w, size_t n, float e
     return __builtin_isfinite(sum);
 }
 
+/* Near 0 a polynomial in x^2 (Cephes), so that small values keep all their digits; else by exp, which is infinite where
+ * the result is 1. */
+static __m256 tanh8(__m256 x)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f), sign = _mm256_set1_ps(-0.0f);
+    __m256 a = _mm256_andnot_ps(sign, x), z = _mm256_mul_ps(x, x), p = _mm256_set1_ps(-5.70498872745e-3f);
+    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(2.06390887954e-2f));
+    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(-5.37397155531e-2f));
+    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(1.33314422036e-1f));
+    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(-3.33332819422e-1f));
+    __m256 near = _mm256_fmadd_ps(_mm256_mul_ps(p, z), x, x);
+    __m256 far = _mm256_sub_ps(one, _mm256_div_ps(two, _mm256_add_ps(exp8(_mm256_mul_ps(two, a)), one)));
+    far = _mm256_or_ps(far, _mm256_and_ps(sign, x));
+    return _mm256_blendv_ps(far, near, _mm256_cmp_ps(a, _mm256_set1_ps(0.625f), _CMP_LT_OQ));
+}
+
+/* x - x is 0, or NaN where x is not finite. */
+static void soft_cap8(float *x, __m256 cap)
+{
+    __m256 v = _mm256_loadu_ps(x), y = _mm256_mul_ps(tanh8(_mm256_div_ps(v, cap)), cap);
+    _mm256_storeu_ps(x, _mm256_add_ps(y, _mm256_sub_ps(v, v)));
+}
+
+static void soft_cap(float *x, float cap, size_t n)
+{
+    const __m256 c = _mm256_set1_ps(cap);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        soft_cap8(x + i, c);
+    float tail[8] = {0};
+    for (size_t j = i; j < n; j++)
+        tail[j - i] = x[j];
+    soft_cap8(tail, c);
+    for (size_t j = i; j < n; j++)
+        x[j] = tail[j - i];
+}
+
 void tsri_kernels_init_avx2(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -447,4 +484,5 @@ void tsri_kernels_init_avx2(tsri_kernels *k)
     k->max_f32 = max_f32;
     k->clamp = clamp;
     k->rms_norm = rms_norm;
+    k->soft_cap = soft_cap;
 }

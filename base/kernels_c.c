@@ -167,6 +167,12 @@ static bool rms_norm(float *y, const float *x, const float *w, size_t n, float e
     return isfinite(sum);
 }
 
+static void soft_cap(float *x, float cap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = isfinite(x[i]) ? tanhf(x[i] / cap) * cap : NAN;
+}
+
 void tsri_kernels_init_c(tsri_kernels *k)
 {
     k->dot_f32 = dot_f32;
@@ -188,4 +194,5 @@ void tsri_kernels_init_c(tsri_kernels *k)
     k->max_f32 = max_f32;
     k->clamp = clamp;
     k->rms_norm = rms_norm;
+    k->soft_cap = soft_cap;
 }

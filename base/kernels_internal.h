@@ -45,6 +45,8 @@ typedef struct tsri_kernels {
     /* As tsr_clamp and tsr_rms_norm. */
     void (*clamp)(float *y, const float *x, float min, float max, size_t n);
     bool (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);
+    /* As tsr_soft_cap. */
+    void (*soft_cap)(float *x, float cap, size_t n);
 } tsri_kernels;
 
 void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */

@@ -45,6 +45,8 @@ void tsr_softmax(float *x, size_t n);
 /* g := gelu_tanh(g) * u over n values; u NULL: g := gelu_tanh(g). */
 void tsr_gelu_mul(float *g, const float *u, size_t n);
 
+/* x := cap tanh(x / cap), NaN where x is not finite: an infinite one must not become an ordinary value. cap > 0. */
+void tsr_soft_cap(float *x, float cap, size_t n);
 /* y := a * sigmoid(b) over n values; y may be a, b or both (SiLU). */
 void tsr_sigmoid_mul(float *y, const float *a, const float *b, size_t n);
 

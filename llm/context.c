@@ -292,8 +292,7 @@ static void cap_block(void *ctx, size_t item, unsigned worker, void *scratch)
     (void)worker;
     (void)scratch;
     size_t end = (item + 1) * CAP_BLOCK < j->n ? (item + 1) * CAP_BLOCK : j->n;
-    for (size_t i = item * CAP_BLOCK; i < end; i++) /* an infinite one would become an ordinary value */
-        j->logits[i] = isfinite(j->logits[i]) ? tanhf(j->logits[i] / j->cap) * j->cap : NAN;
+    tsr_soft_cap(j->logits + item * CAP_BLOCK, j->cap, end - item * CAP_BLOCK);
 }
 
 /* out [n, vocab]: logits of the first n rows of c->x after the soft-cap. */

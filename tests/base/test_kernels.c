@@ -30,7 +30,8 @@ enum { MAX_N = 600, PATTERN = 0xc5 };
 
 typedef enum kind {
     DOT_F32, DOT_BF16, DOT_F16, DOT_Q8_0, DOT4_BF16, TILE_BF16, AXPY_F32, AXPY_BF16, AXPY_F16, AXPY_Q8_0, DECODE_BF16,
-    DECODE_F16, DECODE_Q8_0, EXP_SUM, GELU_MUL, SIGMOID_MUL, MAX_F32, CLAMP, RMS_NORM, N_KERNELS
+    DECODE_F16, DECODE_Q8_0, EXP_SUM, GELU_MUL, SIGMOID_MUL, MAX_F32, CLAMP, RMS_NORM,
+    SOFT_CAP, N_KERNELS
 } kind;
 
 /* In step with tsri_kernels: a kernel added there without a check here does not compile. */
@@ -39,7 +40,7 @@ _Static_assert(sizeof(tsri_kernels) == N_KERNELS * sizeof(void (*)(void)), "ever
 static const char *const kernel_names[N_KERNELS] = {
     "dot_f32",   "dot_bf16", "dot_f16",   "dot_q8_0",    "dot4_bf16",  "tile_bf16",   "axpy_f32", "axpy_bf16",
     "axpy_f16", "axpy_q8_0", "decode_bf16", "decode_f16", "decode_q8_0", "exp_sum",  "gelu_mul",
-    "sigmoid_mul", "max_f32", "clamp", "rms_norm"};
+    "sigmoid_mul", "max_f32", "clamp", "rms_norm", "soft_cap"};
 
 /* Whether kernel k differs between two tables. */
 static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
@@ -64,6 +65,7 @@ static bool changed(const tsri_kernels *a, const tsri_kernels *b, kind k)
     case MAX_F32: return a->max_f32 != b->max_f32;
     case CLAMP: return a->clamp != b->clamp;
     case RMS_NORM: return a->rms_norm != b->rms_norm;
+    case SOFT_CAP: return a->soft_cap != b->soft_cap;
     default: return true;
     }
 }
@@ -560,6 +562,29 @@ static outcome check_rms_norm(const tsri_kernels *t, size_t n, range r, bool at_
     return check_pages(n, r);
 }
 
+/* What is not finite comes out as NaN; small values keep their digits. */
+static outcome check_soft_cap(const tsri_kernels *t, size_t n, range r, bool at_end)
+{
+    float *x = guard_place(&page_x, n * sizeof *x, at_end), x0[MAX_N + 1], cap = next_u32() % 2 ? 30.0f : 0.75f;
+    guard_place(&page_w, 0, at_end);
+    guard_place(&page_y, 0, at_end);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = value(r, false) * (r == ORDINARY ? 100.0f : 1.0f);
+        if (next_u32() % 32 == 0)
+            x[i] = next_u32() % 2 ? NAN : next_u32() % 2 ? INFINITY : -INFINITY;
+        x0[i] = x[i];
+    }
+    t->soft_cap(x, cap, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = (double)cap * tanh((double)x0[i] / (double)cap);
+        double tol = 4 * (double)FLT_EPSILON * fabs(want) + (double)cap * 0x1p-148;
+        if (!isfinite(x0[i]) ? !isnan(x[i]) : !(fabs((double)x[i] - want) <= tol))
+            return bad("n %zu range %d: [%zu] %a got %.9g, want %.9g within %.3g", n, r, i, (double)x0[i], (double)x[i],
+                       want, tol);
+    }
+    return check_pages(n, r);
+}
+
 static outcome check_exp_nan(const tsri_kernels *t, kind k, size_t n)
 {
     size_t at = next_u32() % n;
@@ -596,6 +621,7 @@ static outcome check_once(const tsri_kernels *t, kind k, size_t n, range r, bool
     case MAX_F32: return check_max(t, n, r, at_end);
     case CLAMP: return check_clamp(t, n, r, at_end);
     case RMS_NORM: return check_rms_norm(t, n, r, at_end);
+    case SOFT_CAP: return check_soft_cap(t, n, r, at_end);
     default: return check_dot(t, k, n, r, at_end);
     }
 }
@@ -917,6 +943,30 @@ static bool rms_forgets_w(float *y, const float *x, const float *w, size_t n, fl
     return right.rms_norm(y, x, NULL, n, eps);
 }
 
+static void cap_drops_tail(float *x, float cap, size_t n)
+{
+    right.soft_cap(x, cap, n & ~(size_t)7);
+}
+
+static void cap_scales(float *x, float cap, size_t n)
+{
+    right.soft_cap(x, cap, n);
+    if (n)
+        x[n - 1] *= 1.0001f;
+}
+
+static void cap_writes_far(float *x, float cap, size_t n)
+{
+    right.soft_cap(x, cap, n);
+    x[n] = 0.0f;
+}
+
+static void cap_hides_infinity(float *x, float cap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = tanhf(x[i] / cap) * cap;
+}
+
 static void gelu_drops_tail(float *g, const float *u, size_t n)
 {
     right.gelu_mul(g, u, n & ~(size_t)7);
@@ -1069,6 +1119,10 @@ static void planted_faults_are_caught(void **state)
     PLANT(RMS_NORM, rms_norm, rms_scales);
     PLANT(RMS_NORM, rms_norm, rms_is_content);
     PLANT(RMS_NORM, rms_norm, rms_forgets_w);
+    PLANT(SOFT_CAP, soft_cap, cap_drops_tail);
+    PLANT(SOFT_CAP, soft_cap, cap_scales);
+    PLANT(SOFT_CAP, soft_cap, cap_writes_far);
+    PLANT(SOFT_CAP, soft_cap, cap_hides_infinity);
 #define PLANT_DECODES(kernel, decode)              \
     PLANT(kernel, decode, decode##_drops_tail);    \
     PLANT(kernel, decode, decode##_reads_far);     \
@@ -1126,6 +1180,8 @@ static double pass(const tsri_kernels *t, kind k, unsigned char *w, size_t bytes
             t->clamp(y, p, -1.0f, 1.0f, n);
         else if (k == RMS_NORM)
             keep = (float)t->rms_norm(y, p, x, n, 1e-6f);
+        else if (k == SOFT_CAP)
+            t->soft_cap(y, 30.0f, n);
         else
             call_decode(t, k, y, p, n);
     }
