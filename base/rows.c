@@ -151,3 +151,13 @@ void tsr_rows_mix(tsr_type type, const void *rows, size_t n_rows, size_t n, cons
         default: k->axpy_f32(y, w[i], (const void *)row, n); break;
         }
 }
+
+/* ---- weights ---- */
+
+double tsr_row_weigh(float *s, size_t n, float *top)
+{
+    const tsri_kernels *k = tsri_kernels_get();
+    float most = k->max_f32(s, n);
+    *top = most > *top ? most : *top;
+    return k->exp_sum(s, *top, n);
+}

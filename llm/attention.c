@@ -122,16 +122,9 @@ static float weigh_row(attn_block *b, size_t i, size_t at, size_t n)
         memset(s, 0, n * sizeof *s);
         return 1.0f;
     }
-    for (size_t k = from; k < to; k++)
-        if (s[k] > top)
-            top = s[k];
+    double sum = tsr_row_weigh(s + from, to - from, &top);
     float factor = b->sum[i] > 0.0 ? expf(b->max[i] - top) : 0.0f;
-    double sum = 0.0;
     memset(s, 0, from * sizeof *s);
-    for (size_t k = from; k < to; k++) {
-        s[k] = expf(s[k] - top);
-        sum += (double)s[k];
-    }
     memset(s + to, 0, (n - to) * sizeof *s);
     b->max[i] = top;
     b->sum[i] = b->sum[i] * (double)factor + sum;
