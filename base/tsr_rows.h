@@ -39,7 +39,7 @@ void tsr_rows_dot(tsr_type type, const void *rows, size_t n_rows, size_t n, cons
 void tsr_rows_mix(tsr_type type, const void *rows, size_t n_rows, size_t n, const float *w, float *y);
 
 /* Scores s[0 .. n) of a softmax that meets its values in parts become weights: *top := the larger of itself and the
- * largest of s, s[i] := exp(s[i] - *top). Gives their sum. What is not a number does not count for *top and stays so. */
+ * largest of s, s[i] := exp(s[i] - *top). Gives their sum. What is not a number doesn't count for *top and stays. */
 double tsr_row_weigh(float *s, size_t n, float *top);
 
 #ifdef __cplusplus
