@@ -29,8 +29,8 @@ def open_model(path):
 def decode(context, tokens):
     for at in range(0, len(tokens), BATCH):
         part = tokens[at:at + BATCH]
-        batch = llama_cpp.llama_batch_get_one((llama_cpp.llama_token * len(part))(*part), len(part))
-        if llama_cpp.llama_decode(context, batch) != 0:
+        ids = (llama_cpp.llama_token * len(part))(*part) # the batch only points to it
+        if llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(ids, len(part))) != 0:
             sys.exit("llama_decode failed")
     llama_cpp.llama_synchronize(context)
 
