@@ -43,7 +43,7 @@ def machine_facts():
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True,
                             check=False).stdout.strip()
     return {"cpu": model, "features": "+".join(w for w in wanted if f" {w}" in flags), "cpus": cpus(),
-            "memory_gb": round(gb), "kernel": os.uname().release, "commit": commit or "unknown",
+            "memory_gb": round(gb), "linux": os.uname().release, "commit": commit or "unknown",
             "day": time.strftime("%Y-%m-%d")}
 
 
