@@ -15,7 +15,8 @@
 
 enum {
     GEMV_MAX_ROWS = 3,    /* up to here weights are multiplied row by row */
-    GEMV_TILE = 64,       /* outputs of an item then */
+    GEMV_TILE = 32,       /* outputs of an item then, at least; at best a product is so many items, */
+    GEMV_ITEMS = 24,      /* for each of which memory must be waited for once */
     ITEM_OUT = 64,        /* outputs of an item of panels */
     ROUND_ROWS = 4        /* rows of input that an item rounds */
 };
@@ -122,6 +123,7 @@ typedef struct job {
     const float *x;
     float *y;
     size_t ldx, ldy, n, out, k, row_bytes;
+    size_t tile; /* outputs of an item of rows */
     tsri_int8_form form;
     tsri_int8_input in;
     const tsri_int8_kernels *kern;
@@ -151,7 +153,7 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
-    size_t o = item * GEMV_TILE, n_out = least(GEMV_TILE, j->out - o);
+    size_t o = item * j->tile, n_out = least(j->tile, j->out - o);
     (void)worker;
     (void)scratch;
     for (size_t i = 0; i < j->n; i++)
@@ -186,7 +188,8 @@ static void pass(tsr_pool *pool, job *j)
     lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
     if (few) {
         round_rows(j, 0, j->n);
-        tsr_pool_run(pool, (j->out + GEMV_TILE - 1) / GEMV_TILE, rows_item, j);
+        j->tile = padded((j->out + GEMV_ITEMS - 1) / GEMV_ITEMS, GEMV_TILE);
+        tsr_pool_run(pool, (j->out + j->tile - 1) / j->tile, rows_item, j);
     } else {
         tsr_pool_run(pool, (j->n + ROUND_ROWS - 1) / ROUND_ROWS, round_item, j);
         tsr_pool_run(pool, (j->out + ITEM_OUT - 1) / ITEM_OUT, panels_item, j);
