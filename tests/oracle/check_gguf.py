@@ -65,8 +65,6 @@ STRINGS = [
 class Program:
     def __init__(self, path):
         self.path = os.path.abspath(path)
-        help_text = subprocess.run([self.path, "run", "--help"], capture_output=True, text=True).stdout
-        self.kv = ["--kv", "f32"] if "--kv" in help_text else []
 
     def call(self, args):
         r = subprocess.run([self.path, *args], capture_output=True)
@@ -76,7 +74,7 @@ class Program:
 
     def dump(self, model, case, media, out):
         shutil.rmtree(out, ignore_errors=True)
-        args = ["run", *model, "--threads", "1", "--temperature", "0", "--quiet", "--dump", str(out), *self.kv,
+        args = ["run", *model, "--threads", "1", "--temperature", "0", "--quiet", "--exact", "--dump", str(out),
                 "--dump-logits", "all", "--max-tokens", str(case["max_tokens"])]
         for part in case["parts"]:
             args += ["--" + part["kind"], str(media[part["media"]]) if "media" in part else part["text"]]

@@ -182,6 +182,7 @@ static void case_args(args *a, const options *o, const char *dir, const char *du
     (void)snprintf(number, sizeof number, "%zu", size_or(c, "max_tokens", 10));
     arg2(a, "--max-tokens", number);
     arg2(a, "--temperature", "0");
+    arg(a, "--exact");
     arg2(a, "--threads", "1");
     arg2(a, "--dump", dump);
     arg2(a, "--dump-logits", string_of(c, "logits"));
