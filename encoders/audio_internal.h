@@ -35,11 +35,13 @@ typedef struct tsri_conformer_shape {
     bool clipped;
 } tsri_conformer_shape;
 
+typedef struct tsri_conformer_ffn {
+    float *pre_norm, *post_norm;
+    tsri_enc_linear up, down;
+} tsri_conformer_ffn;
+
 typedef struct tsri_conformer {
-    struct {
-        float *pre_norm, *post_norm;
-        tsri_enc_linear up, down;
-    } ffn[2];
+    tsri_conformer_ffn ffn[2];
     tsri_enc_linear q, k, v, post;
     tsr_view relative;  /* [hidden, hidden] */
     float *per_dim;     /* [head_dim]: raw at first, then the factor of q */

@@ -261,7 +261,7 @@ tsr_status tsri_audio_tower_encode(tsri_audio_tower *t, const float *mel, size_t
     bias_job bias = {out, t->output_bias, t->width};
     tsri_enc_rows(t->pool, n, add_bias, &bias);
     tsri_enc_tap_show(tap, "output", 0, out, n, t->width);
-    tsri_enc_norm plain = {NULL, t->width, t->shape.eps, INFINITY};
+    tsri_enc_norm plain = {NULL, t->width, t->shape.eps, tsri_enc_open_range(), tsri_enc_open_range()};
     tsri_enc_rms(t->pool, &plain, out, n, out);
     tsr_matmul(t->pool, &t->projector, out, t->width, n, rows, t->text_hidden);
     tsri_enc_tap_show(tap, "rows", 0, rows, n, t->text_hidden);

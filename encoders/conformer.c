@@ -117,47 +117,62 @@ typedef struct values_job {
     const tsri_conformer_shape *s;
     const tsri_conformer *c;
     const tsri_conformer_run *r;
+    const tsri_conformer_ffn *ffn;
     float *a, *b, *v;
 } values_job;
 
-static float sigmoid(float x)
+/* A norm whose inputs were already bounded by `is_in`, before its own bound. */
+static tsri_enc_norm norm_of(const tsri_conformer_shape *s, const float *weight, tsri_enc_range is_in)
 {
-    return 1.0f / (1.0f + expf(-x));
+    tsri_enc_range clip = {-s->clip, s->clip};
+    return (tsri_enc_norm){weight, s->hidden, NORM_EPS, tsri_enc_range_then(is_in, clip), tsri_enc_open_range()};
 }
 
 static void silu_rows(void *ctx, size_t first, size_t n)
 {
     const values_job *j = ctx;
     size_t width = 4 * j->s->hidden;
-    for (size_t i = first * width; i < (first + n) * width; i++)
-        j->a[i] *= sigmoid(j->a[i]);
+    for (size_t t = first; t < first + n; t++) {
+        float *x = j->a + t * width;
+        tsri_enc_clamp_row(x, x, width, tsri_enc_out(&j->ffn->up));
+        tsr_sigmoid_mul(x, x, x, width);
+        tsri_enc_clamp_row(x, x, width, tsri_enc_in(&j->ffn->down));
+    }
 }
 
-static void feed_forward(const tsri_conformer *c, const tsri_conformer_shape *s, const tsri_conformer_run *r, size_t which)
+static void feed_forward(const tsri_conformer_ffn *f, const tsri_conformer_shape *s, const tsri_conformer_run *r)
 {
     size_t h = s->hidden;
-    const tsri_enc_norm pre = {c->ffn[which].pre_norm, h, NORM_EPS, s->clip};
-    const tsri_enc_norm post = {c->ffn[which].post_norm, h, NORM_EPS, s->clip};
-    values_job j = {.s = s, .a = r->work};
+    tsri_enc_norm pre = norm_of(s, f->pre_norm, tsri_enc_open_range());
+    tsri_enc_norm post = norm_of(s, f->post_norm, tsri_enc_out(&f->down));
+    values_job j = {.s = s, .ffn = f, .a = r->work};
+    pre.out = tsri_enc_in(&f->up);
     tsri_enc_rms(r->pool, &pre, r->h, r->n, r->x);
-    tsri_enc_linear_run(r->pool, &c->ffn[which].up, r->x, h, r->n, r->work, 4 * h, r->clamped);
+    tsri_enc_linear_run(r->pool, &f->up, r->x, h, pre.out, r->n, r->work, 4 * h, NULL);
     tsri_enc_rows(r->pool, r->n, silu_rows, &j);
-    tsri_enc_linear_run(r->pool, &c->ffn[which].down, r->work, 4 * h, r->n, r->x, h, r->work);
+    tsri_enc_linear_run(r->pool, &f->down, r->work, 4 * h, tsri_enc_in(&f->down), r->n, r->x, h, NULL);
     tsri_enc_rms_add(r->pool, &post, r->x, r->n, s->residual_weight, r->h);
 }
 
-/* q and k get their factors in the order of the reference. */
+/* Outputs of the products become queries, keys and values. q and k get their factors in the order of the reference. */
 static void scale_rows(void *ctx, size_t first, size_t n)
 {
     const values_job *j = ctx;
     const float q_scale = (float)(1.0 / sqrt((double)j->s->head_dim) / log(2.0));
     const float k_scale = (float)(log(1.0 + exp(1.0)) / log(2.0));
+    const float *restrict per_dim = j->c->per_dim;
     size_t h = j->s->hidden, d = j->s->head_dim;
-    for (size_t t = first; t < first + n; t++)
-        for (size_t i = 0; i < h; i++) {
-            j->a[t * h + i] = j->a[t * h + i] * q_scale * j->c->per_dim[i % d];
-            j->b[t * h + i] *= k_scale;
-        }
+    for (size_t t = first; t < first + n; t++) {
+        float *restrict q = j->a + t * h, *restrict k = j->b + t * h, *v = j->v + t * h;
+        tsri_enc_clamp_row(q, q, h, tsri_enc_out(&j->c->q));
+        tsri_enc_clamp_row(k, k, h, tsri_enc_out(&j->c->k));
+        tsri_enc_clamp_row(v, v, h, tsri_enc_out(&j->c->v));
+        for (size_t at = 0; at < h; at += d)
+            for (size_t i = 0; i < d; i++)
+                q[at + i] = q[at + i] * q_scale * per_dim[i];
+        for (size_t i = 0; i < h; i++)
+            k[i] *= k_scale;
+    }
 }
 
 /* One query of one head. Key at distance d = query - key; entry p of the relative keys stands for
@@ -186,25 +201,29 @@ static void attend_one(const values_job *j, size_t t, size_t head, float *logits
 static void attend_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const values_job *j = ctx;
+    float *out = j->r->x + item * j->s->hidden;
     (void)worker;
     for (size_t head = 0; head < j->s->n_heads; head++)
         attend_one(j, item, head, scratch);
+    tsri_enc_clamp_row(out, out, j->s->hidden, tsri_enc_in(&j->c->post));
 }
 
 static void attention(const tsri_conformer *c, const tsri_conformer_shape *s, const tsri_conformer_run *r)
 {
     size_t h = s->hidden;
-    const tsri_enc_norm pre = {c->norm_pre_attn, h, NORM_EPS, s->clip};
-    const tsri_enc_norm post = {c->norm_post_attn, h, NORM_EPS, s->clip};
+    const tsri_enc_linear *const qkv[] = {&c->q, &c->k, &c->v};
+    tsri_enc_norm pre = norm_of(s, c->norm_pre_attn, tsri_enc_open_range());
+    tsri_enc_norm post = norm_of(s, c->norm_post_attn, tsri_enc_out(&c->post));
     float *q = r->work, *k = q + r->n * h, *v = k + r->n * h;
-    values_job j = {s, c, r, q, k, v};
+    values_job j = {.s = s, .c = c, .r = r, .a = q, .b = k, .v = v};
+    pre.out = tsri_enc_common_in(qkv, 3);
     tsri_enc_rms(r->pool, &pre, r->h, r->n, r->x);
-    tsri_enc_linear_run(r->pool, &c->q, r->x, h, r->n, q, h, r->clamped);
-    tsri_enc_linear_run(r->pool, &c->k, r->x, h, r->n, k, h, r->clamped);
-    tsri_enc_linear_run(r->pool, &c->v, r->x, h, r->n, v, h, r->clamped);
+    tsri_enc_linear_run(r->pool, &c->q, r->x, h, pre.out, r->n, q, h, r->clamped);
+    tsri_enc_linear_run(r->pool, &c->k, r->x, h, pre.out, r->n, k, h, r->clamped);
+    tsri_enc_linear_run(r->pool, &c->v, r->x, h, pre.out, r->n, v, h, r->clamped);
     tsri_enc_rows(r->pool, r->n, scale_rows, &j);
     tsr_pool_run(r->pool, r->n, attend_item, &j);
-    tsri_enc_linear_run(r->pool, &c->post, r->x, h, r->n, q, h, r->x);
+    tsri_enc_linear_run(r->pool, &c->post, r->x, h, tsri_enc_in(&c->post), r->n, q, h, NULL);
     tsri_enc_rms_add(r->pool, &post, q, r->n, 1.0f, r->h);
 }
 
@@ -213,32 +232,33 @@ static void glu_rows(void *ctx, size_t first, size_t n)
 {
     const values_job *j = ctx;
     size_t h = j->s->hidden;
-    for (size_t t = first; t < first + n; t++)
-        for (size_t i = 0; i < h; i++)
-            j->r->x[t * h + i] = j->a[t * 2 * h + i] * sigmoid(j->a[t * 2 * h + h + i]);
+    for (size_t t = first; t < first + n; t++) {
+        float *a = j->a + t * 2 * h;
+        tsri_enc_clamp_row(a, a, 2 * h, tsri_enc_out(&j->c->conv_start));
+        tsr_sigmoid_mul(j->r->x + t * h, a, a + h, h);
+    }
 }
 
-/* x to a: y_t = sum over k of w[k] x[t - kernel + 1 + k], then norm and SiLU. */
+/* x to a: y_t = sum over k of w[k] x[t - kernel + 1 + k], then norm and SiLU, as the product after takes it. */
 static void conv_rows(void *ctx, size_t first, size_t n)
 {
     const values_job *j = ctx;
     const tsri_conformer_shape *s = j->s;
     size_t h = s->hidden, kernel = s->conv_kernel;
     for (size_t t = first; t < first + n; t++) {
-        float *y = j->a + t * h;
+        float *restrict y = j->a + t * h;
         memset(y, 0, h * sizeof *y);
         for (size_t k = 0; k < kernel; k++) {
             if (t + k + 1 < kernel)
                 continue;
-            const float *x = j->r->x + (t + k + 1 - kernel) * h, *w = j->c->conv + k * h;
+            const float *restrict x = j->r->x + (t + k + 1 - kernel) * h, *restrict w = j->c->conv + k * h;
             for (size_t i = 0; i < h; i++)
                 y[i] += w[i] * x[i];
         }
-        for (size_t i = 0; i < h; i++)
-            y[i] = tsri_enc_clamp(y[i], -s->clip, s->clip);
+        tsri_enc_clamp_row(y, y, h, (tsri_enc_range){-s->clip, s->clip});
         tsr_rms_norm(y, y, j->c->conv_norm, h, s->eps);
-        for (size_t i = 0; i < h; i++)
-            y[i] *= sigmoid(y[i]);
+        tsr_sigmoid_mul(y, y, y, h);
+        tsri_enc_clamp_row(y, y, h, tsri_enc_in(&j->c->conv_end));
     }
 }
 
@@ -246,29 +266,32 @@ static void add_rows(void *ctx, size_t first, size_t n)
 {
     const values_job *j = ctx;
     size_t h = j->s->hidden;
-    for (size_t i = first * h; i < (first + n) * h; i++)
-        j->r->h[i] += j->r->x[i];
+    for (size_t t = first; t < first + n; t++) {
+        float *x = j->r->x + t * h;
+        tsri_enc_clamp_row(x, x, h, tsri_enc_out(&j->c->conv_end));
+        tsr_axpy(j->r->h + t * h, 1.0f, x, h);
+    }
 }
 
 static void light_conv(const tsri_conformer *c, const tsri_conformer_shape *s, const tsri_conformer_run *r)
 {
     size_t h = s->hidden;
-    const tsri_enc_norm pre = {c->conv_pre_norm, h, s->eps, INFINITY};
+    const tsri_enc_norm pre = {c->conv_pre_norm, h, s->eps, tsri_enc_open_range(), tsri_enc_in(&c->conv_start)};
     values_job j = {.s = s, .c = c, .r = r, .a = r->work};
     tsri_enc_rms(r->pool, &pre, r->h, r->n, r->x);
-    tsri_enc_linear_run(r->pool, &c->conv_start, r->x, h, r->n, r->work, 2 * h, r->clamped);
+    tsri_enc_linear_run(r->pool, &c->conv_start, r->x, h, pre.out, r->n, r->work, 2 * h, NULL);
     tsri_enc_rows(r->pool, r->n, glu_rows, &j);
     tsri_enc_rows(r->pool, r->n, conv_rows, &j);
-    tsri_enc_linear_run(r->pool, &c->conv_end, r->work, h, r->n, r->x, h, r->work);
+    tsri_enc_linear_run(r->pool, &c->conv_end, r->work, h, tsri_enc_in(&c->conv_end), r->n, r->x, h, NULL);
     tsri_enc_rows(r->pool, r->n, add_rows, &j);
 }
 
 void tsri_conformer_apply(const tsri_conformer *c, const tsri_conformer_shape *s, const tsri_conformer_run *r)
 {
-    const tsri_enc_norm out = {c->norm_out, s->hidden, NORM_EPS, s->clip};
-    feed_forward(c, s, r, 0);
+    const tsri_enc_norm out = norm_of(s, c->norm_out, tsri_enc_open_range());
+    feed_forward(&c->ffn[0], s, r);
     attention(c, s, r);
     light_conv(c, s, r);
-    feed_forward(c, s, r, 1);
+    feed_forward(&c->ffn[1], s, r);
     tsri_enc_rms(r->pool, &out, r->h, r->n, r->h);
 }

@@ -164,7 +164,7 @@ static tsr_status encode_unified(tsr_hearing *a, const float *features, size_t n
     if (st != TSR_OK)
         return st;
     float *x = tsri_enc_scratch_take(&u->scratch, n_frames, u->frame);
-    tsri_enc_norm plain = {NULL, u->frame, u->eps, INFINITY};
+    tsri_enc_norm plain = {NULL, u->frame, u->eps, tsri_enc_open_range(), tsri_enc_open_range()};
     tsri_enc_rms(a->workers, &plain, features, n_frames, x);
     tsr_matmul(a->workers, &u->projector, x, u->frame, n_frames, rows, a->info.text_hidden);
     tsri_enc_tap_show(tap, "rows", 0, rows, n_frames, a->info.text_hidden);

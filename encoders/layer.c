@@ -22,38 +22,77 @@ tsr_status tsri_enc_linear_set_limits(tsri_enc_linear *lin, const char *prefix, 
     return TSR_OK;
 }
 
+static bool is_open(tsri_enc_range r)
+{
+    return r.min == -INFINITY && r.max == INFINITY;
+}
+
+static bool is_same(tsri_enc_range a, tsri_enc_range b)
+{
+    return a.min == b.min && a.max == b.max;
+}
+
+void tsri_enc_clamp_row(float *y, const float *x, size_t n, tsri_enc_range to)
+{
+    if (!is_open(to))
+        tsr_clamp(y, x, to.min, to.max, n);
+    else if (y != x)
+        memcpy(y, x, n * sizeof *y);
+}
+
+tsri_enc_range tsri_enc_range_then(tsri_enc_range first, tsri_enc_range second)
+{
+    tsri_enc_range both;
+    tsr_clamp(&both.min, &first.min, second.min, second.max, 1);
+    tsr_clamp(&both.max, &first.max, second.min, second.max, 1);
+    return both;
+}
+
+tsri_enc_range tsri_enc_in(const tsri_enc_linear *lin)
+{
+    return lin->clipped ? (tsri_enc_range){lin->in_min, lin->in_max} : tsri_enc_open_range();
+}
+
+tsri_enc_range tsri_enc_out(const tsri_enc_linear *lin)
+{
+    return lin->clipped ? (tsri_enc_range){lin->out_min, lin->out_max} : tsri_enc_open_range();
+}
+
+tsri_enc_range tsri_enc_common_in(const tsri_enc_linear *const *lins, size_t n)
+{
+    tsri_enc_range common = tsri_enc_in(lins[0]);
+    for (size_t i = 1; i < n; i++)
+        if (!is_same(tsri_enc_in(lins[i]), common))
+            return tsri_enc_open_range();
+    return common;
+}
+
 typedef struct clamp_job {
     const float *x;
     size_t ldx, cols;
     float *y;
-    size_t ldy;
-    float min, max;
+    tsri_enc_range to;
 } clamp_job;
 
 static void clamp_rows(void *ctx, size_t first, size_t n)
 {
     const clamp_job *j = ctx;
-    for (size_t r = first; r < first + n; r++) {
-        const float *x = j->x + r * j->ldx;
-        float *y = j->y + r * j->ldy;
-        for (size_t c = 0; c < j->cols; c++)
-            y[c] = tsri_enc_clamp(x[c], j->min, j->max);
-    }
+    for (size_t r = first; r < first + n; r++)
+        tsri_enc_clamp_row(j->y + r * j->cols, j->x + r * j->ldx, j->cols, j->to);
 }
 
-void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, size_t n, float *y,
-                         size_t ldy, float *tmp)
+void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, tsri_enc_range is_in,
+                         size_t n, float *y, size_t ldy, float *tmp)
 {
-    size_t rows = tsr_view_rows(&lin->w), cols = tsr_view_cols(&lin->w);
-    if (!lin->clipped) {
+    size_t cols = tsr_view_cols(&lin->w);
+    tsri_enc_range in = tsri_enc_in(lin);
+    if (is_same(in, is_in) || is_open(in)) {
         tsr_matmul(pool, &lin->w, x, ldx, n, y, ldy);
         return;
     }
-    clamp_job in = {x, ldx, cols, tmp, cols, lin->in_min, lin->in_max};
-    tsri_enc_rows(pool, n, clamp_rows, &in);
+    clamp_job j = {x, ldx, cols, tmp, in};
+    tsri_enc_rows(pool, n, clamp_rows, &j);
     tsr_matmul(pool, &lin->w, tmp, cols, n, y, ldy);
-    clamp_job out = {y, ldy, rows, y, ldy, lin->out_min, lin->out_max};
-    tsri_enc_rows(pool, n, clamp_rows, &out);
 }
 
 typedef struct rows_job {
@@ -89,19 +128,17 @@ static void rms_rows(void *ctx, size_t first, size_t n)
 {
     const rms_job *j = ctx;
     size_t dim = j->norm->dim;
-    float clip = j->norm->clip;
     for (size_t r = first; r < first + n; r++) {
         const float *x = j->x + r * dim;
         float *y = j->y + r * dim;
-        if (clip < INFINITY) {
-            for (size_t c = 0; c < dim; c++)
-                y[c] = tsri_enc_clamp(x[c], -clip, clip);
+        if (!is_open(j->norm->in)) {
+            tsri_enc_clamp_row(y, x, dim, j->norm->in);
             x = y;
         }
         tsr_rms_norm(y, x, j->norm->weight, dim, j->norm->eps);
+        tsri_enc_clamp_row(y, y, dim, j->norm->out);
         if (j->h)
-            for (size_t c = 0; c < dim; c++)
-                j->h[r * dim + c] += j->scale * y[c];
+            tsr_axpy(j->h + r * dim, j->scale, y, dim);
     }
 }
 

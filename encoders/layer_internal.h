@@ -3,6 +3,7 @@
 #ifndef TSRI_ENC_LAYER_INTERNAL_H
 #define TSRI_ENC_LAYER_INTERNAL_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,9 +11,28 @@
 #include "tsr_tensor.h"
 #include "tsr_weights.h"
 
+/* ---- ranges ---- */
+
+/* Values are clamped to it as by tsr_clamp. */
+typedef struct tsri_enc_range {
+    float min, max;
+} tsri_enc_range;
+
+static inline tsri_enc_range tsri_enc_open_range(void)
+{
+    return (tsri_enc_range){-INFINITY, INFINITY};
+}
+
+/* One row of n values; y may be x. Of an open range the values are copied, or left where they are. */
+void tsri_enc_clamp_row(float *y, const float *x, size_t n, tsri_enc_range to);
+
+/* What clamping to `first` and then to `second` does. */
+tsri_enc_range tsri_enc_range_then(tsri_enc_range first, tsri_enc_range second);
+
 /* ---- linear layers ---- */
 
-/* y = clamp(W · clamp(x)). The clamps are there only when `clipped`. */
+/* y = clamp(W · clamp(x)). The clamps are there only when `clipped`. They are not passes of their own: who makes x and who
+ * takes y clamps the rows as they pass by. */
 typedef struct tsri_enc_linear {
     tsr_view w;            /* [rows, cols] */
     tsr_view limit_views[4]; /* scalars: input_min, input_max, output_min, output_max */
@@ -33,10 +53,16 @@ typedef struct tsri_enc_linear {
 /* Decode the limits that were taken with TSRI_ENC_LIMITS. TSR_ERR_MODEL when one is NaN. */
 tsr_status tsri_enc_linear_set_limits(tsri_enc_linear *lin, const char *prefix, const char *name, tsr_error *err);
 
-/* x: [n, cols], row stride ldx; y: [n, rows], row stride ldy. tmp: [n, cols], for the clamped input;
- * may be x itself (with ldx == cols), which is then overwritten. */
-void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, size_t n, float *y,
-                         size_t ldy, float *tmp);
+/* The ranges of a layer's inputs and outputs; open ones where it isn't clipped. */
+tsri_enc_range tsri_enc_in(const tsri_enc_linear *lin);
+tsri_enc_range tsri_enc_out(const tsri_enc_linear *lin);
+/* The range that may be applied to an input before several layers take it: theirs where it is one, else open. */
+tsri_enc_range tsri_enc_common_in(const tsri_enc_linear *const *lins, size_t n);
+
+/* x: [n, cols], clamped to `is_in`, row stride ldx; y: [n, rows], not clamped, row stride ldy. tmp: [n, cols], for an input
+ * in another range than the layer's. */
+void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, tsri_enc_range is_in,
+                         size_t n, float *y, size_t ldy, float *tmp);
 
 /* ---- rows ---- */
 
@@ -48,25 +74,17 @@ typedef struct tsri_enc_norm {
     const float *weight; /* [dim], or NULL */
     size_t dim;
     float eps;
-    float clip; /* inputs are clamped to ±clip first; infinity: not at all */
+    tsri_enc_range in, out; /* inputs are clamped first, outputs last */
 } tsri_enc_norm;
 
-/* y = rms(clamp(x)); y may be x. Both [n, dim] without gaps. */
+/* y = clamp(rms(clamp(x))); y may be x. Both [n, dim] without gaps. */
 void tsri_enc_rms(tsr_pool *pool, const tsri_enc_norm *norm, const float *x, size_t n, float *y);
 
-/* h += scale * rms(clamp(x)); x is overwritten. */
+/* h += scale * clamp(rms(clamp(x))); x is overwritten. */
 void tsri_enc_rms_add(tsr_pool *pool, const tsri_enc_norm *norm, float *x, size_t n, float scale, float *h);
 
 /* One row y = (x - mean) / sqrt(var + eps) * w + b; b may be NULL, y may be x. Sums are f64. */
 void tsri_enc_layer_norm_row(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
-
-/* As torch.clamp: NaN stays, and max wins where min > max. */
-static inline float tsri_enc_clamp(float x, float min, float max)
-{
-    if (x < min)
-        x = min;
-    return x > max ? max : x;
-}
 
 /* As torch computes it in f32. */
 float tsri_enc_softplus(float x);

@@ -50,7 +50,8 @@ tsr_status tsr_vision_tokens_for(const tsr_vision *v, size_t width, size_t heigh
  * text_hidden] f32, the caller's, filled picture after picture, each row-major over its grid of tokens.
  * *n_rows receives the rows written. All sizes are checked before anything is encoded: as tsr_vision_tokens_for,
  * and TSR_ERR_LIMIT when cap is too small (*n_rows then holds the number needed). TSR_ERR_MODEL names the first row
- * that isn't finite and the step where that began. Scratch grows to the largest picture seen and is kept. */
+ * that isn't finite and the step where that began. Small pictures of one size that follow each other share the products,
+ * up to the patches of a large one. Scratch grows to the largest picture or such group seen and is kept. */
 tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_images, float *rows, size_t cap,
                              size_t *n_rows, tsr_error *err);
 

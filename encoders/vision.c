@@ -6,6 +6,8 @@
 #include "tsr_alloc.h"
 #include "vision_internal.h"
 
+enum { MIN_BATCH_TOKENS = 16 };
+
 struct tsr_vision {
     tsri_vision_tower *tower; /* exactly one of the two is set */
     tsri_vision_unified *unified;
@@ -97,26 +99,44 @@ static tsr_status count_rows(const tsr_vision *v, const tsr_image *images, size_
     return TSR_OK;
 }
 
-static tsr_status encode_with(tsr_vision *v, const tsr_image *img, float *rows, const tsri_enc_tap *tap, tsr_error *err)
+/* n pictures of one size. */
+static tsr_status encode_with(tsr_vision *v, const tsr_image *images, size_t n, float *rows, const tsri_enc_tap *tap,
+                              tsr_error *err)
 {
-    return v->unified ? tsri_vision_unified_encode(v->unified, img, rows, tap, err)
-                      : tsri_vision_tower_encode(v->tower, img, rows, tap, err);
+    return v->unified ? tsri_vision_unified_encode(v->unified, images, rows, tap, err)
+                      : tsri_vision_tower_encode(v->tower, images, n, rows, tap, err);
 }
 
-/* Rows that aren't finite would poison every token after them: a second run finds where they come from. */
-static tsr_status encode_one(tsr_vision *v, const tsr_image *img, size_t index, float *rows, size_t n_rows,
-                             tsr_error *err)
+/* Of how many pictures, from the first on, the rows go through the products together. Products of very few rows are made
+ * another way, whose bits differ: pictures of so few tokens go alone. The encoder-free kind has no layers to share, and a
+ * tap wants one picture. */
+static size_t batch_of(const tsr_vision *v, const tsr_image *images, size_t n_images, size_t n_tokens)
+{
+    size_t patches = n_tokens * v->info.pool * v->info.pool, n = 1;
+    if (v->unified || v->tap.fn || n_tokens < MIN_BATCH_TOKENS)
+        return 1;
+    while (n < n_images && (n + 1) * patches <= TSRI_VISION_BATCH_PATCHES && images[n].width == images->width &&
+           images[n].height == images->height)
+        n++;
+    return n;
+}
+
+/* n pictures of one size, each of n_tokens rows. Rows that aren't finite would poison every token after them: a second run,
+ * of that picture, finds where they come from. */
+static tsr_status encode_batch(tsr_vision *v, const tsr_image *images, size_t n, size_t index, float *rows,
+                               size_t n_tokens, tsr_error *err)
 {
     char what[64];
-    tsr_status st = encode_with(v, img, rows, &v->tap, err);
-    size_t bad = st == TSR_OK ? tsri_enc_first_bad_row(rows, n_rows, v->info.text_hidden) : n_rows;
-    if (bad == n_rows)
+    tsr_status st = encode_with(v, images, n, rows, &v->tap, err);
+    size_t bad = st == TSR_OK ? tsri_enc_first_bad_row(rows, n * n_tokens, v->info.text_hidden) : n * n_tokens;
+    if (bad == n * n_tokens)
         return st;
+    size_t at = bad / n_tokens;
     tsri_enc_fault fault;
     tsri_enc_tap tap = tsri_enc_fault_tap(&fault);
-    st = encode_with(v, img, rows, &tap, err);
-    snprintf(what, sizeof what, "vision: picture %zu", index);
-    return st == TSR_OK ? tsri_enc_fault_fail(&fault, what, bad, err) : st;
+    st = encode_with(v, images + at, 1, rows + at * n_tokens * v->info.text_hidden, &tap, err);
+    snprintf(what, sizeof what, "vision: picture %zu", index + at);
+    return st == TSR_OK ? tsri_enc_fault_fail(&fault, what, bad % n_tokens, err) : st;
 }
 
 tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_images, float *rows, size_t cap,
@@ -129,10 +149,11 @@ tsr_status tsr_vision_encode(tsr_vision *v, const tsr_image *images, size_t n_im
         return st;
     if (need > cap)
         return tsr_fail(err, TSR_ERR_LIMIT, "vision: %zu rows are needed, there is room for %zu", need, cap);
-    for (size_t i = 0; i < n_images && st == TSR_OK; i++) {
-        size_t n = (images[i].width / cell) * (images[i].height / cell);
-        st = encode_one(v, &images[i], i, rows, n, err);
-        rows += n * v->info.text_hidden;
+    for (size_t i = 0, n; i < n_images && st == TSR_OK; i += n) {
+        size_t n_tokens = (images[i].width / cell) * (images[i].height / cell);
+        n = batch_of(v, images + i, n_images - i, n_tokens);
+        st = encode_batch(v, images + i, n, i, rows, n_tokens, err);
+        rows += n * n_tokens * v->info.text_hidden;
     }
     if (st != TSR_OK)
         *n_rows = 0;

@@ -5,7 +5,10 @@
 #include "layer_internal.h"
 #include "tsr_vision.h"
 
-enum { TSRI_VISION_MAX_PATCHES = TSR_POOL_SCRATCH_BYTES / 4 /* one row of attention fits a worker's scratch */ };
+enum {
+    TSRI_VISION_MAX_PATCHES = 1 << 18,
+    TSRI_VISION_BATCH_PATCHES = 2560 /* small pictures go through the products together, up to so many patches */
+};
 
 typedef struct tsri_vision_open_args {
     tsr_weights *w;
@@ -18,9 +21,9 @@ typedef struct tsri_vision_tower tsri_vision_tower;
 tsr_status tsri_vision_tower_open(tsri_vision_tower **out, const tsri_vision_open_args *args, tsr_vision_info *info,
                                   tsr_error *err);
 void tsri_vision_tower_close(tsri_vision_tower *t);
-/* One checked picture; rows: [its tokens, text_hidden]. */
-tsr_status tsri_vision_tower_encode(tsri_vision_tower *t, const tsr_image *img, float *rows, const tsri_enc_tap *tap,
-                                    tsr_error *err);
+/* Checked pictures of one size; rows: [their tokens, text_hidden]. A tap sees all pictures' values of a rung as one. */
+tsr_status tsri_vision_tower_encode(tsri_vision_tower *t, const tsr_image *images, size_t n_images, float *rows,
+                                    const tsri_enc_tap *tap, tsr_error *err);
 
 typedef struct tsri_vision_unified tsri_vision_unified;
 tsr_status tsri_vision_unified_open(tsri_vision_unified **out, const tsri_vision_open_args *args, tsr_vision_info *info,
@@ -34,14 +37,5 @@ bool tsri_vision_unified_present(const tsr_weights *w);
 /* Rungs of a tower: "patches" (signed pixels), "embed", "layer" (index), "pooled", "rows"; of the other kind:
  * "patches", "ln1", "dense", "ln2", "embed" (after pos_norm), "rows". */
 void tsri_vision_set_tap(tsr_vision *v, tsri_enc_tap tap);
-
-/* Full attention of one picture. q: [n, n_heads * head_dim], overwritten with the result; k and v:
- * [n, n_kv * head_dim]. n is at most TSRI_VISION_MAX_PATCHES. */
-typedef struct tsri_attention {
-    size_t n, n_heads, n_kv, head_dim;
-    float *q;
-    const float *k, *v;
-} tsri_attention;
-void tsri_vision_attend(tsr_pool *pool, const tsri_attention *a);
 
 #endif

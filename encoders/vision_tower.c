@@ -2,20 +2,21 @@
  * projection plus learned x and y positions, sandwich-norm layers with full attention and 2-D RoPE, 3 x 3
  * mean pool, optional standardisation, projector.
  *
- * One picture runs at a time: 630 rows (a film's frame) already fill the products. Activations are f32. */
+ * Pictures of one size run together: their rows share the products, each attends to itself alone. Activations are f32. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "config_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_attention.h"
 #include "tsr_matmul.h"
 #include "tsr_patches.h"
 #include "vision_internal.h"
 
 enum {
     MAX_HEADS = 1024,
-    MLP_ROWS = 2048, /* rows of gate and up that exist at once */
+    MLP_ROWS = 768, /* rows of gate and up that exist at once */
     PREFIX_BYTES = 96
 };
 
@@ -68,7 +69,7 @@ static tsr_status read_heads(tsri_vision_tower *t, const tsr_json *cfg, tsr_erro
     if (st == TSR_OK)
         st = tsri_enc_config_size(cfg, PART, "num_key_value_heads", 12, 1, MAX_HEADS, &t->n_kv, err);
     if (st == TSR_OK)
-        st = tsri_enc_config_size(cfg, PART, "head_dim", 64, 1, TSRI_ENC_MAX_WIDTH, &t->head_dim, err);
+        st = tsri_enc_config_size(cfg, PART, "head_dim", 64, 1, TSR_ATTENTION_MAX_DIM, &t->head_dim, err);
     if (st == TSR_OK && t->n_heads % t->n_kv != 0)
         st = tsr_fail(err, TSR_ERR_MODEL, "%s: %zu heads over %zu key heads", PART, t->n_heads, t->n_kv);
     if (st == TSR_OK && t->head_dim % 4 != 0)
@@ -240,12 +241,13 @@ void tsri_vision_tower_close(tsri_vision_tower *t)
     tsr_free(t);
 }
 
-/* ---- one picture ---- */
+/* ---- running ---- */
 
 typedef struct run {
     tsri_vision_tower *t;
     const tsri_enc_tap *tap;
-    size_t grid_w, grid_h, n; /* patches */
+    size_t n_images, grid_w, grid_h; /* patches of each picture, and */
+    size_t n;                        /* of all */
     float *h;                 /* [n, hidden]: the stream */
     float *x;                 /* [n, hidden]: what a block reads, then what it gives */
     float *clamped;           /* [n, hidden] */
@@ -307,7 +309,7 @@ static void add_positions(void *ctx, size_t first, size_t n)
     size_t hidden = r->t->hidden, positions = r->t->position_table.shape[1];
     float ex[64], ey[64];
     for (size_t p = first; p < first + n; p++) {
-        size_t x = p % r->grid_w, y = p / r->grid_w;
+        size_t x = p % r->grid_w, y = p / r->grid_w % r->grid_h;
         for (size_t at = 0; at < hidden; at += 64) {
             size_t m = least(64, hidden - at);
             float *h = r->h + p * hidden + at;
@@ -319,13 +321,15 @@ static void add_positions(void *ctx, size_t first, size_t n)
     }
 }
 
-static tsr_status embed(run *r, const tsr_image *img, tsr_error *err)
+static tsr_status embed(run *r, const tsr_image *images, tsr_error *err)
 {
     tsri_vision_tower *t = r->t;
-    size_t width = t->patch * t->patch * 3;
-    tsr_status st = tsr_patches_cut(r->work, r->n * width, img, t->patch, &t->pixel_values, err);
-    if (st != TSR_OK)
-        return st;
+    size_t width = t->patch * t->patch * 3, each = r->grid_w * r->grid_h * width;
+    for (size_t i = 0; i < r->n_images; i++) {
+        tsr_status st = tsr_patches_cut(r->work + i * each, each, &images[i], t->patch, &t->pixel_values, err);
+        if (st != TSR_OK)
+            return st;
+    }
     tsri_enc_tap_show(r->tap, "patches", 0, r->work, r->n, width);
     tsr_matmul(t->workers, &t->input_proj, r->work, width, r->n, r->h, t->hidden);
     tsri_enc_rows(t->workers, r->n, add_positions, r);
@@ -352,7 +356,7 @@ typedef struct heads_job {
 static void norm_and_rotate(const run *r, size_t p, float *row, size_t n_heads, const float *w)
 {
     size_t d = r->t->head_dim, n_freq = d / 4;
-    size_t x = p % r->grid_w * n_freq, y = p / r->grid_w * n_freq;
+    size_t x = p % r->grid_w * n_freq, y = p / r->grid_w % r->grid_h * n_freq;
     for (size_t head = 0; head < n_heads; head++, row += d) {
         tsr_rms_norm(row, row, w, d, r->t->eps);
         rotate(row, r->cos + x, r->sin + x, n_freq);
@@ -360,78 +364,98 @@ static void norm_and_rotate(const run *r, size_t p, float *row, size_t n_heads, 
     }
 }
 
+/* Outputs of the products become queries, keys and values. */
 static void prepare_heads(void *ctx, size_t first, size_t n)
 {
     const heads_job *j = ctx;
     const tsri_vision_tower *t = j->r->t;
-    size_t d = t->head_dim;
+    size_t d = t->head_dim, dq = t->n_heads * d, dk = t->n_kv * d;
     for (size_t p = first; p < first + n; p++) {
-        norm_and_rotate(j->r, p, j->q + p * t->n_heads * d, t->n_heads, j->l->q_norm);
-        norm_and_rotate(j->r, p, j->k + p * t->n_kv * d, t->n_kv, j->l->k_norm);
-        for (size_t head = 0; head < t->n_kv; head++) {
-            float *v = j->v + (p * t->n_kv + head) * d;
-            tsr_rms_norm(v, v, NULL, d, t->eps);
-        }
+        float *q = j->q + p * dq, *k = j->k + p * dk, *v = j->v + p * dk;
+        tsri_enc_clamp_row(q, q, dq, tsri_enc_out(&j->l->q));
+        tsri_enc_clamp_row(k, k, dk, tsri_enc_out(&j->l->k));
+        tsri_enc_clamp_row(v, v, dk, tsri_enc_out(&j->l->v));
+        norm_and_rotate(j->r, p, q, t->n_heads, j->l->q_norm);
+        norm_and_rotate(j->r, p, k, t->n_kv, j->l->k_norm);
+        for (size_t at = 0; at < dk; at += d)
+            tsr_rms_norm(v + at, v + at, NULL, d, t->eps);
     }
 }
 
-/* r->x: the normed stream in, the output projection's result out. */
+static tsri_enc_norm norm_of(const tsri_vision_tower *t, const float *weight)
+{
+    return (tsri_enc_norm){weight, t->hidden, t->eps, tsri_enc_open_range(), tsri_enc_open_range()};
+}
+
+/* r->h in; r->x: the output projection's result, not clamped. */
 static void attention(run *r, const layer *l)
 {
     const tsri_vision_tower *t = r->t;
+    const tsri_enc_linear *const qkv[] = {&l->q, &l->k, &l->v};
     size_t dq = t->n_heads * t->head_dim, dk = t->n_kv * t->head_dim;
     float *q = r->work, *k = q + r->n * dq, *v = k + r->n * dk;
-    tsri_enc_linear_run(t->workers, &l->q, r->x, t->hidden, r->n, q, dq, r->clamped);
-    tsri_enc_linear_run(t->workers, &l->k, r->x, t->hidden, r->n, k, dk, r->clamped);
-    tsri_enc_linear_run(t->workers, &l->v, r->x, t->hidden, r->n, v, dk, r->clamped);
+    tsri_enc_norm in = norm_of(t, l->input_norm);
+    in.out = tsri_enc_common_in(qkv, 3);
+    tsri_enc_rms(t->workers, &in, r->h, r->n, r->x);
+    tsri_enc_linear_run(t->workers, &l->q, r->x, t->hidden, in.out, r->n, q, dq, r->clamped);
+    tsri_enc_linear_run(t->workers, &l->k, r->x, t->hidden, in.out, r->n, k, dk, r->clamped);
+    tsri_enc_linear_run(t->workers, &l->v, r->x, t->hidden, in.out, r->n, v, dk, r->clamped);
     heads_job heads = {r, l, q, k, v};
     tsri_enc_rows(t->workers, r->n, prepare_heads, &heads);
-    tsri_attention a = {r->n, t->n_heads, t->n_kv, t->head_dim, q, k, v};
-    tsri_vision_attend(t->workers, &a);
-    tsri_enc_linear_run(t->workers, &l->o, q, dq, r->n, r->x, t->hidden, q);
+    tsri_enc_range to = tsri_enc_in(&l->o);
+    tsr_attention a = {.n_sets = r->n_images, .n = r->grid_w * r->grid_h, .n_heads = t->n_heads, .n_kv = t->n_kv,
+                       .head_dim = t->head_dim, .q = q, .k = k, .v = v, .out = q,
+                       .ldq = dq, .ldk = dk, .ldv = dk, .ldout = dq, .min = to.min, .max = to.max};
+    tsr_attend_all(t->workers, &a);
+    tsri_enc_linear_run(t->workers, &l->o, q, dq, to, r->n, r->x, t->hidden, NULL);
 }
 
 typedef struct gate_job {
-    float *gate;
-    const float *up;
+    const layer *l;
+    float *gate, *up;
     size_t width;
 } gate_job;
 
 static void gate_rows(void *ctx, size_t first, size_t n)
 {
     const gate_job *j = ctx;
-    tsr_gelu_mul(j->gate + first * j->width, j->up + first * j->width, n * j->width);
-}
-
-/* r->x in and out, MLP_ROWS rows at a time. */
-static void feed_forward(run *r, const layer *l)
-{
-    const tsri_vision_tower *t = r->t;
-    for (size_t first = 0; first < r->n; first += MLP_ROWS) {
-        size_t n = least(MLP_ROWS, r->n - first);
-        float *x = r->x + first * t->hidden, *gate = r->work, *up = gate + n * t->ffn;
-        tsri_enc_linear_run(t->workers, &l->gate, x, t->hidden, n, gate, t->ffn, r->clamped);
-        tsri_enc_linear_run(t->workers, &l->up, x, t->hidden, n, up, t->ffn, r->clamped);
-        gate_job j = {gate, up, t->ffn};
-        tsri_enc_rows(t->workers, n, gate_rows, &j);
-        tsri_enc_linear_run(t->workers, &l->down, gate, t->ffn, n, x, t->hidden, gate);
+    size_t width = j->width;
+    for (size_t i = first; i < first + n; i++) {
+        float *gate = j->gate + i * width, *up = j->up + i * width;
+        tsri_enc_clamp_row(gate, gate, width, tsri_enc_out(&j->l->gate));
+        tsri_enc_clamp_row(up, up, width, tsri_enc_out(&j->l->up));
+        tsr_gelu_mul(gate, up, width);
+        tsri_enc_clamp_row(gate, gate, width, tsri_enc_in(&j->l->down));
     }
 }
 
-static tsri_enc_norm norm_of(const tsri_vision_tower *t, const float *weight)
+/* r->h in; r->x: the result, not clamped. MLP_ROWS rows at a time. */
+static void feed_forward(run *r, const layer *l)
 {
-    return (tsri_enc_norm){weight, t->hidden, t->eps, INFINITY};
+    const tsri_vision_tower *t = r->t;
+    const tsri_enc_linear *const both[] = {&l->gate, &l->up};
+    tsri_enc_norm pre = norm_of(t, l->pre_ffn_norm);
+    pre.out = tsri_enc_common_in(both, 2);
+    tsri_enc_rms(t->workers, &pre, r->h, r->n, r->x);
+    for (size_t first = 0; first < r->n; first += MLP_ROWS) {
+        size_t n = least(MLP_ROWS, r->n - first);
+        float *x = r->x + first * t->hidden, *gate = r->work, *up = gate + n * t->ffn;
+        tsri_enc_linear_run(t->workers, &l->gate, x, t->hidden, pre.out, n, gate, t->ffn, r->clamped);
+        tsri_enc_linear_run(t->workers, &l->up, x, t->hidden, pre.out, n, up, t->ffn, r->clamped);
+        gate_job j = {l, gate, up, t->ffn};
+        tsri_enc_rows(t->workers, n, gate_rows, &j);
+        tsri_enc_linear_run(t->workers, &l->down, gate, t->ffn, tsri_enc_in(&l->down), n, x, t->hidden, NULL);
+    }
 }
 
 static void run_layer(run *r, const layer *l)
 {
     const tsri_vision_tower *t = r->t;
-    tsri_enc_norm in = norm_of(t, l->input_norm), post = norm_of(t, l->post_attention_norm);
-    tsri_enc_norm pre_ffn = norm_of(t, l->pre_ffn_norm), post_ffn = norm_of(t, l->post_ffn_norm);
-    tsri_enc_rms(t->workers, &in, r->h, r->n, r->x);
+    tsri_enc_norm post = norm_of(t, l->post_attention_norm), post_ffn = norm_of(t, l->post_ffn_norm);
+    post.in = tsri_enc_out(&l->o);
+    post_ffn.in = tsri_enc_out(&l->down);
     attention(r, l);
     tsri_enc_rms_add(t->workers, &post, r->x, r->n, 1.0f, r->h);
-    tsri_enc_rms(t->workers, &pre_ffn, r->h, r->n, r->x);
     feed_forward(r, l);
     tsri_enc_rms_add(t->workers, &post_ffn, r->x, r->n, 1.0f, r->h);
 }
@@ -441,7 +465,7 @@ static void pool_rows(void *ctx, size_t first, size_t n)
 {
     const run *r = ctx;
     const tsri_vision_tower *t = r->t;
-    size_t hidden = t->hidden, cells = r->grid_w / t->pool;
+    size_t hidden = t->hidden, cells = r->grid_w / t->pool; /* a picture's height is whole cells too */
     float weight = 1.0f / (float)(t->pool * t->pool), root = (float)sqrt((double)hidden);
     for (size_t c = first; c < first + n; c++) {
         float *x = r->x + c * hidden;
@@ -457,14 +481,16 @@ static void pool_rows(void *ctx, size_t first, size_t n)
     }
 }
 
-tsr_status tsri_vision_tower_encode(tsri_vision_tower *t, const tsr_image *img, float *rows, const tsri_enc_tap *tap,
-                                    tsr_error *err)
+tsr_status tsri_vision_tower_encode(tsri_vision_tower *t, const tsr_image *images, size_t n_images, float *rows,
+                                    const tsri_enc_tap *tap, tsr_error *err)
 {
-    run r = {.t = t, .tap = tap, .grid_w = img->width / t->patch, .grid_h = img->height / t->patch};
-    r.n = r.grid_w * r.grid_h;
+    run r = {.t = t, .tap = tap, .n_images = n_images};
+    r.grid_w = images->width / t->patch;
+    r.grid_h = images->height / t->patch;
+    r.n = n_images * r.grid_w * r.grid_h;
     tsr_status st = plan_run(&r, err);
     if (st == TSR_OK)
-        st = embed(&r, img, err);
+        st = embed(&r, images, err);
     if (st != TSR_OK)
         return st;
     fill_rope(&r);

@@ -192,7 +192,7 @@ tsr_status tsri_vision_unified_encode(tsri_vision_unified *u, const tsr_image *i
     tsri_enc_tap_show(tap, "ln2", 0, r.h, n, u->hidden);
     tsri_enc_rows(u->workers, n, add_positions, &r);
     tsri_enc_tap_show(tap, "embed", 0, r.h, n, u->hidden);
-    tsri_enc_norm plain = {NULL, u->hidden, u->eps, INFINITY};
+    tsri_enc_norm plain = {NULL, u->hidden, u->eps, tsri_enc_open_range(), tsri_enc_open_range()};
     tsri_enc_rms(u->workers, &plain, r.h, n, r.h);
     tsr_matmul(u->workers, &u->projector, r.h, u->hidden, n, rows, u->text_hidden);
     tsri_enc_tap_show(tap, "rows", 0, rows, n, u->text_hidden);

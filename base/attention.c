@@ -1,0 +1,196 @@
+/* attention.c: full attention in blocks with the kernels of the packed product.
+ *
+ * An item is some queries of one head of one set. It goes over the keys a block at a time: packs the block's keys and
+ * values; then, for a few queries at once, makes the scores (product with the keys), turns them into weights relative to
+ * the largest score so far, and adds their product with the values to what is there, scaled down where the largest score
+ * has grown. */
+#include "tsr_attention.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "gemm_internal.h"
+#include "kernels_internal.h"
+#include "tsr_matmul.h"
+
+enum {
+    MAX_QUERIES = 384, /* of an item: packing a block of keys costs as much as about 8 of them */
+    MAX_KEYS = 256,    /* of a block: with its values, and the scores of a few queries, in the second cache */
+    PAD = 16           /* floats between rows of scores, so that they don't meet in one set of the cache */
+};
+
+typedef struct job {
+    const tsr_attention *a;
+    const tsri_gemm_kernel *gemm;
+    const tsri_kernels *kern;
+    size_t n_queries, n_blocks; /* queries of an item; items of one head */
+    size_t n_keys;              /* of a block */
+    size_t key_panel, value_panel; /* sizes in 4 bytes */
+    size_t dim;                 /* head_dim, up to whole panels */
+    size_t ld_scores;
+} job;
+
+/* A worker's scratch. */
+typedef struct work {
+    uint32_t *keys;   /* panels of keys: [head_dim, outs] each */
+    uint32_t *values; /* panels of dimensions: [n_keys, outs] each */
+    float *scores;    /* [rows of the kernel, ld_scores] */
+    float *out;       /* [n_queries, dim] */
+    double *sum;      /* [n_queries]: of weights */
+    float *top;       /* [n_queries]: the largest score */
+} work;
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t parts(size_t n, size_t of)
+{
+    return (n + of - 1) / of;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return parts(n, to) * to;
+}
+
+static size_t scratch_floats(const job *j)
+{
+    size_t outs = j->gemm->outs;
+    return parts(j->n_keys, outs) * j->key_panel + j->dim / outs * j->value_panel + j->gemm->rows * j->ld_scores +
+           j->n_queries * (j->dim + 4) + PAD;
+}
+
+/* Blocks as large as they may be; of very long heads smaller ones. */
+static void plan(job *j)
+{
+    size_t d = j->a->head_dim, outs = j->gemm->outs, rows = j->gemm->rows;
+    j->dim = round_up(d, outs);
+    j->key_panel = round_up(d, TSRI_GEMM_PACK_STEPS) * outs;
+    j->n_keys = MAX_KEYS;
+    j->n_queries = round_up(parts(j->a->n, parts(j->a->n, MAX_QUERIES)), rows);
+    for (;;) {
+        j->value_panel = j->n_keys * outs;
+        j->ld_scores = round_up(j->n_keys, outs) + PAD;
+        if (scratch_floats(j) * sizeof(float) <= TSR_POOL_SCRATCH_BYTES)
+            break;
+        if (j->n_keys > 2 * outs)
+            j->n_keys /= 2;
+        else
+            j->n_queries = round_up(j->n_queries / 2, rows);
+    }
+    j->n_blocks = parts(j->a->n, j->n_queries);
+}
+
+static work split(const job *j, void *scratch)
+{
+    size_t outs = j->gemm->outs;
+    work w = {.keys = scratch};
+    w.values = w.keys + parts(j->n_keys, outs) * j->key_panel;
+    w.scores = (float *)(void *)(w.values + j->dim / outs * j->value_panel);
+    w.out = w.scores + j->gemm->rows * j->ld_scores;
+    w.sum = (double *)(void *)(w.out + j->n_queries * j->dim); /* an even number of floats from an aligned place */
+    w.top = (float *)(void *)(w.sum + j->n_queries);
+    return w;
+}
+
+static void pack_keys(const job *j, const work *w, const float *k, size_t n)
+{
+    size_t outs = j->gemm->outs;
+    for (size_t p = 0; p < n; p += outs)
+        j->gemm->pack_f32(w->keys + p / outs * j->key_panel, k + p * j->a->ldk, j->a->ldk, least(outs, n - p),
+                          j->a->head_dim);
+}
+
+/* Rows of values are steps already. */
+static void pack_values(const job *j, const work *w, const float *v, size_t n)
+{
+    size_t outs = j->gemm->outs, d = j->a->head_dim;
+    for (size_t p = 0; p < d; p += outs) {
+        uint32_t *panel = w->values + p / outs * j->value_panel;
+        size_t here = least(outs, d - p);
+        for (size_t i = 0; i < n; i++, panel += outs) {
+            memcpy(panel, v + i * j->a->ldv + p, here * sizeof *panel);
+            memset(panel + here, 0, (outs - here) * sizeof *panel);
+        }
+    }
+}
+
+/* Scores of n keys become weights; what is there of this query is scaled to go with them. */
+static void weigh(const job *j, float *scores, size_t n, float *top, double *sum, float *out)
+{
+    float most = j->kern->max_f32(scores, n);
+    if (most > *top) {
+        float scale = expf(*top - most);
+        for (size_t i = 0; i < j->dim; i++)
+            out[i] *= scale;
+        *sum *= (double)scale;
+        *top = most;
+    }
+    *sum += j->kern->exp_sum(scores, *top, n);
+}
+
+/* Queries [i, i + n) of the item meet n_keys packed keys; q: the item's first query. */
+static void meet(const job *j, const work *w, const float *q, size_t i, size_t n, size_t n_keys)
+{
+    const tsri_gemm_kernel *g = j->gemm;
+    for (size_t p = 0; p < n_keys; p += g->outs)
+        g->multiply(w->scores + p, j->ld_scores, false, w->keys + p / g->outs * j->key_panel, q + i * j->a->ldq,
+                    j->a->ldq, n, j->a->head_dim);
+    for (size_t r = 0; r < n; r++)
+        weigh(j, w->scores + r * j->ld_scores, n_keys, &w->top[i + r], &w->sum[i + r], w->out + (i + r) * j->dim);
+    for (size_t p = 0; p < j->dim; p += g->outs)
+        g->multiply(w->out + i * j->dim + p, j->dim, true, w->values + p / g->outs * j->value_panel, w->scores,
+                    j->ld_scores, n, n_keys);
+}
+
+static void finish(const job *j, const work *w, float *out, size_t m)
+{
+    size_t d = j->a->head_dim;
+    for (size_t i = 0; i < m; i++, out += j->a->ldout) {
+        const float *from = w->out + i * j->dim;
+        float inv = (float)(1.0 / w->sum[i]);
+        for (size_t c = 0; c < d; c++)
+            out[c] = from[c] * inv;
+        if (j->a->min > -INFINITY || j->a->max < INFINITY)
+            j->kern->clamp(out, out, j->a->min, j->a->max, d);
+    }
+}
+
+static void attend_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const job *j = ctx;
+    const tsr_attention *a = j->a;
+    work w = split(j, scratch);
+    (void)worker;
+    size_t first = item % j->n_blocks * j->n_queries, m = least(j->n_queries, a->n - first);
+    size_t head = item / j->n_blocks % a->n_heads, row = item / j->n_blocks / a->n_heads * a->n;
+    size_t kv = head / (a->n_heads / a->n_kv) * a->head_dim;
+    const float *q = a->q + (row + first) * a->ldq + head * a->head_dim;
+    memset(w.out, 0, m * j->dim * sizeof *w.out);
+    for (size_t i = 0; i < m; i++) {
+        w.top[i] = -INFINITY;
+        w.sum[i] = 0.0;
+    }
+    for (size_t k = 0; k < a->n; k += j->n_keys) {
+        size_t n_keys = least(j->n_keys, a->n - k);
+        pack_keys(j, &w, a->k + (row + k) * a->ldk + kv, n_keys);
+        pack_values(j, &w, a->v + (row + k) * a->ldv + kv, n_keys);
+        for (size_t i = 0; i < m; i += j->gemm->rows)
+            meet(j, &w, q, i, least(j->gemm->rows, m - i), n_keys);
+    }
+    finish(j, &w, a->out + (row + first) * a->ldout + head * a->head_dim, m);
+}
+
+void tsr_attend_all(tsr_pool *pool, const tsr_attention *a)
+{
+    job j = {.a = a, .gemm = tsri_gemm_wide(tsr_cpu_get()), .kern = tsri_kernels_get()};
+    assert(a->head_dim > 0 && a->head_dim <= TSR_ATTENTION_MAX_DIM && a->n_kv > 0 && a->n_heads % a->n_kv == 0);
+    if (a->n == 0)
+        return;
+    plan(&j);
+    tsr_pool_run(pool, a->n_sets * a->n_heads * j.n_blocks, attend_item, &j);
+}
