@@ -220,7 +220,7 @@ static tsr_status read_message(tsri_messages *out, const tsr_json *message, cons
 {
     static const char *const keys[] = {"role",           "content",      "reasoning", "reasoning_content",
                                        "tool_responses", "tool_call_id", "name",      "tool_calls"};
-    tsr_role role;
+    tsr_role role = TSR_ROLE_USER;
     bool is_plain = true;
     tsr_status st = find_role(&role, message, err);
     for (void *it = tsr_json_first(message); it && st == TSR_OK; it = tsr_json_next(message, it)) {
