@@ -18,6 +18,8 @@
 
 enum { SPINS_BEFORE_SLEEP = 2000 };
 
+_Static_assert((int)TSR_POOL_SHARED_BYTES == (int)TSR_POOL_SCRATCH_BYTES, "the shared block is one more of them");
+
 typedef struct worker {
     tsr_pool *pool;
     unsigned index;
@@ -36,7 +38,7 @@ struct tsr_pool {
     atomic_size_t next;
     atomic_uint n_busy; /* workers that have not yet left the current run */
     unsigned n_threads;
-    unsigned char *scratch; /* [n_threads] blocks */
+    unsigned char *scratch; /* the shared block, then [n_threads] blocks */
     unsigned char *inputs;  /* [TSRI_POOL_INPUT_BYTES], or NULL */
     tsr_products products;
     worker workers[TSR_POOL_MAX_THREADS];
@@ -44,7 +46,7 @@ struct tsr_pool {
 
 static void *scratch_of(tsr_pool *p, unsigned index)
 {
-    return p->scratch + (size_t)index * TSR_POOL_SCRATCH_BYTES;
+    return p->scratch + TSR_POOL_SHARED_BYTES + (size_t)index * TSR_POOL_SCRATCH_BYTES;
 }
 
 static void work(tsr_pool *p, unsigned index)
@@ -153,7 +155,7 @@ tsr_status tsr_pool_open(tsr_pool **out, unsigned n_threads, tsr_error *err)
     tsr_pool *p = tsr_calloc(1, sizeof *p);
     if (!p)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: thread pool");
-    tsr_status st = tsr_alloc_array(&p->scratch, n_threads, TSR_POOL_SCRATCH_BYTES, "thread scratch", err);
+    tsr_status st = tsr_alloc_array(&p->scratch, n_threads + 1, TSR_POOL_SCRATCH_BYTES, "thread scratch", err);
     if (st == TSR_OK && pthread_mutex_init(&p->lock, NULL) != 0)
         st = tsr_fail(err, TSR_ERR_NOMEM, "thread pool: no mutex");
     if (st != TSR_OK) {
@@ -210,6 +212,11 @@ tsr_products tsr_pool_products(const tsr_pool *p)
 void *tsri_pool_inputs(const tsr_pool *p)
 {
     return p->products == TSR_PRODUCTS_FAST ? p->inputs : NULL;
+}
+
+void *tsr_pool_shared(const tsr_pool *p)
+{
+    return p->scratch;
 }
 
 unsigned tsr_pool_threads(const tsr_pool *p)

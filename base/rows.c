@@ -1,4 +1,4 @@
-/* rows.c: see the header. Reading, products and sums each choose among the same four types, but by kernels of other
+/* rows.c: see the headers. Reading, products and sums each choose among the same four types, but by kernels of other
  * parameters. */
 #include "tsr_rows.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels_internal.h"
+#include "rows_internal.h"
 
 enum { Q8_MAX = 127 };
 
@@ -152,12 +153,37 @@ void tsr_rows_mix(tsr_type type, const void *rows, size_t n_rows, size_t n, cons
         }
 }
 
-/* ---- weights ---- */
+/* ---- several vectors ---- */
 
-double tsr_row_weigh(float *s, size_t n, float *top)
+static void scores_one_by_one(tsr_type type, const unsigned char *rows, size_t row_bytes, size_t n_rows, size_t n,
+                              const float *q, size_t n_q, float *s, const unsigned char *next)
 {
-    const tsri_kernels *k = tsri_kernels_get();
-    float most = k->max_f32(s, n);
-    *top = most > *top ? most : *top;
-    return k->exp_sum(s, *top, n);
+    assert(row_bytes == tsr_row_bytes(type, n));
+    for (size_t i = 0; i < n_q; i++)
+        tsr_rows_dot(type, rows, n_rows, n, q + i * n, s + i * TSRI_ROWS_TILE);
+    (void)row_bytes;
+    (void)next;
+}
+
+static void mix_one_by_one(tsr_type type, const unsigned char *rows, size_t row_bytes, size_t n_rows, size_t n,
+                           const float *w, size_t n_q, float *y, const unsigned char *next)
+{
+    assert(row_bytes == tsr_row_bytes(type, n));
+    for (size_t i = 0; i < n_q; i++)
+        tsr_rows_mix(type, rows, n_rows, n, w + i * TSRI_ROWS_TILE, y + i * n);
+    (void)row_bytes;
+    (void)next;
+}
+
+const tsri_rows_kernels *tsri_rows_kernels_get(size_t n)
+{
+    static const tsri_rows_kernels one_by_one = {.scores = scores_one_by_one, .mix = mix_one_by_one};
+#if defined(TSR_HAVE_X86_SIMD)
+    if (n % TSRI_ROWS_UNIT == 0 && tsr_cpu_get() >= TSR_CPU_AVX512)
+        return &tsri_rows_avx512;
+    if (n % TSRI_ROWS_UNIT == 0 && tsr_cpu_get() >= TSR_CPU_AVX2)
+        return &tsri_rows_avx2;
+#endif
+    (void)n;
+    return &one_by_one;
 }

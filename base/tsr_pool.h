@@ -16,7 +16,7 @@ extern "C" {
 typedef struct tsr_pool tsr_pool;
 
 /* Every worker has this much scratch of its own, aligned to 64 bytes. */
-enum { TSR_POOL_SCRATCH_BYTES = 1 << 20, TSR_POOL_MAX_THREADS = 256 };
+enum { TSR_POOL_SCRATCH_BYTES = 1 << 20, TSR_POOL_SHARED_BYTES = 1 << 20, TSR_POOL_MAX_THREADS = 256 };
 
 /* n_threads counts the calling thread; 0 means as many as the affinity mask and the cgroup quota
  * allow. Where fewer threads can be started than asked for, the pool works with those that did.
@@ -26,6 +26,10 @@ void tsr_pool_close(tsr_pool *p); /* NULL is fine */
 
 /* Threads that work, the caller's included. */
 unsigned tsr_pool_threads(const tsr_pool *p);
+
+/* TSR_POOL_SHARED_BYTES, aligned to 64 bytes, unspecified in content, for what the items of one function's runs leave for
+ * each other: any call of another function may overwrite it. Its pages are touched as far as they are used. */
+void *tsr_pool_shared(const tsr_pool *p);
 
 /* How tsr_matmul multiplies on this pool. F32 and F16 weights are always multiplied as exactly as f32 sums allow. */
 typedef enum tsr_products {

@@ -38,10 +38,6 @@ void tsr_rows_dot(tsr_type type, const void *rows, size_t n_rows, size_t n, cons
 /* y [n] += sum over i of w[i] * row i, in ascending order. */
 void tsr_rows_mix(tsr_type type, const void *rows, size_t n_rows, size_t n, const float *w, float *y);
 
-/* Scores s[0 .. n) of a softmax that meets its values in parts become weights: *top := the larger of itself and the
- * largest of s, s[i] := exp(s[i] - *top). Gives their sum. What is not a number doesn't count for *top and stays. */
-double tsr_row_weigh(float *s, size_t n, float *top);
-
 #ifdef __cplusplus
 }
 #endif

@@ -102,36 +102,6 @@ static void products_are_those_of_the_values_read_back(void **state)
     tsr_cpu_set(tsr_cpu_detect());
 }
 
-/* At every level, against f64; a part below the largest so far leaves it, one above takes its place. */
-static void scores_become_weights_relative_to_the_largest(void **state)
-{
-    (void)state;
-    static const float before[] = {-INFINITY, -100.0f, 0.25f, 100.0f};
-    for (int level = TSR_CPU_C; level <= (int)tsr_cpu_detect(); level++) {
-        tsr_cpu_set((tsr_cpu_level)level);
-        for (size_t b = 0; b < sizeof before / sizeof *before; b++)
-            for (size_t n = 1; n <= MAX_DIM; n++) {
-                float s[MAX_DIM], raw[MAX_DIM], top = before[b], want_top = before[b];
-                double want_sum = 0;
-                for (size_t i = 0; i < n; i++) {
-                    s[i] = raw[i] = 30.0f * noise(n * 1000 + i);
-                    want_top = raw[i] > want_top ? raw[i] : want_top;
-                }
-                double sum = tsr_row_weigh(s, n, &top);
-                assert_true(top == want_top);
-                for (size_t i = 0; i < n; i++) {
-                    double want = exp((double)(raw[i] - want_top));
-                    assert_true(fabs((double)s[i] - want) <= 1e-6 * want + 1e-37);
-                    want_sum += want;
-                }
-                assert_true(fabs(sum - want_sum) <= 1e-6 * want_sum + 1e-35);
-                s[n / 2] = NAN;
-                assert_true(isnan(tsr_row_weigh(s, n, &top)) && isnan(s[n / 2]) && !isnan(top));
-            }
-    }
-    tsr_cpu_set(tsr_cpu_detect());
-}
-
 static void what_is_not_finite_is_told_and_stays_so(void **state)
 {
     (void)state;
@@ -185,7 +155,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_what_was_written_within_the_types_error),
         cmocka_unit_test(products_are_those_of_the_values_read_back),
-        cmocka_unit_test(scores_become_weights_relative_to_the_largest),
         cmocka_unit_test(what_is_not_finite_is_told_and_stays_so),
         cmocka_unit_test(the_limit_is_the_last_value_that_stays_finite),
         cmocka_unit_test(tiny_values_become_zero_and_zero_stays),

@@ -55,34 +55,47 @@ static void each_type_equals_a_plain_f64_computation_on_rounded_keys_and_values(
     }
 }
 
-/* The prompt is one whose distances are those of rounding alone. With prompts 5 and 7 BF16 keys and values that round
- * to the other side move the model with experts by 0.02 to 0.05. */
+/* How far logits lie apart when a prompt comes in chunks, and whole. */
+static double distance_when_cut(tiny_kind kind, tsr_type kv_type, unsigned prompt, size_t chunk, bool all)
+{
+    tiny_model m;
+    tiny_prompt p;
+    tiny_open(&m, kind, TSR_F32, 1);
+    m.kv_type = kv_type;
+    tiny_prompt_make(&p, &m.config, N, true, prompt);
+    tsr_context *whole = tiny_context(&m, N, N, true), *cut = tiny_context(&m, N + 11, chunk, all);
+    float *want = tiny_prefill(whole, &m, &p.in, NULL), *got = tiny_prefill(cut, &m, &p.in, NULL);
+    double d = tiny_between(got, want, N * m.config.vocab);
+    free(got);
+    free(want);
+    tsr_context_close(cut);
+    tsr_context_close(whole);
+    tiny_prompt_free(&p);
+    tiny_close(&m);
+    return d;
+}
+
+/* Sums of another order make a rounded key or value the next number of its type now and then. Where experts are chosen that
+ * can choose another one, which is no fault and larger than any rounding: of the prompts given to such a model half must
+ * stay within the limit, as no real fault would let them. In F32 nothing is rounded and each must. */
 static void chunks_and_single_tokens_equal_one_prefill(void **state)
 {
     (void)state;
     static const size_t chunks[] = {1, 33};
+    enum { FIRST = 3, LAST = 8 };
     for (int kind = 0; kind < TINY_N; kind++)
-        for (size_t t = 0; t < N_ROUNDED; t++) {
-            tiny_model m;
-            tiny_prompt p;
-            tiny_open(&m, (tiny_kind)kind, TSR_F32, 1);
-            m.kv_type = rounded[t];
-            tiny_prompt_make(&p, &m.config, N, true, 8);
-            tsr_context *whole = tiny_context(&m, N, N, true);
-            float *want = tiny_prefill(whole, &m, &p.in, NULL);
-            for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
-                tsr_context *c = tiny_context(&m, N + 11, chunks[i], i % 2 == 0);
-                float *got = tiny_prefill(c, &m, &p.in, NULL);
-                double d = tiny_between(got, want, N * m.config.vocab);
-                if (!(d <= limit_of(rounded[t])))
-                    fail_msg("kind %d, %s, chunk %zu: distance %g", kind, tsr_kv_type_name(rounded[t]), chunks[i], d);
-                free(got);
-                tsr_context_close(c);
+        for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+            double plain = distance_when_cut((tiny_kind)kind, TSR_F32, LAST, chunks[i], i % 2 == 0);
+            if (!(plain <= 1e-5)) /* observed: 2e-6 */
+                fail_msg("kind %d, f32, chunk %zu: distance %g", kind, chunks[i], plain);
+            for (size_t t = 0; t < N_ROUNDED; t++) {
+                unsigned within = 0, n = 0;
+                for (unsigned prompt = kind == TINY_EXPERTS ? FIRST : LAST; prompt <= LAST; prompt++, n++)
+                    within += distance_when_cut((tiny_kind)kind, rounded[t], prompt, chunks[i], i % 2 == 0) <= limit_of(rounded[t]);
+                if (2 * within < n)
+                    fail_msg("kind %d, %s, chunk %zu: %u of %u prompts within %g", kind, tsr_kv_type_name(rounded[t]), chunks[i],
+                             within, n, limit_of(rounded[t]));
             }
-            free(want);
-            tsr_context_close(whole);
-            tiny_prompt_free(&p);
-            tiny_close(&m);
         }
 }
 
