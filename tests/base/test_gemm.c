@@ -46,7 +46,7 @@ static product make(tsr_type type, size_t n, size_t out, size_t k)
             memcpy(p.bytes + 2 * i, &(uint16_t){tsr_f32_to_f16(v)}, 2);
     }
     for (size_t i = 0; type == TSR_Q8_0 && i < p.w.n_bytes; i++)
-        p.bytes[i] = i % 34 == 0 ? 0 : i % 34 == 1 ? 0x20 : (unsigned char)(unit() * 127.0f);
+        p.bytes[i] = i % 34 == 0 ? 0 : i % 34 == 1 ? 0x20 : (unsigned char)(int)(unit() * 127.0f);
     for (size_t i = 0; i < n * p.ldx; i++)
         p.x[i] = unit();
     return p;
