@@ -3,7 +3,10 @@
 
 #include "gemm_internal.h"
 
-enum { OUTS = 16, ROWS = 6 };
+enum { LANES = 8, OUTS = 2 * LANES, ROWS = 6 };
+
+typedef __m256 acc, step;
+typedef float word;
 
 /* r[i], column c becomes r[c], column i. */
 static inline __attribute__((always_inline)) void transpose(__m256i r[8])
@@ -38,8 +41,8 @@ static __m256i load(const unsigned char *w, size_t left)
 }
 
 /* 8 rows of `len` bytes, those from n on zeros; of each 4 bytes either themselves or the two BF16 in them, widened. */
-static inline __attribute__((always_inline)) void pack8(uint32_t *panel, const unsigned char *w, size_t row_bytes,
-                                                        size_t n, size_t len, bool widen)
+static inline __attribute__((always_inline)) void pack_lanes(uint32_t *panel, const unsigned char *w, size_t row_bytes,
+                                                             size_t n, size_t len, bool widen)
 {
     const __m256i high = _mm256_set1_epi32((int)0xffff0000);
     for (size_t at = 0; at < len; at += 32) {
@@ -55,60 +58,43 @@ static inline __attribute__((always_inline)) void pack8(uint32_t *panel, const u
     }
 }
 
-static inline __attribute__((always_inline)) void pack(uint32_t *panel, const void *w, size_t row_bytes, size_t n,
-                                                       size_t len, bool widen)
+static inline acc acc_zero(void)
 {
-    for (size_t r = 0; r < OUTS; r += 8)
-        pack8(panel + r, (const unsigned char *)w + (r < n ? r * row_bytes : 0), row_bytes, n > r ? n - r : 0, len, widen);
+    return _mm256_setzero_ps();
 }
 
-static void pack_bf16(uint32_t *panel, const uint16_t *w, size_t ldw, size_t n, size_t k)
+static inline acc acc_load(const float *p)
 {
-    pack(panel, w, ldw * sizeof *w, n, k * sizeof *w, true);
+    return _mm256_loadu_ps(p);
 }
 
-static void pack_f32(uint32_t *panel, const float *w, size_t ldw, size_t n, size_t k)
+static inline void acc_store(float *p, acc a)
 {
-    pack(panel, w, ldw * sizeof *w, n, k * sizeof *w, false);
+    _mm256_storeu_ps(p, a);
 }
 
-/* `n` is a constant at every call, so that the accumulators live in registers. */
-static inline __attribute__((always_inline)) void rows(float *y, size_t ldy, bool add, const uint32_t *panel,
-                                                       const float *x, size_t ldx, size_t n, size_t steps)
+static inline acc acc_add(acc a, acc b)
 {
-    __m256 a[ROWS][2];
-    const float *three[ROWS / 3];
-    for (size_t i = 0; i < n; i++)
-        a[i][0] = a[i][1] = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += 3)
-        three[i / 3] = x + i * ldx;
-    for (size_t s = 0; s < steps; s++, panel += OUTS) {
-        const float *w = (const void *)panel;
-        __m256 w0 = _mm256_load_ps(w), w1 = _mm256_load_ps(w + 8);
-        for (size_t i = 0; i < n; i++) {
-            __m256 xi = _mm256_broadcast_ss(&three[i / 3][i % 3 * ldx + s]);
-            a[i][0] = _mm256_fmadd_ps(w0, xi, a[i][0]);
-            a[i][1] = _mm256_fmadd_ps(w1, xi, a[i][1]);
-        }
-    }
-    for (size_t i = 0; i < n; i++, y += ldy)
-        for (size_t v = 0; v < 2; v++)
-            _mm256_storeu_ps(y + 8 * v, add ? _mm256_add_ps(_mm256_loadu_ps(y + 8 * v), a[i][v]) : a[i][v]);
+    return _mm256_add_ps(a, b);
 }
 
-static void multiply(float *y, size_t ldy, bool add, const uint32_t *panel, const void *x, size_t ldx, size_t n,
-                     size_t steps)
+static inline acc acc_fma(step w, step x, acc a)
 {
-    switch (n) {
-    case 6: rows(y, ldy, add, panel, x, ldx, 6, steps); break;
-    case 5: rows(y, ldy, add, panel, x, ldx, 5, steps); break;
-    case 4: rows(y, ldy, add, panel, x, ldx, 4, steps); break;
-    case 3: rows(y, ldy, add, panel, x, ldx, 3, steps); break;
-    case 2: rows(y, ldy, add, panel, x, ldx, 2, steps); break;
-    case 1: rows(y, ldy, add, panel, x, ldx, 1, steps); break;
-    default: break;
-    }
+    return _mm256_fmadd_ps(w, x, a);
 }
+
+static inline step step_load(const uint32_t *panel)
+{
+    return _mm256_load_ps((const void *)panel);
+}
+
+static inline step step_set(word x)
+{
+    return _mm256_set1_ps(x);
+}
+
+#include "gemm_pack.h"
+#include "gemm_simd.h"
 
 const tsri_gemm_kernel tsri_gemm_avx2 = {.outs = OUTS, .rows = ROWS, .tile_outs = 64, .tile_steps = 256, .step = 1,
                                          .pack_bf16 = pack_bf16, .pack_f32 = pack_f32, .multiply = multiply};
