@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "counts_internal.h"
 #include "gemm_internal.h"
 #include "kernels_internal.h"
 #include "tsr_matmul.h"
@@ -42,25 +43,10 @@ typedef struct work {
     float *top;       /* [n_queries]: the largest score */
 } work;
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t parts(size_t n, size_t of)
-{
-    return (n + of - 1) / of;
-}
-
-static size_t round_up(size_t n, size_t to)
-{
-    return parts(n, to) * to;
-}
-
 static size_t scratch_floats(const job *j)
 {
     size_t outs = j->gemm->outs;
-    return parts(j->n_keys, outs) * j->key_panel + j->dim / outs * j->value_panel + j->gemm->rows * j->ld_scores +
+    return tsri_parts(j->n_keys, outs) * j->key_panel + j->dim / outs * j->value_panel + j->gemm->rows * j->ld_scores +
            j->n_queries * (j->dim + 4) + PAD;
 }
 
@@ -68,28 +54,28 @@ static size_t scratch_floats(const job *j)
 static void plan(job *j)
 {
     size_t d = j->a->head_dim, outs = j->gemm->outs, rows = j->gemm->rows;
-    j->dim = round_up(d, outs);
-    j->key_panel = round_up(d, TSRI_GEMM_PACK_STEPS) * outs;
+    j->dim = tsri_whole(d, outs);
+    j->key_panel = tsri_whole(d, TSRI_GEMM_PACK_STEPS) * outs;
     j->n_keys = MAX_KEYS;
-    j->n_queries = round_up(parts(j->a->n, parts(j->a->n, MAX_QUERIES)), rows);
+    j->n_queries = tsri_whole(tsri_parts(j->a->n, tsri_parts(j->a->n, MAX_QUERIES)), rows);
     for (;;) {
         j->value_panel = j->n_keys * outs;
-        j->ld_scores = round_up(j->n_keys, outs) + PAD;
+        j->ld_scores = tsri_whole(j->n_keys, outs) + PAD;
         if (scratch_floats(j) * sizeof(float) <= TSR_POOL_SCRATCH_BYTES)
             break;
         if (j->n_keys > 2 * outs)
             j->n_keys /= 2;
         else
-            j->n_queries = round_up(j->n_queries / 2, rows);
+            j->n_queries = tsri_whole(j->n_queries / 2, rows);
     }
-    j->n_blocks = parts(j->a->n, j->n_queries);
+    j->n_blocks = tsri_parts(j->a->n, j->n_queries);
 }
 
 static work split(const job *j, void *scratch)
 {
     size_t outs = j->gemm->outs;
     work w = {.keys = scratch};
-    w.values = w.keys + parts(j->n_keys, outs) * j->key_panel;
+    w.values = w.keys + tsri_parts(j->n_keys, outs) * j->key_panel;
     w.scores = (float *)(void *)(w.values + j->dim / outs * j->value_panel);
     w.out = w.scores + j->gemm->rows * j->ld_scores;
     w.sum = (double *)(void *)(w.out + j->n_queries * j->dim); /* an even number of floats from an aligned place */
@@ -101,7 +87,7 @@ static void pack_keys(const job *j, const work *w, const float *k, size_t n)
 {
     size_t outs = j->gemm->outs;
     for (size_t p = 0; p < n; p += outs)
-        j->gemm->pack_f32(w->keys + p / outs * j->key_panel, k + p * j->a->ldk, j->a->ldk, least(outs, n - p),
+        j->gemm->pack_f32(w->keys + p / outs * j->key_panel, k + p * j->a->ldk, j->a->ldk, tsri_least(outs, n - p),
                           j->a->head_dim);
 }
 
@@ -111,7 +97,7 @@ static void pack_values(const job *j, const work *w, const float *v, size_t n)
     size_t outs = j->gemm->outs, d = j->a->head_dim;
     for (size_t p = 0; p < d; p += outs) {
         uint32_t *panel = w->values + p / outs * j->value_panel;
-        size_t here = least(outs, d - p);
+        size_t here = tsri_least(outs, d - p);
         for (size_t i = 0; i < n; i++, panel += outs) {
             memcpy(panel, v + i * j->a->ldv + p, here * sizeof *panel);
             memset(panel + here, 0, (outs - here) * sizeof *panel);
@@ -166,7 +152,7 @@ static void attend_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const tsr_attention *a = j->a;
     work w = split(j, scratch);
     (void)worker;
-    size_t first = item % j->n_blocks * j->n_queries, m = least(j->n_queries, a->n - first);
+    size_t first = item % j->n_blocks * j->n_queries, m = tsri_least(j->n_queries, a->n - first);
     size_t head = item / j->n_blocks % a->n_heads, row = item / j->n_blocks / a->n_heads * a->n;
     size_t kv = head / (a->n_heads / a->n_kv) * a->head_dim;
     const float *q = a->q + (row + first) * a->ldq + head * a->head_dim;
@@ -176,11 +162,11 @@ static void attend_item(void *ctx, size_t item, unsigned worker, void *scratch)
         w.sum[i] = 0.0;
     }
     for (size_t k = 0; k < a->n; k += j->n_keys) {
-        size_t n_keys = least(j->n_keys, a->n - k);
+        size_t n_keys = tsri_least(j->n_keys, a->n - k);
         pack_keys(j, &w, a->k + (row + k) * a->ldk + kv, n_keys);
         pack_values(j, &w, a->v + (row + k) * a->ldv + kv, n_keys);
         for (size_t i = 0; i < m; i += j->gemm->rows)
-            meet(j, &w, q, i, least(j->gemm->rows, m - i), n_keys);
+            meet(j, &w, q, i, tsri_least(j->gemm->rows, m - i), n_keys);
     }
     finish(j, &w, a->out + (row + first) * a->ldout + head * a->head_dim, m);
 }

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "counts_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"
 
@@ -31,21 +32,11 @@ typedef struct job {
     size_t ldy, n, item_rows;
 } job;
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t parts(size_t n, size_t of)
-{
-    return (n + of - 1) / of;
-}
-
 /* ---- a tile ---- */
 
 static size_t panel_size(const tsri_gemm_kernel *kern, size_t steps)
 {
-    return parts(steps, TSRI_GEMM_PACK_STEPS) * TSRI_GEMM_PACK_STEPS * kern->outs;
+    return tsri_whole(steps, TSRI_GEMM_PACK_STEPS) * kern->outs;
 }
 
 /* n rows of W from row o on, n_k elements from k on; `rows` has room for them as f32. */
@@ -81,7 +72,7 @@ static void multiply_tile(const job *j, const uint32_t *tile, size_t i0, size_t 
     size_t ldx = j->rounded ? j->ld_rounded : j->ldx, size = panel_size(kern, steps);
     for (size_t i = i0; i < i1; i += kern->rows) {
         const void *x = j->rounded ? (const void *)(j->rounded + i * ldx + k / kern->step) : j->x + i * ldx + k;
-        size_t n = least(kern->rows, i1 - i);
+        size_t n = tsri_least(kern->rows, i1 - i);
         for (size_t p = 0; p < n_out; p += kern->outs) {
             float *y = j->y + i * j->ldy + o + p;
             const uint32_t *panel = tile + p / kern->outs * size;
@@ -97,15 +88,15 @@ static void tile_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     const tsri_gemm_kernel *kern = j->kern;
-    size_t o = item % j->n_tiles * kern->tile_outs, n_out = least(kern->tile_outs, j->out - o);
-    size_t i0 = item / j->n_tiles * j->item_rows, i1 = least(i0 + j->item_rows, j->n), k = 0;
+    size_t o = item % j->n_tiles * kern->tile_outs, n_out = tsri_least(kern->tile_outs, j->out - o);
+    size_t i0 = item / j->n_tiles * j->item_rows, i1 = tsri_least(i0 + j->item_rows, j->n), k = 0;
     uint32_t *tile = scratch;
     float *rows = (float *)scratch + MAX_TILE_BYTES / sizeof(float);
     (void)worker;
     do { /* once where k is 0: that gives zeros */
-        size_t n_k = least(kern->tile_steps * kern->step, j->k - k), steps = parts(n_k, kern->step);
+        size_t n_k = tsri_least(kern->tile_steps * kern->step, j->k - k), steps = tsri_parts(n_k, kern->step);
         for (size_t p = 0; p < n_out; p += kern->outs)
-            pack_panel(j, tile + p / kern->outs * panel_size(kern, steps), rows, o + p, least(kern->outs, n_out - p), k,
+            pack_panel(j, tile + p / kern->outs * panel_size(kern, steps), rows, o + p, tsri_least(kern->outs, n_out - p), k,
                        n_k);
         multiply_tile(j, tile, i0, i1, o, n_out, k, steps);
         k += n_k;
@@ -115,9 +106,9 @@ static void tile_item(void *ctx, size_t item, unsigned worker, void *scratch)
 /* Rows of x in an item: parts of nearly the same size, each but the last whole groups of the kernel's rows. */
 static void run_tiles(tsr_pool *pool, job *j)
 {
-    j->n_tiles = parts(j->out, j->kern->tile_outs);
-    j->item_rows = parts(parts(j->n, parts(j->n, ITEM_ROWS)), j->kern->rows) * j->kern->rows;
-    tsr_pool_run(pool, j->n_tiles * parts(j->n, j->item_rows), tile_item, j);
+    j->n_tiles = tsri_parts(j->out, j->kern->tile_outs);
+    j->item_rows = tsri_whole(tsri_parts(j->n, tsri_parts(j->n, ITEM_ROWS)), j->kern->rows);
+    tsr_pool_run(pool, j->n_tiles * tsri_parts(j->n, j->item_rows), tile_item, j);
 }
 
 /* ---- inputs ---- */
@@ -127,7 +118,7 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const job *j = ctx;
     (void)worker;
     (void)scratch;
-    for (size_t i = item * ROUND_ROWS, last = least(i + ROUND_ROWS, j->n); i < last; i++)
+    for (size_t i = item * ROUND_ROWS, last = tsri_least(i + ROUND_ROWS, j->n); i < last; i++)
         j->kern->round(j->rounded + i * j->ld_rounded, j->x + i * j->ldx, j->k);
 }
 
@@ -135,7 +126,7 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 static size_t rounded_stride(size_t k)
 {
     size_t line = 16;
-    return (parts(parts(k, 2), line) | 1) * line;
+    return (tsri_parts(tsri_parts(k, 2), line) | 1) * line;
 }
 
 static size_t rows_that_fit(size_t k)
@@ -151,15 +142,15 @@ bool tsri_gemm_fits(const tsri_gemm_kernel *kern, size_t k)
 /* As many rows at a time as fit. */
 static void run_rounded(tsr_pool *pool, job *all)
 {
-    size_t fit = rows_that_fit(all->k) / ROUND_ROWS * ROUND_ROWS, most = parts(all->n, parts(all->n, fit));
+    size_t fit = rows_that_fit(all->k) / ROUND_ROWS * ROUND_ROWS, most = tsri_parts(all->n, tsri_parts(all->n, fit));
     for (size_t i = 0; i < all->n; i += most) {
         job j = *all;
         j.x += i * j.ldx;
         j.y += i * j.ldy;
-        j.n = least(most, all->n - i);
+        j.n = tsri_least(most, all->n - i);
         j.rounded = tsri_pool_inputs(pool);
         j.ld_rounded = rounded_stride(j.k);
-        tsr_pool_run(pool, parts(j.n, ROUND_ROWS), round_item, &j);
+        tsr_pool_run(pool, tsri_parts(j.n, ROUND_ROWS), round_item, &j);
         run_tiles(pool, &j);
     }
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "counts_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"
 
@@ -99,16 +100,11 @@ void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *i
     }
 }
 
-static size_t padded(size_t n, size_t of)
-{
-    return (n + of - 1) / of * of;
-}
-
 /* Bytes of one row of input, and the arrays of n rows laid out one after the other. */
 static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
 {
-    size_t row = padded(k, TSRI_INT8_PAD);
-    *in = (tsri_int8_input){.ldp = row, .lds = padded(row / 32, 16), .ldc = padded(row / 16, 16), .ldl = lanes ? row / 4 : 0};
+    size_t row = tsri_whole(k, TSRI_INT8_PAD);
+    *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
     if (at) {
         in->p = (int8_t *)at;
         in->xs = (float *)(void *)(at + n * in->ldp);
@@ -129,11 +125,6 @@ typedef struct job {
     const tsri_int8_kernels *kern;
 } job;
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static void round_rows(const job *j, size_t first, size_t last)
 {
     for (size_t i = first; i < last; i++)
@@ -145,7 +136,7 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const job *j = ctx;
     (void)worker;
     (void)scratch;
-    round_rows(j, item * ROUND_ROWS, least((item + 1) * ROUND_ROWS, j->n));
+    round_rows(j, item * ROUND_ROWS, tsri_least((item + 1) * ROUND_ROWS, j->n));
 }
 
 /* ---- items ---- */
@@ -153,7 +144,7 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
-    size_t o = item * j->tile, n_out = least(j->tile, j->out - o);
+    size_t o = item * j->tile, n_out = tsri_least(j->tile, j->out - o);
     (void)worker;
     (void)scratch;
     for (size_t i = 0; i < j->n; i++)
@@ -166,17 +157,17 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const job *j = ctx;
     tsri_int8_panel *panel = scratch;
     const tsr_type_traits *t = tsr_type_info(j->w->type);
-    size_t end = least((item + 1) * ITEM_OUT, j->out);
+    size_t end = tsri_least((item + 1) * ITEM_OUT, j->out);
     (void)worker;
     for (size_t o = item * ITEM_OUT; o < end; o += TSRI_INT8_OUT) {
-        size_t n_out = least(TSRI_INT8_OUT, end - o);
+        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o);
         const uint8_t *w = (const uint8_t *)j->w->data + o * j->row_bytes;
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
-            size_t n_k = least(TSRI_INT8_PANEL_K, j->k - k);
+            size_t n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
             j->kern->pack(panel, j->w->type, w + k / t->block_elems * t->block_bytes, j->row_bytes, n_out, n_k);
             for (size_t i = 0; i < j->n; i += TSRI_INT8_ROWS)
                 j->kern->tile(j->y + i * j->ldy + o, j->ldy, k > 0, panel, j->form, &j->in, i,
-                              least(TSRI_INT8_ROWS, j->n - i), k, n_k, n_out);
+                              tsri_least(TSRI_INT8_ROWS, j->n - i), k, n_k, n_out);
         }
     }
 }
@@ -188,11 +179,11 @@ static void pass(tsr_pool *pool, job *j)
     lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
     if (few) {
         round_rows(j, 0, j->n);
-        j->tile = padded((j->out + GEMV_ITEMS - 1) / GEMV_ITEMS, GEMV_TILE);
-        tsr_pool_run(pool, (j->out + j->tile - 1) / j->tile, rows_item, j);
+        j->tile = tsri_whole(tsri_parts(j->out, GEMV_ITEMS), GEMV_TILE);
+        tsr_pool_run(pool, tsri_parts(j->out, j->tile), rows_item, j);
     } else {
-        tsr_pool_run(pool, (j->n + ROUND_ROWS - 1) / ROUND_ROWS, round_item, j);
-        tsr_pool_run(pool, (j->out + ITEM_OUT - 1) / ITEM_OUT, panels_item, j);
+        tsr_pool_run(pool, tsri_parts(j->n, ROUND_ROWS), round_item, j);
+        tsr_pool_run(pool, tsri_parts(j->out, ITEM_OUT), panels_item, j);
     }
 }
 
@@ -202,9 +193,9 @@ void tsri_int8_product(tsr_pool *pool, const tsr_view *w, const float *x, size_t
              .form = tsri_int8_form_of(w->type), .kern = tsri_int8_get()};
     size_t most = TSRI_POOL_INPUT_BYTES / lay_out(&j.in, NULL, 0, j.k, n <= GEMV_MAX_ROWS), passes;
     assert(most > GEMV_MAX_ROWS && j.form.group);
-    passes = (n + most - 1) / most;
+    passes = tsri_parts(n, most);
     for (size_t at = 0, left = passes; left > 0; left--, at += j.n) {
-        j.n = (n - at + left - 1) / left; /* about alike */
+        j.n = tsri_parts(n - at, left); /* about alike */
         j.x = x + at * ldx;
         j.y = y + at * ldy;
         pass(pool, &j);

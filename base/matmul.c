@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "blas_internal.h"
+#include "counts_internal.h"
 #include "gemm_internal.h"
 #include "int8_internal.h"
 #include "kernels_internal.h"
@@ -48,16 +49,6 @@ typedef struct job {
     const tsri_kernels *kern;
 } job;
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t tiles(size_t n, size_t of)
-{
-    return (n + of - 1) / of;
-}
-
 static float dot_row(const job *j, size_t o, const float *x)
 {
     const void *row = (const unsigned char *)j->w->data + o * j->row_bytes;
@@ -85,7 +76,7 @@ static void blocks_row(const job *j, size_t o, float *row)
     for (size_t i = 0; i < j->n; i++)
         j->y[i * j->ldy + o] = 0.0f;
     for (size_t k = 0; k < j->k; k += RUN_K) {
-        size_t n_k = least(RUN_K, j->k - k);
+        size_t n_k = tsri_least(RUN_K, j->k - k);
         tsr_view_decode(j->w, o, k, n_k, row);
         for (size_t i = 0; i < j->n; i++)
             j->y[i * j->ldy + o] += j->kern->dot_f32(row, j->x + i * j->ldx + k, n_k);
@@ -96,7 +87,7 @@ static void blocks_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     (void)worker;
-    for (size_t o = item * GEMV_TILE, last = least(o + GEMV_TILE, j->out); o < last; o++)
+    for (size_t o = item * GEMV_TILE, last = tsri_least(o + GEMV_TILE, j->out); o < last; o++)
         blocks_row(j, o, scratch);
 }
 
@@ -105,7 +96,7 @@ static void gemv_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const job *j = ctx;
     (void)worker;
     (void)scratch;
-    size_t o = item * GEMV_TILE, last = least(o + GEMV_TILE, j->out);
+    size_t o = item * GEMV_TILE, last = tsri_least(o + GEMV_TILE, j->out);
     if (j->w->type == TSR_BF16 && j->k >= GEMV_LONG_ROW)
         for (; o + 4 <= last; o += 4)
             four_rows(j, o);
@@ -121,14 +112,14 @@ static void bf16_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const job *j = ctx;
     (void)worker;
     (void)scratch;
-    size_t first = item % j->n_out_tiles * GEMV_TILE, last = least(first + GEMV_TILE, j->out);
-    size_t i0 = item / j->n_out_tiles * BF16_IN, i1 = least(i0 + BF16_IN, j->n), fours = last - (last - first) % 4;
+    size_t first = item % j->n_out_tiles * GEMV_TILE, last = tsri_least(first + GEMV_TILE, j->out);
+    size_t i0 = item / j->n_out_tiles * BF16_IN, i1 = tsri_least(i0 + BF16_IN, j->n), fours = last - (last - first) % 4;
     const uint16_t *w = j->w->data;
     for (size_t k = 0; k < j->k; k += BF16_K)
         for (size_t i = i0; i < i1; i += BF16_STEP)
             for (size_t o = first; o < fours; o += 4)
                 j->kern->tile_bf16(j->y + i * j->ldy + o, j->ldy, k > 0, w + o * j->k + k, j->k, j->x + i * j->ldx + k,
-                                   j->ldx, least(BF16_STEP, i1 - i), least(BF16_K, j->k - k));
+                                   j->ldx, tsri_least(BF16_STEP, i1 - i), tsri_least(BF16_K, j->k - k));
     for (size_t o = fours; o < last; o++)
         for (size_t i = i0; i < i1; i++)
             j->y[i * j->ldy + o] = dot_row(j, o, j->x + i * j->ldx);
@@ -138,8 +129,8 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     (void)worker;
-    size_t o = item % j->n_out_tiles * TILE_OUT, n_out = least(TILE_OUT, j->out - o);
-    size_t i = item / j->n_out_tiles * TILE_IN, n_in = least(TILE_IN, j->n - i);
+    size_t o = item % j->n_out_tiles * TILE_OUT, n_out = tsri_least(TILE_OUT, j->out - o);
+    size_t i = item / j->n_out_tiles * TILE_IN, n_in = tsri_least(TILE_IN, j->n - i);
     const float *x = j->x + i * j->ldx;
     float *y = j->y + i * j->ldy + o;
     if (j->w->type == TSR_F32) {
@@ -151,7 +142,7 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
     if (j->k == 0)
         tsri_sgemm(true, false, n_in, n_out, 0, x, j->ldx, tile, 0, y, j->ldy);
     for (size_t k = 0; k < j->k; k += TILE_K) {
-        size_t n_k = least(TILE_K, j->k - k);
+        size_t n_k = tsri_least(TILE_K, j->k - k);
         for (size_t r = 0; r < n_out; r++)
             tsr_view_decode(j->w, o + r, k, n_k, tile + r * n_k);
         tsri_sgemm(true, k > 0, n_in, n_out, n_k, x + k, j->ldx, tile, n_k, y, j->ldy);
@@ -177,13 +168,13 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
         return;
     }
     if (w->type == TSR_BF16 && n >= BF16_MIN_ROWS && j.k > 0) {
-        j.n_out_tiles = tiles(j.out, GEMV_TILE);
-        tsr_pool_run(pool, j.n_out_tiles * tiles(n, BF16_IN), bf16_item, &j);
+        j.n_out_tiles = tsri_parts(j.out, GEMV_TILE);
+        tsr_pool_run(pool, j.n_out_tiles * tsri_parts(n, BF16_IN), bf16_item, &j);
     } else if (n <= GEMV_MAX_ROWS) {
-        tsr_pool_run(pool, tiles(j.out, GEMV_TILE), tsr_type_is_block(w->type) ? blocks_item : gemv_item, &j);
+        tsr_pool_run(pool, tsri_parts(j.out, GEMV_TILE), tsr_type_is_block(w->type) ? blocks_item : gemv_item, &j);
     } else {
-        j.n_out_tiles = tiles(j.out, TILE_OUT);
-        tsr_pool_run(pool, j.n_out_tiles * tiles(n, TILE_IN), gemm_item, &j);
+        j.n_out_tiles = tsri_parts(j.out, TILE_OUT);
+        tsr_pool_run(pool, j.n_out_tiles * tsri_parts(n, TILE_IN), gemm_item, &j);
     }
 }
 

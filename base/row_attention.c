@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "counts_internal.h"
 #include "kernels_internal.h"
 #include "rows_internal.h"
 #include "tsr_matmul.h"
@@ -53,16 +54,6 @@ typedef struct work {
     double sum[MAX_QUERIES];
 } work;
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t parts(size_t n, size_t of)
-{
-    return (n + of - 1) / of;
-}
-
 static size_t first_key(const tsr_row_attention *a, size_t row)
 {
     size_t pos = a->pos[row];
@@ -93,7 +84,7 @@ static void weigh(work *w, size_t i, size_t at, size_t n)
 {
     const job *j = w->j;
     size_t row = (w->u + i) / j->group, lo = first_key(j->a, row), hi = end_key(j->a, row), dim = j->a->dim;
-    size_t from = lo > at ? least(lo - at, n) : 0, to = hi > at ? least(hi - at, n) : 0;
+    size_t from = lo > at ? tsri_least(lo - at, n) : 0, to = hi > at ? tsri_least(hi - at, n) : 0;
     float *s = w->scores + i * TSRI_ROWS_TILE;
     if (from >= to) {
         memset(s, 0, n * sizeof *s);
@@ -224,14 +215,14 @@ static void attend_item(void *ctx, size_t item, unsigned worker, void *scratch)
     work w = {.j = j, .u = block * j->block};
     size_t lo, hi;
     (void)worker;
-    w.n = least(j->block, j->n_queries - w.u);
+    w.n = tsri_least(j->block, j->n_queries - w.u);
     begin(&w, j, head, scratch);
     span_of(j->a, w.u / j->group, (w.u + w.n - 1) / j->group, &lo, &hi);
-    size_t keys = parts(parts(hi - lo, j->n_parts), j->tile) * j->tile;
-    lo = least(lo + part * keys, hi);
-    hi = least(lo + keys, hi);
+    size_t keys = tsri_parts(tsri_parts(hi - lo, j->n_parts), j->tile) * j->tile;
+    lo = tsri_least(lo + part * keys, hi);
+    hi = tsri_least(lo + keys, hi);
     for (size_t at = lo; at < hi; at += j->tile)
-        take_tile(&w, at, least(j->tile, hi - at), hi - at >= 2 * j->tile);
+        take_tile(&w, at, tsri_least(j->tile, hi - at), hi - at >= 2 * j->tile);
     finish(&w, head, part);
 }
 
@@ -259,7 +250,7 @@ static void join(const job *j, size_t head, size_t u)
 static void join_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
-    size_t end = least((item + 1) * JOINED, j->a->n_kv * j->n_queries);
+    size_t end = tsri_least((item + 1) * JOINED, j->a->n_kv * j->n_queries);
     (void)worker;
     (void)scratch;
     for (size_t u = item * JOINED; u < end; u++)
@@ -274,16 +265,16 @@ static void plan(job *j, tsr_pool *pool)
     j->n_queries = a->n * j->group;
     j->row_bytes = tsr_row_bytes(a->type, a->dim);
     j->tile = a->dim > LONG_DIM ? TSRI_ROWS_TILE / 2 : TSRI_ROWS_TILE;
-    j->block = least((SCRATCH_FLOATS - MAX_QUERIES * TSRI_ROWS_TILE - j->tile * a->dim) / (2 * a->dim), MAX_QUERIES);
-    j->block = least(j->block, j->n_queries);
-    j->n_blocks = parts(j->n_queries, j->block);
+    j->block = tsri_least((SCRATCH_FLOATS - MAX_QUERIES * TSRI_ROWS_TILE - j->tile * a->dim) / (2 * a->dim), MAX_QUERIES);
+    j->block = tsri_least(j->block, j->n_queries);
+    j->n_blocks = tsri_parts(j->n_queries, j->block);
     j->n_parts = 1;
     items = a->n_kv * j->n_blocks;
     if (items * 2 > WANTED_ITEMS)
         return;
     span_of(a, 0, a->n - 1, &lo, &hi);
-    j->n_parts = least(WANTED_ITEMS / items, parts(hi - lo, MIN_PART));
-    j->n_parts = least(j->n_parts, SHARED_FLOATS / (a->n_kv * j->n_queries * each));
+    j->n_parts = tsri_least(WANTED_ITEMS / items, tsri_parts(hi - lo, MIN_PART));
+    j->n_parts = tsri_least(j->n_parts, SHARED_FLOATS / (a->n_kv * j->n_queries * each));
     if (j->n_parts == 0)
         j->n_parts = 1;
     j->parts = tsr_pool_shared(pool);
@@ -298,5 +289,5 @@ void tsr_attend_rows(tsr_pool *pool, const tsr_row_attention *a)
     plan(&j, pool);
     tsr_pool_run(pool, a->n_kv * j.n_blocks * j.n_parts, attend_item, &j);
     if (j.n_parts > 1)
-        tsr_pool_run(pool, parts(a->n_kv * j.n_queries, JOINED), join_item, &j);
+        tsr_pool_run(pool, tsri_parts(a->n_kv * j.n_queries, JOINED), join_item, &j);
 }

@@ -1,9 +1,10 @@
 /* tsr_matmul.h: the one product behind every linear layer, and the small f32 kernels beside it.
  *
- * Weights stay in their file's own type, block types too; a row or a tile at a time is decoded to f32. All
- * functions cannot fail and allocate nothing. Tile borders depend on shapes alone: any number of threads
- * gives the same bits. F32 products go through OpenBLAS (checked at first use against plain C; where it
- * computes wrongly on this processor, the plain C product stands in and tsr_matmul_backend says so). */
+ * Weights stay in their file's own type, block types too; a row or a tile at a time is decoded to f32,
+ * or, where products may be fast (tsr_pool.h), multiplied as it is. All functions cannot fail and allocate nothing. Tile
+ * borders depend on shapes alone: any number of threads gives the same bits. Where there is no kernel of our own F32
+ * products go through OpenBLAS (checked at first use against plain C; where it computes wrongly on this processor, the
+ * plain C product stands in and tsr_matmul_backend says so). */
 #ifndef TSR_MATMUL_H
 #define TSR_MATMUL_H
 
