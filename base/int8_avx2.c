@@ -9,7 +9,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 8, AHEAD = 4096, LINE = 64 };
+enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 8 };
 
 INLINE __m256i load32(const void *p)
 {
@@ -57,11 +57,6 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
 }
 
 /* ---- tiles ---- */
-
-static void pack(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k)
-{
-    tsri_int8_pack_rows(panel, type, w, row_bytes, n, k);
-}
 
 INLINE __m256i pairs(bool is_signed, __m256i q, __m256i p)
 {
@@ -157,52 +152,40 @@ static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, t
 
 /* ---- rows ---- */
 
-typedef struct one_row {
-    const int8_t *p;
-    const float *xs, *sums;
-    const int32_t *lanes;
-} one_row;
-
 /* Products of 32 numbers of at most 63. */
-INLINE __m256 dot32(const one_row *x, size_t at, __m256i q)
+INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
 {
     __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load32(x->p + at)), _mm256_set1_epi16(1));
     return _mm256_cvtepi32_ps(_mm256_add_epi32(s, load32(x->lanes + at / 4)));
 }
 
-INLINE void ask_ahead(const uint8_t *w, size_t n)
-{
-    for (size_t i = 0; i < n; i += LINE)
-        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T0);
-}
-
-static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
+static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += 34) {
         __m256i q = load32(w + 2), p = load32(x->p + at);
         __m256i s = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
-        ask_ahead(w, 34);
+        tsri_int8_ask_ahead(w, 34);
         s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
     }
     return sum8(sum);
 }
 
-static float q4_0_row(const uint8_t *w, const one_row *x, size_t k)
+static float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m256i by = _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0), low = _mm256_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += 18) {
         __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 2)));
-        ask_ahead(w, 18);
+        tsri_int8_ask_ahead(w, 18);
         __m256 s = dot32(x, at, _mm256_and_si256(_mm256_srlv_epi32(twice, by), low));
         sum = _mm256_fmadd_ps(s, _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
     }
     return sum8(sum);
 }
 
-static float q4_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m256i low = _mm256_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps();
@@ -210,7 +193,7 @@ static float q4_k_row(const uint8_t *w, const one_row *x, size_t k)
     for (size_t at = 0; at < k; at += 256, w += 144) {
         float d = tsri_int8_half(w), dmin = tsri_int8_half(w + 2);
         const float *xs = x->xs + at / 32, *sums = x->sums + at / 32;
-        ask_ahead(w, 144);
+        tsri_int8_ask_ahead(w, 144);
         for (size_t j = 0; j < 4; j++) {
             __m256i z = load32(w + 16 + 32 * j);
             int a0, o0, a1, o1;
@@ -225,13 +208,13 @@ static float q4_k_row(const uint8_t *w, const one_row *x, size_t k)
     return sum8(sum) - less;
 }
 
-static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m256i low = _mm256_set1_epi8(15), two = _mm256_set1_epi8(3);
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += 210) {
         float d = tsri_int8_half(w + 208);
-        ask_ahead(w, 210);
+        tsri_int8_ask_ahead(w, 210);
         for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others */
             __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2)), h = load32(w + 128 + 32 * (j / 4));
             l = _mm256_and_si256(j % 4 >= 2 ? _mm256_srli_epi16(l, 4) : l, low);
@@ -248,9 +231,8 @@ static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
-    one_row x = {.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
-                 .lanes = in->lanes + i * in->ldl};
-    float (*row)(const uint8_t *, const one_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
+    tsri_int8_row x = tsri_int8_row_of(in, i);
+    float (*row)(const uint8_t *, const tsri_int8_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
                                                              : type == TSR_Q4_0 ? q4_0_row
                                                              : type == TSR_Q4_K ? q4_k_row
                                                              : type == TSR_Q6_K ? q6_k_row
@@ -263,5 +245,5 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = pack, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
 }

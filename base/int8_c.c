@@ -21,11 +21,6 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return finite ? scale : NAN;
 }
 
-static void pack(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k)
-{
-    tsri_int8_pack_rows(panel, type, w, row_bytes, n, k);
-}
-
 /* Share of group g of the panel's row r in its product with one row of input. */
 static float group_share(const tsri_int8_panel *panel, tsri_int8_form form, size_t g, size_t r, const int8_t *p, float xs,
                          const void *corr)
@@ -57,13 +52,8 @@ static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, t
     }
 }
 
-static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
-                 size_t k)
-{
-    tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, x, i, k);
-}
-
 void tsri_int8_init_c(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = pack, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile,
+                             .rows = tsri_int8_rows_by_blocks};
 }

@@ -233,6 +233,30 @@ static inline void tsri_int8_pack_rows(tsri_int8_panel *panel, tsr_type type, co
     }
 }
 
+/* ---- rows ---- */
+
+/* Row i of an input, as kernels of rows read it. */
+typedef struct tsri_int8_row {
+    const int8_t *p;
+    const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
+    const int32_t *lanes;
+} tsri_int8_row;
+
+static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i)
+{
+    return (tsri_int8_row){.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
+                           .lanes = in->lanes + i * in->ldl};
+}
+
+/* Asks for the memory of n bytes of weights some way ahead of those at work: the processor's own prefetching stops at pages,
+ * and gives two thirds of what memory can. */
+static inline __attribute__((always_inline)) void tsri_int8_ask_ahead(const uint8_t *w, size_t n)
+{
+    enum { AHEAD = 4096, LINE = 64 };
+    for (size_t i = 0; i < n; i += LINE)
+        __builtin_prefetch(w + AHEAD + i);
+}
+
 /* Products of rows of weights with row i of x, a block at a time, for types without a kernel of their own. */
 static inline void tsri_int8_rows_by_blocks(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n,
                                             const tsri_int8_input *x, size_t i, size_t k)

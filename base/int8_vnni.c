@@ -33,11 +33,6 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
 
 /* ---- tiles ---- */
 
-static void pack(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k)
-{
-    tsri_int8_pack_rows(panel, type, w, row_bytes, n, k);
-}
-
 INLINE int32_t four(const int8_t *p)
 {
     int32_t v;
@@ -118,24 +113,9 @@ static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, t
 
 /* ---- rows ---- */
 
-/* How far ahead of the weights at work memory is asked for them: the processor's own prefetching stops at pages, and gives
- * two thirds of what memory can. */
-enum { AHEAD = 4096, LINE = 64 };
+enum { LINE = 64 }; /* bytes that a vector holds */
 
-INLINE void ask_ahead(const uint8_t *w, size_t n)
-{
-    for (size_t i = 0; i < n; i += LINE)
-        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T0);
-}
-
-/* Row i of an input, as the kernels of rows read it. */
-typedef struct one_row {
-    const int8_t *p;
-    const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
-    const int32_t *lanes;
-} one_row;
-
-INLINE __m512i dot64(const one_row *x, size_t at, __m512i q)
+INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q)
 {
     return _mm512_dpbusd_epi32(_mm512_loadu_si512(x->lanes + at / 4), q, _mm512_loadu_si512(x->p + at));
 }
@@ -207,7 +187,7 @@ INLINE __m512 halves_of(const nibble_type t, __m512i z, size_t at)
 }
 
 /* sum + the products of two blocks, whose words are z, with 64 elements of input. */
-INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 fifths, const one_row *x, size_t at)
+INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 fifths, const tsri_int8_row *x, size_t at)
 {
     __m512i q = spread_nibbles(words_of(t, z));
     if (t.values)
@@ -221,14 +201,14 @@ INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 
 }
 
 /* `roomy`: 64 bytes may be read where any of the row's blocks begin. */
-INLINE float nibble_row(const nibble_type t, const uint8_t *w, const one_row *x, size_t k, bool roomy)
+INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k, bool roomy)
 {
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 64, w += 4 * t.words) {
         bool pair = k - at >= 64;
         __mmask32 words = (__mmask32)((1ull << (pair ? 2 * t.words : t.words)) - 1);
         __mmask64 fifths = 0;
-        ask_ahead(w, LINE);
+        tsri_int8_ask_ahead(w, LINE);
         __m512i z = pair && roomy ? _mm512_loadu_si512(w) : _mm512_maskz_loadu_epi16(words, w);
         if (t.fifths) {
             fifths = four_bytes(w + 2 * t.fifths);
@@ -243,7 +223,7 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const one_row *x,
 enum { Q8_0_BYTES = 34, MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
        Q6_K_BYTES = 210, IQ4_XS_BYTES = 136 };
 
-static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
+static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i top = _mm512_set1_epi8((char)0x80);
     __m512 sum = _mm512_setzero_ps();
@@ -251,7 +231,7 @@ static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
         bool pair = k - at >= 64; /* of a single block the other half has scale 0 */
         __m512i q = _mm512_castsi256_si512(load32(w + 2));
         __m256i d = _mm256_castsi128_si256(_mm_set1_epi16(word(w)));
-        ask_ahead(w, LINE);
+        tsri_int8_ask_ahead(w, LINE);
         q = _mm512_inserti64x4(q, pair ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
         d = _mm256_inserti128_si256(d, pair ? _mm_set1_epi16(word(w + Q8_0_BYTES)) : _mm_setzero_si128(), 1);
         __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), two_of(x->xs + at / 32));
@@ -260,7 +240,7 @@ static float q8_0_row(const uint8_t *w, const one_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-static float mxfp4_row(const uint8_t *w, const one_row *x, size_t k)
+static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m128i values = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)tsri_mxfp4_values), _mm_set1_epi8(12));
     const __m256i table = _mm256_broadcastsi128_si256(values);
@@ -271,7 +251,7 @@ static float mxfp4_row(const uint8_t *w, const one_row *x, size_t k)
         __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
         __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
         __m256i s = _mm256_dpbusd_epi32(lanes, q, _mm256_loadu_si256((const __m256i *)(const void *)(x->p + at)));
-        ask_ahead(w, LINE);
+        tsri_int8_ask_ahead(w, LINE);
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
     }
     return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));
@@ -317,7 +297,7 @@ INLINE __m512 scales_twice(const float *xs)
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(xs)));
 }
 
-INLINE float q45_k_row(bool five, const uint8_t *w, const one_row *x, size_t k)
+INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i by = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0, 0, 0, 0);
     size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
@@ -325,7 +305,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const one_row *x, size_t k)
     __m256 less = _mm256_setzero_ps(), a, o;
     for (size_t at = 0; at < k; at += 256, w += bytes) {
         __m512i high = five ? twice32(w + 16) : _mm512_setzero_si512();
-        ask_ahead(w, bytes);
+        tsri_int8_ask_ahead(w, bytes);
         k_scales(w, &a, &o);
         a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
         less = _mm256_fmadd_ps(o, _mm256_mul_ps(half_of(w + 2), _mm256_loadu_ps(x->sums + at / 32)), less);
@@ -342,13 +322,13 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const one_row *x, size_t k)
     return _mm512_reduce_add_ps(_mm512_sub_ps(sum, _mm512_zextps256_ps512(less)));
 }
 
-static float iq4_xs_row(const uint8_t *w, const one_row *x, size_t k)
+static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i each_twice = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
         int scales[8];
-        ask_ahead(w, IQ4_XS_BYTES);
+        tsri_int8_ask_ahead(w, IQ4_XS_BYTES);
         for (size_t g = 0; g < 8; g++)
             scales[g] = tsri_iq4_xs_scale(w, g);
         __m256 a = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)scales));
@@ -370,14 +350,14 @@ INLINE __m512i two_bits(const uint8_t *p, bool others)
     return _mm512_and_si512(others ? _mm512_srli_epi16(z, 4) : z, _mm512_set1_epi8(3));
 }
 
-static float q2_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m512 sum = _mm512_setzero_ps(), less = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
         __m128i both = _mm_loadu_si128((const __m128i *)(const void *)w), low = _mm_set1_epi8(15);
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(both, low)));
         __m512 o = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(both, 4), low)));
-        ask_ahead(w, Q2_K_BYTES);
+        tsri_int8_ask_ahead(w, Q2_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 80)))), scales_twice(x->xs + at / 32));
         o = _mm512_mul_ps(o, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 82))));
         less = _mm512_fmadd_ps(o, _mm512_loadu_ps(x->sums + at / 16), less);
@@ -399,12 +379,12 @@ INLINE __m512 q3_k_scales(const uint8_t *s)
     return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(all), _mm512_set1_epi32(32)));
 }
 
-static float q3_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
         __m512i high = twice32(w);
-        ask_ahead(w, Q3_K_BYTES);
+        tsri_int8_ask_ahead(w, Q3_K_BYTES);
         __m512 a = _mm512_mul_ps(q3_k_scales(w + 96), _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 108))));
         a = _mm512_mul_ps(a, scales_twice(x->xs + at / 32));
         for (size_t j = 0; j < 4; j++) {
@@ -417,13 +397,13 @@ static float q3_k_row(const uint8_t *w, const one_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
+static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i low = _mm512_set1_epi8(15);
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
-        ask_ahead(w, Q6_K_BYTES);
+        tsri_int8_ask_ahead(w, Q6_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), scales_twice(x->xs + at / 32));
         for (size_t j = 0; j < 4; j++) {
             __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
@@ -435,7 +415,7 @@ static float q6_k_row(const uint8_t *w, const one_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-INLINE float one_product(tsr_type type, const uint8_t *w, const one_row *x, size_t k, bool roomy)
+INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k, bool roomy)
 {
     switch (type) {
     case TSR_Q8_0: return q8_0_row(w, x, k);
@@ -457,13 +437,12 @@ INLINE float one_product(tsr_type type, const uint8_t *w, const one_row *x, size
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
-    one_row x = {.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
-                 .lanes = in->lanes + i * in->ldl};
+    tsri_int8_row x = tsri_int8_row_of(in, i);
     for (size_t r = 0; r < n; r++)
         y[r] = one_product(type, w + r * row_bytes, &x, k, r + 1 < n && row_bytes >= LINE);
 }
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = pack, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
 }
