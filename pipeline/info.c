@@ -75,13 +75,19 @@ static size_t n_parameters(const tessera_model *m)
     return n;
 }
 
+static void bytes_of_types(const tessera_model *m, size_t of_type[TSR_N_TYPES])
+{
+    memset(of_type, 0, TSR_N_TYPES * sizeof *of_type);
+    for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
+        of_type[tsr_weights_view(m->weights, i)->type] += tsr_weights_view(m->weights, i)->n_bytes;
+}
+
 /* How many parameters, and bytes of each type, the files hold. */
 static tsr_json *weight_facts(const tessera_model *m)
 {
-    size_t of_type[TSR_N_TYPES] = {0};
+    size_t of_type[TSR_N_TYPES];
     tsri_build o = tsri_build_object(), types = tsri_build_object();
-    for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
-        of_type[tsr_weights_view(m->weights, i)->type] += tsr_weights_view(m->weights, i)->n_bytes;
+    bytes_of_types(m, of_type);
     for (int t = 0; t < TSR_N_TYPES; t++)
         if (of_type[t])
             tsri_put_size(&types, tsr_type_info((tsr_type)t)->name, of_type[t]);
@@ -95,11 +101,10 @@ static tsr_json *weight_facts(const tessera_model *m)
 static tsr_json *path_facts(const tessera_model *m)
 {
     tsri_build o = tsri_build_object();
-    bool has[TSR_N_TYPES] = {false};
-    for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
-        has[tsr_weights_view(m->weights, i)->type] = true;
+    size_t of_type[TSR_N_TYPES];
+    bytes_of_types(m, of_type);
     for (int t = 0; t < TSR_N_TYPES; t++)
-        if (has[t] && tsr_type_info((tsr_type)t)->is_float)
+        if (of_type[t] && tsr_type_info((tsr_type)t)->is_float)
             tsri_put_text(&o, tsr_type_info((tsr_type)t)->name, tsr_matmul_path((tsr_type)t));
     return tsri_build_end(&o);
 }
@@ -201,13 +206,12 @@ static double mib(size_t n)
 static void type_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
 {
     const char *before = "types       ";
+    size_t of_type[TSR_N_TYPES];
+    bytes_of_types(m, of_type);
     for (int t = 0; t < TSR_N_TYPES; t++) {
-        size_t n = 0;
-        for (size_t i = 0; i < tsr_weights_count(m->weights); i++)
-            n += tsr_weights_view(m->weights, i)->type == (tsr_type)t ? tsr_weights_view(m->weights, i)->n_bytes : 0;
-        if (n)
-            put_line(out, st, err, "%s%s %.1f MiB", before, tsr_type_info((tsr_type)t)->name, mib(n));
-        before = n ? ", " : before;
+        if (of_type[t])
+            put_line(out, st, err, "%s%s %.1f MiB", before, tsr_type_info((tsr_type)t)->name, mib(of_type[t]));
+        before = of_type[t] ? ", " : before;
     }
     put_line(out, st, err, "\n");
 }
@@ -216,10 +220,10 @@ static void type_lines(const tessera_model *m, tsr_text *out, tsr_status *st, ts
 static void product_lines(const tessera_model *m, tsr_text *out, tsr_status *st, tsr_error *err)
 {
     const char *before = "products    ";
+    size_t of_type[TSR_N_TYPES];
+    bytes_of_types(m, of_type);
     for (int t = 0; t < TSR_N_TYPES; t++) {
-        bool has = false;
-        for (size_t i = 0; i < tsr_weights_count(m->weights) && !has; i++)
-            has = tsr_weights_view(m->weights, i)->type == (tsr_type)t && tsr_type_info((tsr_type)t)->is_float;
+        bool has = of_type[t] && tsr_type_info((tsr_type)t)->is_float;
         if (has)
             put_line(out, st, err, "%s%s %s", before, tsr_type_info((tsr_type)t)->name, tsr_matmul_path((tsr_type)t));
         before = has ? ", " : before;
