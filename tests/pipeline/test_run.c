@@ -10,6 +10,7 @@
 #include "tessera.h"
 #include "test_main.h"
 #include "test_tmp.h"
+#include "tiny_model.h"
 #include "tsr_alloc.h"
 #include "tsr_cpu.h"
 
@@ -30,17 +31,6 @@ static tessera_model *open_model(const char *name, unsigned threads)
     if (tessera_model_open(&m, dir, &o, &perr) != TESSERA_OK)
         fail_msg("%s: %s", name, perr.text);
     return m;
-}
-
-static tessera_request greedy(const tessera_part *parts, size_t n)
-{
-    tessera_request rq = tessera_request_default();
-    rq.parts = parts;
-    rq.n_parts = n;
-    rq.temperature = 0;
-    rq.max_tokens = 8;
-    rq.budget = 70;
-    return rq;
 }
 
 static tessera_result *must_run(tessera_model *m, const tessera_request *rq)
@@ -108,7 +98,7 @@ static void one_and_many_threads_give_the_same_bits(void **state)
     for (unsigned threads = 1; threads <= 3; threads += 2) {
         tessera_model *m = open_model("e2b", threads);
         tessera_part parts[8];
-        tessera_request rq = greedy(parts, everything(parts));
+        tessera_request rq = greedy_request(parts, everything(parts));
         rq.with_sound = 1;
         rq.frames = 3;
         rq.dump = threads == 1 ? a : b;
@@ -125,7 +115,7 @@ static void layers_skipped_where_no_logits_are_wanted_change_nothing(void **stat
     (void)state;
     tessera_model *m = open_model("e2b", 1);
     tessera_part parts[8];
-    tessera_request rq = greedy(parts, everything(parts));
+    tessera_request rq = greedy_request(parts, everything(parts));
     rq.frames = 3;
     tessera_result *a = must_run(m, &rq);
     rq.skip_unneeded = -1;
@@ -160,7 +150,7 @@ static void the_cache_is_of_the_type_asked_for_and_is_told(void **state)
     for (int bf16 = 0; bf16 < 2; bf16++) {
         tessera_model *m = open_model(bf16 ? "e2b-bf16" : "e2b", 1);
         tessera_part parts[] = {TEXT("What is this?")};
-        tessera_request rq = greedy(parts, 1);
+        tessera_request rq = greedy_request(parts, 1);
         tessera_error err = {0};
         size_t bytes[5];
         char *info, *at;
@@ -195,7 +185,7 @@ static void bytes_and_paths_give_the_same_answer(void **state)
     tessera_model *m = open_model("31b", 1);
     tessera_part by_path[] = {{.kind = TESSERA_PART_FILE, .path = picture}, TEXT("What?")};
     tessera_part by_bytes[] = {{.kind = TESSERA_PART_IMAGE, .data = bytes, .len = len}, TEXT("What?")};
-    tessera_request rq = greedy(by_path, 2);
+    tessera_request rq = greedy_request(by_path, 2);
     tessera_result *a = must_run(m, &rq);
     rq.parts = by_bytes;
     tessera_result *b = must_run(m, &rq);
@@ -211,7 +201,7 @@ static void a_seed_repeats_and_another_differs(void **state)
     (void)state;
     tessera_model *m = open_model("e4b", 1);
     tessera_part parts[] = {TEXT("Tell me something.")};
-    tessera_request rq = greedy(parts, 1);
+    tessera_request rq = greedy_request(parts, 1);
     size_t n[3];
     int32_t ids[3][32];
     rq.temperature = 1;
@@ -235,7 +225,7 @@ static void a_stop_string_ends_the_text_before_it(void **state)
     (void)state;
     tessera_model *m = open_model("e2b", 1);
     tessera_part parts[] = {TEXT("Count.")};
-    tessera_request rq = greedy(parts, 1);
+    tessera_request rq = greedy_request(parts, 1);
     rq.max_tokens = 24;
     tessera_result *whole = must_run(m, &rq);
     const char *text = tessera_result_text(whole);
@@ -263,14 +253,14 @@ static void what_a_model_cannot_take_is_refused_by_name(void **state)
     (void)state;
     tessera_model *m = open_model("31b", 1);
     tessera_part hear[] = {{.kind = TESSERA_PART_FILE, .path = sound}, TEXT("What?")};
-    tessera_request rq = greedy(hear, 2);
+    tessera_request rq = greedy_request(hear, 2);
     expect(m, &rq, TESSERA_ERR_UNSUPPORTED, "cannot hear");
     expect(m, &rq, TESSERA_ERR_UNSUPPORTED, sound);
     assert_int_equal(tessera_model_senses(m), TESSERA_SENSE_PICTURES);
     tessera_model_close(m);
     m = open_model("text", 1);
     tessera_part see[] = {{.kind = TESSERA_PART_FILE, .path = picture}, TEXT("What?")};
-    rq = greedy(see, 2);
+    rq = greedy_request(see, 2);
     expect(m, &rq, TESSERA_ERR_UNSUPPORTED, "cannot see");
     tessera_model_close(m);
 }
@@ -283,7 +273,7 @@ static void bad_requests_are_refused_by_name(void **state)
     snprintf(path, sizeof path, "%s", test_path(root, "notes.txt"));
     test_write_file(path, "just some text\n", 15);
     tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = path}, TEXT("What?")};
-    tessera_request rq = greedy(parts, 2);
+    tessera_request rq = greedy_request(parts, 2);
     expect(m, &rq, TESSERA_ERR_DATA, path);
     test_write_file(path, "", 0);
     expect(m, &rq, TESSERA_ERR_DATA, path);
@@ -314,7 +304,7 @@ static void a_film_too_long_for_the_context_is_refused_with_what_would_fit(void 
     (void)state;
     tessera_model *m = open_model("e2b", 1);
     tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = film}, TEXT("What?")};
-    tessera_request rq = greedy(parts, 2);
+    tessera_request rq = greedy_request(parts, 2);
     rq.ctx = 256;
     expect(m, &rq, TESSERA_ERR_LIMIT, "frames would fit");
     tessera_model_close(m);
@@ -337,7 +327,7 @@ static void a_callback_stops_the_work(void **state)
     (void)state;
     tessera_model *m = open_model("e2b", 1);
     tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = picture}, TEXT("What?")};
-    tessera_request rq = greedy(parts, 2);
+    tessera_request rq = greedy_request(parts, 2);
     tessera_error err = {TESSERA_OK, ""};
     tessera_result *r;
     size_t n = 0;
@@ -357,7 +347,7 @@ static void a_callback_stops_the_work(void **state)
 static bool survives(tessera_model *m, const unsigned char *bytes, size_t len, const char *what, size_t at)
 {
     tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = "damaged", .data = bytes, .len = len}, TEXT("What?")};
-    tessera_request rq = greedy(parts, 2);
+    tessera_request rq = greedy_request(parts, 2);
     tessera_error err = {TESSERA_OK, ""};
     tessera_result *r = NULL;
     size_t live = tsr_alloc_live();
@@ -428,7 +418,7 @@ static void run_survives_every_failed_allocation(void **state)
     tessera_part parts[] = {{.kind = TESSERA_PART_FILE, .path = picture},
                             {.kind = TESSERA_PART_FILE, .path = sound},
                             TEXT("What is it, and is it <|image|>?")};
-    tessera_request rq = greedy(parts, 3);
+    tessera_request rq = greedy_request(parts, 3);
     rq.max_tokens = 3;
     rq.tools = "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"d\",\"parameters\":"
                "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]}}}]";

@@ -10,21 +10,10 @@
 #include "tessera.h"
 #include "tiny_model.h"
 
-static tessera_request greedy(const tessera_part *parts, size_t n)
-{
-    tessera_request rq = tessera_request_default();
-    rq.parts = parts;
-    rq.n_parts = n;
-    rq.temperature = 0;
-    rq.max_tokens = 8;
-    rq.budget = 70;
-    return rq;
-}
-
 static tessera_result *turn(tessera_chat *c, const tessera_part *parts, size_t n)
 {
     tessera_error err = {0};
-    tessera_request rq = greedy(parts, n);
+    tessera_request rq = greedy_request(parts, n);
     tessera_result *r;
     if (tessera_chat_turn(c, &rq, NULL, NULL, &r, &err) != TESSERA_OK)
         fail_msg("%s", err.text);
@@ -60,7 +49,7 @@ static void a_second_turn_reads_only_what_is_new_and_answers_the_same(void **sta
     assert_true(b->cached_tokens < b->prompt_tokens);
     assert_int_equal(tessera_chat_count(c), 4);
     assert_int_equal(oracle_picture_write(picture, 200, 120, 3, 16, &terr), TSR_OK);
-    tessera_request rq = greedy(second, 1);
+    tessera_request rq = greedy_request(second, 1);
     rq.messages = messages;
     rq.messages_dir = ".";
     tessera_result *whole;
@@ -100,7 +89,7 @@ static void a_full_context_and_bad_messages_leave_the_talk_as_it_was(void **stat
 {
     tessera_error err = {0};
     tessera_part ask[] = {{.kind = TESSERA_PART_TEXT, .text = "Count."}};
-    tessera_request rq = greedy(ask, 1);
+    tessera_request rq = greedy_request(ask, 1);
     tessera_result *r;
     (void)state;
     tessera_chat *c = open_chat();

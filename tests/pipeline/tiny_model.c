@@ -45,3 +45,14 @@ tsr_status scripted_result(tessera_result **out, const char *text, const char *f
     }
     return st;
 }
+
+tessera_request greedy_request(const tessera_part *parts, size_t n)
+{
+    tessera_request rq = tessera_request_default();
+    rq.parts = parts;
+    rq.n_parts = n;
+    rq.temperature = 0;
+    rq.max_tokens = 8;
+    rq.budget = 70;
+    return rq;
+}
