@@ -16,6 +16,7 @@ import random
 import signal
 import time
 
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 
@@ -392,6 +393,13 @@ class Trainer:
         if "average" in state:
             self.average.load(state["average"])
 
+    def load_folder(self, folder):
+        """The weights of an exported model; heads are not part of it and start anew."""
+        missing, strange = self.model.load_state_dict(safetensors.torch.load_file(os.path.join(folder, "model.safetensors")), strict=False)
+        assert not strange and missing == ["lm_head.weight"], (missing, strange)
+        unclipped(self.model)
+        self.average = Average(self.average.parameters.items())
+
     def load_part(self, path, part):
         """One tower and its heads from its own checkpoint."""
         weights, heads = averaged(torch.load(path, weights_only=False))
@@ -483,6 +491,8 @@ def towers(args):
         "scene": {"shape_acc": 0.86, "colour_acc": 0.86, "box_acc": 0.4}, "line": {"letter_acc": 0.75}, "sound": {"word_acc": 0.88}})
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
+    elif args.start:
+        trainer.load_folder(args.start)
     trainer.start_producer(batches.produce)
     trainer.run(lambda batch: dense(tower_rows(trainer.model, batch), batch, trainer.heads))
 
@@ -493,6 +503,8 @@ def join(args):
     if args.resume and os.path.exists(trainer.path):
         trainer.load(trainer.path, True)
     else:
+        if args.start:
+            trainer.load_folder(args.start)
         for part in PARTS:
             trainer.load_part(os.path.join(args.work, checkpoint("towers", part)), part)
     trainer.start_producer(conversations.produce, os.path.join(args.work, "tokenizer"))
@@ -523,6 +535,7 @@ def main():
     parser.add_argument("--minutes", type=float, required=True, help="stop after this long")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from STAGE.pt")
+    parser.add_argument("--from", dest="start", metavar="FOLDER", help="start from the weights of an exported model")
     parser.add_argument("--follow", metavar="FILE", nargs="+", help="stage join: the towers stand still, but for what other trainers save in these files (towers-vision.pt, towers-audio.pt)")
     parser.add_argument("--kinds", default=",".join(SHARES), help="kinds of samples (stage join)")
     parser.add_argument("--rate", type=float, help="learning rate, instead of the stage's own")
