@@ -64,24 +64,24 @@ static void fma_plain(const unsigned char *bytes, size_t n)
 }
 
 #if defined(__x86_64__)
-/* CHAINS sums in registers: enough to hide an instruction's latency at two a cycle. The empty asm keeps
- * the compiler from folding them. */
-#define LOOP(vector, zero, step)                                                                                       \
+/* CHAINS sums, each with a name of its own: an array of them would live in memory, and the loop would measure that. They
+ * are enough to hide an instruction's latency at two a cycle. The empty asm keeps the compiler from folding or dropping them. */
+#define EACH(do_one) \
+    do_one(s0) do_one(s1) do_one(s2) do_one(s3) do_one(s4) do_one(s5) do_one(s6) do_one(s7) do_one(s8) do_one(s9) do_one(s10) \
+        do_one(s11)
+#define START(s) s = zero;
+#define LOOP(vector, one)                                                                                              \
     do {                                                                                                               \
-        vector s[CHAINS];                                                                                              \
+        vector s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11;                                                       \
         (void)bytes;                                                                                                   \
-        for (size_t j = 0; j < CHAINS; j++)                                                                            \
-            s[j] = zero;                                                                                               \
+        EACH(START)                                                                                                    \
         for (size_t i = 0; i < n; i++) {                                                                               \
-            _Pragma("GCC unroll 12") for (size_t j = 0; j < CHAINS; j++) {                                            \
-                s[j] = step;                                                                                           \
-                __asm__ volatile("" : "+v"(s[j]));                                                                     \
-            }                                                                                                          \
+            EACH(one)                                                                                                  \
         }                                                                                                              \
-        unsigned char out[64 * CHAINS];                                                                                \
-        memcpy(out, s, sizeof s);                                                                                      \
-        sink += out[0];                                                                                                \
     } while (0)
+#define STEP(s, next)             \
+    s = next;                     \
+    __asm__ volatile("" : "+v"(s));
 
 __attribute__((target("avx2"))) static void read_avx2(const unsigned char *bytes, size_t n)
 {
@@ -94,35 +94,43 @@ __attribute__((target("avx2"))) static void read_avx2(const unsigned char *bytes
     sink += (uint64_t)_mm256_extract_epi64(all, 0);
 }
 
+#define FMA_256(s) STEP(s, _mm256_fmadd_ps(s, a, a))
+#define FMA_512(s) STEP(s, _mm512_fmadd_ps(s, a, a))
+#define BF16_512(s) STEP(s, _mm512_dpbf16_ps(s, a, a))
+#define INT8_512(s) STEP(s, _mm512_dpbusd_epi32(s, a, a))
+/* The xor makes the inner products depend on the sum, or they would be taken out of the loop. */
+#define INT8_256(s) \
+    STEP(s, _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_xor_si256(s, a), a), ones)))
+
 __attribute__((target("avx2,fma"))) static void fma_avx2(const unsigned char *bytes, size_t n)
 {
-    const __m256 a = _mm256_set1_ps(0.5f);
-    LOOP(__m256, _mm256_setzero_ps(), _mm256_fmadd_ps(s[j], a, a));
+    const __m256 a = _mm256_set1_ps(0.5f), zero = _mm256_setzero_ps();
+    LOOP(__m256, FMA_256);
 }
 
 __attribute__((target("avx2"))) static void int8_avx2(const unsigned char *bytes, size_t n)
 {
-    const __m256i a = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
-    LOOP(__m256i, _mm256_setzero_si256(),
-         _mm256_add_epi32(s[j], _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_xor_si256(s[j], a), a), ones)));
+    const __m256i a = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1), zero = _mm256_setzero_si256();
+    LOOP(__m256i, INT8_256);
 }
 
 __attribute__((target("avx512f"))) static void fma_avx512(const unsigned char *bytes, size_t n)
 {
-    const __m512 a = _mm512_set1_ps(0.5f);
-    LOOP(__m512, _mm512_setzero_ps(), _mm512_fmadd_ps(s[j], a, a));
+    const __m512 a = _mm512_set1_ps(0.5f), zero = _mm512_setzero_ps();
+    LOOP(__m512, FMA_512);
 }
 
 __attribute__((target("avx512f,avx512vnni"))) static void int8_vnni(const unsigned char *bytes, size_t n)
 {
-    const __m512i a = _mm512_set1_epi8(1);
-    LOOP(__m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(s[j], a, a));
+    const __m512i a = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
+    LOOP(__m512i, INT8_512);
 }
 
 __attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(const unsigned char *bytes, size_t n)
 {
     const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f00);
-    LOOP(__m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(s[j], a, a));
+    const __m512 zero = _mm512_setzero_ps();
+    LOOP(__m512, BF16_512);
 }
 #endif
 
