@@ -239,13 +239,14 @@ static inline void tsri_int8_pack_rows(tsri_int8_panel *panel, tsr_type type, co
 typedef struct tsri_int8_row {
     const int8_t *p;
     const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
+    const int32_t *zeros;   /* [k / group] in the others */
     const int32_t *lanes;
 } tsri_int8_row;
 
 static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i)
 {
     return (tsri_int8_row){.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
-                           .lanes = in->lanes + i * in->ldl};
+                           .zeros = (const int32_t *)in->corr + i * in->ldc, .lanes = in->lanes + i * in->ldl};
 }
 
 /* Asks for the memory of n bytes of weights some way ahead of those at work: the processor's own prefetching stops at pages,

@@ -186,38 +186,126 @@ INLINE __m512 halves_of(const nibble_type t, __m512i z, size_t at)
     return _mm512_cvtph_ps(_mm256_permutexvar_epi16(which, _mm512_castsi512_si256(z)));
 }
 
+/* Numbers of nibbles and, where the type has them, their fifth bits. */
+INLINE __m512i nibble_numbers(const nibble_type t, __m512i nibbles, __mmask64 fifths)
+{
+    if (t.values)
+        return iq4_numbers(nibbles);
+    return t.fifths ? _mm512_mask_add_epi8(nibbles, fifths, nibbles, _mm512_set1_epi8(16)) : nibbles;
+}
+
 /* sum + the products of two blocks, whose words are z, with 64 elements of input. */
 INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 fifths, const tsri_int8_row *x, size_t at)
 {
-    __m512i q = spread_nibbles(words_of(t, z));
-    if (t.values)
-        q = iq4_numbers(q);
-    if (t.fifths)
-        q = _mm512_mask_add_epi8(q, fifths, q, _mm512_set1_epi8(16));
+    __m512i q = nibble_numbers(t, spread_nibbles(words_of(t, z)), fifths);
     if (t.offsets) /* an eighth in each of eight lanes */
         sum = _mm512_fmadd_ps(halves_of(t, z, 1), _mm512_mul_ps(two_of(x->sums + at / 32), _mm512_set1_ps(0.125f)), sum);
     __m512 scale = _mm512_mul_ps(halves_of(t, z, 0), two_of(x->xs + at / 32));
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, q)), scale, sum);
 }
 
-/* `roomy`: 64 bytes may be read where any of the row's blocks begin. */
-INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k, bool roomy)
+/* The blocks of a row that don't fill four, from element `at` on. */
+INLINE __m512 nibble_rest(const nibble_type t, __m512 sum, const uint8_t *w, const tsri_int8_row *x, size_t at, size_t k)
 {
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t at = 0; at < k; at += 64, w += 4 * t.words) {
+    for (; at < k; at += 64, w += 4 * t.words) {
         bool pair = k - at >= 64;
         __mmask32 words = (__mmask32)((1ull << (pair ? 2 * t.words : t.words)) - 1);
         __mmask64 fifths = 0;
-        tsri_int8_ask_ahead(w, LINE);
-        __m512i z = pair && roomy ? _mm512_loadu_si512(w) : _mm512_maskz_loadu_epi16(words, w);
         if (t.fifths) {
             fifths = four_bytes(w + 2 * t.fifths);
             if (pair)
                 fifths |= (__mmask64)four_bytes(w + 2 * (t.words + t.fifths)) << 32;
         }
-        sum = nibble_pair(t, sum, z, fifths, x, at);
+        sum = nibble_pair(t, sum, _mm512_maskz_loadu_epi16(words, w), fifths, x, at);
     }
-    return _mm512_reduce_add_ps(sum);
+    return sum;
+}
+
+/* Four blocks of input in the order of nibbles: elements 0 .. 15 of each for the low ones, 16 .. 31 for the high ones. A block
+ * has four lanes. Rows are taken one at a time: to share this among some lets them wait for memory in turns. */
+typedef struct four_blocks {
+    __m512i low, high, zeros;
+    __m512 xs, sums; /* the sum in one of its lanes */
+} four_blocks;
+
+INLINE four_blocks four_of(const nibble_type t, const tsri_int8_row *x, size_t at)
+{
+    const __m512i low = _mm512_set_epi64(13, 12, 9, 8, 5, 4, 1, 0), two = _mm512_set1_epi64(2);
+    const __m512i each = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    const __mmask16 one = 0x1111;
+    __m512i p0 = _mm512_loadu_si512(x->p + at), p1 = _mm512_loadu_si512(x->p + at + 64);
+    four_blocks f = {.low = _mm512_permutex2var_epi64(p0, low, p1), .high = _mm512_permutex2var_epi64(p0, _mm512_add_epi64(low, two), p1)};
+    f.xs = _mm512_permutexvar_ps(each, _mm512_castps128_ps512(_mm_loadu_ps(x->xs + at / 32)));
+    f.zeros = _mm512_setzero_si512();
+    f.sums = _mm512_setzero_ps();
+    if (t.offsets)
+        f.sums = _mm512_maskz_permutexvar_ps(one, each, _mm512_castps128_ps512(_mm_loadu_ps(x->sums + at / 32)));
+    else
+        f.zeros = _mm512_maskz_permutexvar_epi32(one, each, _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(x->zeros + at / 32))));
+    return f;
+}
+
+/* Words of four blocks, by their numbers from the first on, in z0, the first 64 bytes, and z1, the last. */
+INLINE __m512i words_of_four(const nibble_type t, __m512i z0, __m512i words, __m512i z1)
+{
+    __mmask32 last = _mm512_cmpgt_epi16_mask(words, _mm512_set1_epi16(31));
+    words = _mm512_mask_add_epi16(words, last, words, _mm512_set1_epi16((short)(64 - 4 * (int)t.words)));
+    return _mm512_permutex2var_epi16(z0, words, z1);
+}
+
+/* The nibbles, eight words of each block. */
+INLINE __m512i nibbles_of_four(const nibble_type t, __m512i z0, __m512i z1)
+{
+    const __m512i block = _mm512_set_epi64(0x0003000300030003, 0x0003000300030003, 0x0002000200020002, 0x0002000200020002,
+                                           0x0001000100010001, 0x0001000100010001, 0, 0);
+    const __m512i each = _mm512_broadcast_i32x4(_mm_set_epi16(7, 6, 5, 4, 3, 2, 1, 0));
+    __m512i words = _mm512_add_epi16(_mm512_mullo_epi16(block, _mm512_set1_epi16((short)t.words)), each);
+    return words_of_four(t, z0, _mm512_add_epi16(words, _mm512_set1_epi16((short)t.qs)), z1);
+}
+
+/* The scales, four times each, then the offsets. */
+INLINE __m512i halves_of_four(const nibble_type t, __m512i z0, __m512i z1)
+{
+    const __m512i block = _mm512_broadcast_i64x4(_mm256_set_epi64x(0x0003000300030003, 0x0002000200020002, 0x0001000100010001, 0));
+    __m512i words = _mm512_mullo_epi16(block, _mm512_set1_epi16((short)t.words));
+    words = _mm512_add_epi16(words, _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(1), 1));
+    return 3 * t.words + 1 < 32 ? _mm512_permutexvar_epi16(words, z0) : words_of_four(t, z0, words, z1);
+}
+
+INLINE __mmask64 fifths_of(const nibble_type t, const uint8_t *w, size_t half)
+{
+    __mmask64 bits = 0;
+    for (size_t b = 4; b-- > 0;)
+        bits = bits << 16 | (uint16_t)word(w + 2 * (b * t.words + t.fifths + half));
+    return bits;
+}
+
+/* sum + the products of four blocks at w with four of input. */
+INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, const four_blocks *x)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512i z0 = _mm512_loadu_si512(w), z1 = _mm512_loadu_si512(w + 8 * t.words - LINE);
+    __asm__("" : "+v"(z0), "+v"(z1)); /* stay in registers: as operands in memory they are read twice, over lines of the cache */
+    __m512i z = nibbles_of_four(t, z0, z1), d = halves_of_four(t, z0, z1);
+    __m512i q0 = nibble_numbers(t, _mm512_and_si512(z, low), t.fifths ? fifths_of(t, w, 0) : 0);
+    __m512i q1 = nibble_numbers(t, _mm512_and_si512(_mm512_srli_epi16(z, 4), low), t.fifths ? fifths_of(t, w, 1) : 0);
+    __m512i s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(x->zeros, q0, x->low), q1, x->high);
+    __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(d)), x->xs);
+    if (t.offsets)
+        sum = _mm512_fmadd_ps(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(d, 1)), x->sums, sum);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), scale, sum);
+}
+
+INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    __m512 sum = _mm512_setzero_ps();
+    size_t at = 0;
+    for (; at + 128 <= k; at += 128, w += 8 * t.words) {
+        four_blocks in = four_of(t, x, at);
+        tsri_int8_ask_ahead(w, 8 * t.words);
+        sum = nibble_four(t, sum, w, &in);
+    }
+    return _mm512_reduce_add_ps(nibble_rest(t, sum, w, x, at, k));
 }
 
 enum { Q8_0_BYTES = 34, MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
@@ -415,15 +503,15 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k, bool roomy)
+INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     switch (type) {
     case TSR_Q8_0: return q8_0_row(w, x, k);
-    case TSR_Q4_0: return nibble_row((nibble_type){.words = 9, .qs = 1}, w, x, k, roomy);
-    case TSR_Q4_1: return nibble_row((nibble_type){.words = 10, .qs = 2, .offsets = true}, w, x, k, roomy);
-    case TSR_Q5_0: return nibble_row((nibble_type){.words = 11, .qs = 3, .fifths = 1}, w, x, k, roomy);
-    case TSR_Q5_1: return nibble_row((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true}, w, x, k, roomy);
-    case TSR_IQ4_NL: return nibble_row((nibble_type){.words = 9, .qs = 1, .values = true}, w, x, k, roomy);
+    case TSR_Q4_0: return nibble_row((nibble_type){.words = 9, .qs = 1}, w, x, k);
+    case TSR_Q4_1: return nibble_row((nibble_type){.words = 10, .qs = 2, .offsets = true}, w, x, k);
+    case TSR_Q5_0: return nibble_row((nibble_type){.words = 11, .qs = 3, .fifths = 1}, w, x, k);
+    case TSR_Q5_1: return nibble_row((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true}, w, x, k);
+    case TSR_IQ4_NL: return nibble_row((nibble_type){.words = 9, .qs = 1, .values = true}, w, x, k);
     case TSR_MXFP4: return mxfp4_row(w, x, k);
     case TSR_Q2_K: return q2_k_row(w, x, k);
     case TSR_Q3_K: return q3_k_row(w, x, k);
@@ -439,7 +527,7 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
 {
     tsri_int8_row x = tsri_int8_row_of(in, i);
     for (size_t r = 0; r < n; r++)
-        y[r] = one_product(type, w + r * row_bytes, &x, k, r + 1 < n && row_bytes >= LINE);
+        y[r] = one_product(type, w + r * row_bytes, &x, k);
 }
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)
