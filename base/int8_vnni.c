@@ -2,12 +2,9 @@
  * are the unsigned side and inputs the signed one; the zero of the weights is in the sums' starting values.
  *
  * A tile of 32 outputs by up to 6 rows of input has 12 integer sums, which each group turns into shares of 12 float ones. */
-#include <immintrin.h>
+#include "int8_vnni.h"
+
 #include <math.h>
-
-#include "int8_forms.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* ---- inputs ---- */
 
@@ -157,21 +154,6 @@ INLINE __m512i spread_nibbles(__m512i twice)
     return _mm512_and_si512(_mm512_srlv_epi16(twice, by), _mm512_set1_epi8(15));
 }
 
-/* The 16 values of nibbles, moved by 128. */
-INLINE __m512i iq4_numbers(__m512i nibbles)
-{
-    __m128i values = _mm_loadu_si128((const __m128i *)(const void *)tsri_iq4_values);
-    __m512i table = _mm512_broadcast_i32x4(_mm_xor_si128(values, _mm_set1_epi8((char)0x80)));
-    return _mm512_shuffle_epi8(table, nibbles);
-}
-
-/* Types of 32 elements with 16 bytes of nibbles, sizes in words of 16 bits. */
-typedef struct nibble_type {
-    size_t words, qs; /* of a block; before its nibbles */
-    bool offsets, values;
-    size_t fifths; /* words before the fifth bits, 0: none */
-} nibble_type;
-
 /* Words of z's two blocks of t: `n` of them from word `at` on, each pair of lanes with those of one block. */
 INLINE __m512i words_of(const nibble_type t, __m512i z)
 {
@@ -184,14 +166,6 @@ INLINE __m512 halves_of(const nibble_type t, __m512i z, size_t at)
 {
     __m256i which = _mm256_set_m128i(_mm_set1_epi16((short)(t.words + at)), _mm_set1_epi16((short)at));
     return _mm512_cvtph_ps(_mm256_permutexvar_epi16(which, _mm512_castsi512_si256(z)));
-}
-
-/* Numbers of nibbles and, where the type has them, their fifth bits. */
-INLINE __m512i nibble_numbers(const nibble_type t, __m512i nibbles, __mmask64 fifths)
-{
-    if (t.values)
-        return iq4_numbers(nibbles);
-    return t.fifths ? _mm512_mask_add_epi8(nibbles, fifths, nibbles, _mm512_set1_epi8(16)) : nibbles;
 }
 
 /* sum + the products of two blocks, whose words are z, with 64 elements of input. */
@@ -308,7 +282,7 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     return _mm512_reduce_add_ps(nibble_rest(t, sum, w, x, at, k));
 }
 
-enum { Q8_0_BYTES = 34, MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
+enum { MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
        Q6_K_BYTES = 210, IQ4_XS_BYTES = 136 };
 
 static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
@@ -507,11 +481,11 @@ INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x
 {
     switch (type) {
     case TSR_Q8_0: return q8_0_row(w, x, k);
-    case TSR_Q4_0: return nibble_row((nibble_type){.words = 9, .qs = 1}, w, x, k);
-    case TSR_Q4_1: return nibble_row((nibble_type){.words = 10, .qs = 2, .offsets = true}, w, x, k);
-    case TSR_Q5_0: return nibble_row((nibble_type){.words = 11, .qs = 3, .fifths = 1}, w, x, k);
-    case TSR_Q5_1: return nibble_row((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true}, w, x, k);
-    case TSR_IQ4_NL: return nibble_row((nibble_type){.words = 9, .qs = 1, .values = true}, w, x, k);
+    case TSR_Q4_0: return nibble_row(TYPE_Q4_0, w, x, k);
+    case TSR_Q4_1: return nibble_row(TYPE_Q4_1, w, x, k);
+    case TSR_Q5_0: return nibble_row(TYPE_Q5_0, w, x, k);
+    case TSR_Q5_1: return nibble_row(TYPE_Q5_1, w, x, k);
+    case TSR_IQ4_NL: return nibble_row(TYPE_IQ4_NL, w, x, k);
     case TSR_MXFP4: return mxfp4_row(w, x, k);
     case TSR_Q2_K: return q2_k_row(w, x, k);
     case TSR_Q3_K: return q3_k_row(w, x, k);
@@ -532,5 +506,5 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_avx512, .tile = tile, .rows = rows};
 }
