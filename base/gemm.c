@@ -2,8 +2,8 @@
  *
  * An item is a tile of outputs by some rows of x. It packs its rows of W into the worker's scratch, a stretch of their
  * length at a time; a few rows of x, which the first cache holds, meet every panel of the tile, then the next few do.
- * Where inputs are rounded, that is done once, into the pool's memory for it, before the items begin. Borders depend on
- * shapes alone. */
+ * Where inputs are rounded, that is done once, into the pool's memory for it, before the items begin. Sums don't depend on
+ * where an item's rows end, so that may depend on the number of threads. */
 #include "gemm_internal.h"
 
 #include <assert.h>
@@ -14,7 +14,8 @@
 #include "quant_internal.h"
 
 enum {
-    ITEM_ROWS = 384,  /* rows of x in an item, about: packing costs as much as multiplying 8 of them */
+    MIN_ITEM_ROWS = 384, /* rows of x in an item, about, unless there are fewer: packing costs as much as 8 to 60 of them */
+    ITEMS_OF_THREAD = 4, /* that many items of more rows are enough for all threads to end together */
     ROUND_ROWS = 16,  /* rows of x that an item rounds */
     DECODE_PAD = 16,  /* floats between decoded rows, so that they don't meet in one set of the cache */
     MAX_TILE_BYTES = 1 << 19
@@ -107,7 +108,9 @@ static void tile_item(void *ctx, size_t item, unsigned worker, void *scratch)
 static void run_tiles(tsr_pool *pool, job *j)
 {
     j->n_tiles = tsri_parts(j->out, j->kern->tile_outs);
-    j->item_rows = tsri_whole(tsri_parts(j->n, tsri_parts(j->n, ITEM_ROWS)), j->kern->rows);
+    size_t wanted = tsri_parts((size_t)tsr_pool_threads(pool) * ITEMS_OF_THREAD, j->n_tiles);
+    size_t n_parts = tsri_least(wanted, tsri_parts(j->n, MIN_ITEM_ROWS));
+    j->item_rows = tsri_whole(tsri_parts(j->n, n_parts), j->kern->rows);
     tsr_pool_run(pool, j->n_tiles * tsri_parts(j->n, j->item_rows), tile_item, j);
 }
 
