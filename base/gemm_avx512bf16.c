@@ -26,6 +26,22 @@ static void round_row(uint32_t *to, const float *x, size_t k)
     }
 }
 
+static __m512i widened(const float *x, size_t n)
+{
+    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(load(x, n)));
+}
+
+static void pair_rows(uint32_t *to, const float *even, const float *odd, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        size_t left = n - i;
+        __m512i pair = widened(even + i, left);
+        if (odd)
+            pair = _mm512_or_si512(pair, _mm512_slli_epi32(widened(odd + i, left), 16));
+        _mm512_mask_storeu_epi32(to + i, (__mmask16)(left < 16 ? (1u << left) - 1u : 0xffffu), pair);
+    }
+}
+
 static inline acc acc_zero(void)
 {
     return _mm512_setzero_ps();
@@ -64,5 +80,5 @@ static inline step step_set(word x)
 #include "gemm_simd.h"
 
 const tsri_gemm_kernel tsri_gemm_avx512bf16 = {.outs = OUTS, .rows = ROWS, .tile_outs = 128, .tile_steps = 512, .step = 2,
-                                               .pack_bf16 = tsri_gemm_pack_pairs_avx512, .round = round_row,
-                                               .multiply = multiply};
+                                               .pack_bf16 = tsri_gemm_pack_pairs_avx512, .pair_rows = pair_rows,
+                                               .round = round_row, .multiply = multiply};

@@ -30,7 +30,11 @@ typedef struct tsri_gemm_kernel {
     /* Rows [0, n) of w, ldw elements apart, k elements of each; zeros stand for rows n .. outs - 1 and for half a pair. */
     void (*pack_bf16)(uint32_t *panel, const uint16_t *w, size_t ldw, size_t n, size_t k);
     void (*pack_f32)(uint32_t *panel, const float *w, size_t ldw, size_t n, size_t k); /* NULL where inputs are rounded */
-    /* One row of k inputs as pairs of BF16, to nearest even; NULL where they stay as they are. */
+    /* Two rows of n values, each a step of them: the n steps of (even, odd) as pairs of BF16; odd NULL stands for zeros. NULL
+     * where inputs are not rounded. */
+    void (*pair_rows)(uint32_t *to, const float *even, const float *odd, size_t n);
+    /* One row of k inputs as pairs of BF16, to nearest even, in whole lines of 16 steps; `to` may be x itself. NULL
+     * where they stay as they are. */
     void (*round)(uint32_t *to, const float *x, size_t k);
     /* y[i * ldy + o] (+)= sum over s < steps of x[i * ldx + s] panel[s * outs + o], i < n, o < outs; ldx in steps. */
     void (*multiply)(float *y, size_t ldy, bool add, const uint32_t *panel, const void *x, size_t ldx, size_t n,

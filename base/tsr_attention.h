@@ -5,6 +5,7 @@
 #ifndef TSR_ATTENTION_H
 #define TSR_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tsr_pool.h"
@@ -26,6 +27,7 @@ typedef struct tsr_attention {
     float *out;                     /* [n_sets * n, n_heads, head_dim] */
     size_t ldq, ldk, ldv, ldout;
     float min, max; /* -INFINITY and INFINITY: no limits */
+    bool rounded;   /* q, k, v and the softmax's weights may be rounded to BF16, where that is fast and the pool allows it */
 } tsr_attention;
 
 /* Called from outside the pool's items. Cannot fail and allocates nothing. */
