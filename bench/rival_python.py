@@ -82,6 +82,8 @@ def encode(towers, bitmap):
     chunks = mtmd_cpp.mtmd_input_chunks_init()
     prompt = mtmd_cpp.mtmd_input_text()
     prompt.text, prompt.add_special, prompt.parse_special = mtmd_cpp.mtmd_default_marker(), True, True
+    if hasattr(prompt, "text_len"):  # of later releases
+        prompt.text_len = len(prompt.text)
     bitmaps = (mtmd_cpp.mtmd_bitmap_p_ctypes * 1)(bitmap)
     t0 = time.perf_counter()
     if mtmd_cpp.mtmd_tokenize(towers, chunks, ctypes.byref(prompt), bitmaps, 1) != 0:
