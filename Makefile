@@ -8,7 +8,7 @@ NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
         long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench bench-kernels bench-phases bench-rivals \
-        samples clean
+        test-aarch64 test-old-cpu samples clean
 
 help:
 	@echo 'make demo        install what is needed, build, ask the small model of this repository about samples/'
@@ -32,6 +32,8 @@ help:
 	@echo 'make bench-kernels the kernels beside what this machine can do at most, into build/bench/kernels.csv'
 	@echo 'make bench-phases load, prefill, decode, towers, memory on a random E2B, into build/bench (docs/SPEED.md)'
 	@echo 'make bench-rivals the same beside llama.cpp on the same file, in turns (fetches an npm and a Python package)'
+	@echo 'make test-aarch64 base, encoders and llm cross-compiled, tests under QEMU (installs arm64 packages)'
+	@echo 'make test-old-cpu their tests on processors without AVX and with AVX2 at most, under QEMU'
 	@echo 'make samples     make samples/ anew'
 	@echo 'make clean       remove build/'
 
@@ -55,6 +57,12 @@ demo: deps
 
 true-shape: deps
 	@tools/true_shape.sh
+
+test-aarch64:
+	@tools/test_aarch64.sh
+
+test-old-cpu: deps
+	@tools/test_old_cpu.sh
 
 oracle:
 	@tools/oracle.sh

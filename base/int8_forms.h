@@ -42,7 +42,7 @@ static inline void tsri_int8_bits(uint8_t *q, const uint8_t *p, size_t n, unsign
     }
 #else
     for (size_t i = 0; i < n; i++)
-        q[i] = p[i] >> shift & mask;
+        q[i] = (uint8_t)(p[i] >> shift & mask);
 #endif
 }
 

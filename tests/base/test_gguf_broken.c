@@ -2,7 +2,9 @@
  * names file, place and reason, in little time and without memory that the file's size does not warrant. */
 #include "test_main.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -505,6 +507,15 @@ static void names(void **state)
     refuse_writer(w, "a name of 0 bytes", "no name");
 }
 
+static bool can_be_mapped(const char *path, size_t n)
+{
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    return p != MAP_FAILED && munmap(p, n) == 0;
+}
+
 /* A file is made long at no cost by a hole, and every value in the hole is a good one. */
 static void metadata_that_would_take_long_to_walk(void **state)
 {
@@ -517,8 +528,8 @@ static void metadata_that_would_take_long_to_walk(void **state)
         gg_array(w, "k", types[i], (uint64_t)1 << 32, zeros, 8);
         gg_write(w, path);
         gg_free(w);
-        if (truncate(path, vast) != 0)
-            skip(); /* a file system without holes or large files */
+        if (truncate(path, vast) != 0 || !can_be_mapped(path, (size_t)vast))
+            skip(); /* a file system without holes or large files, an emulator with little room for addresses */
         refuse_path(path, "/broken.gguf: ", "key k at byte 24: 4294967296 elements, the metadata may have", "walk");
         w = gg_new();
         gg_str(w, "long", "x");

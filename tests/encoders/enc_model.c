@@ -38,7 +38,8 @@ static void add(enc_model *m, const char *prefix, const char *name, unsigned n_d
     }
     enc_tensor *t = &m->tensors[m->n++];
     *t = (enc_tensor){.n_dims = n_dims, .shape = {a, b, c, d}, .lo = lo, .hi = hi};
-    snprintf(t->name, sizeof t->name, "%s%s", prefix, name);
+    if ((size_t)snprintf(t->name, sizeof t->name, "%s%s", prefix, name) >= sizeof t->name)
+        abort();
 }
 
 static void add_vector(enc_model *m, const char *prefix, const char *name, size_t n)

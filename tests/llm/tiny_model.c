@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "st_writer.h"
 #include "test_tmp.h"
@@ -118,7 +119,8 @@ static void put(list *l, const char *name, size_t a, size_t b, size_t c)
 {
     l->t = must_realloc(l->t, (l->n + 1) * sizeof *l->t);
     tiny_tensor *t = &l->t[l->n++];
-    snprintf(t->name, sizeof t->name, "%s%s", l->prefix, name);
+    if ((size_t)snprintf(t->name, sizeof t->name, "%s%s", l->prefix, name) >= sizeof t->name)
+        abort();
     t->n_dims = c ? 3 : b ? 2 : 1;
     t->shape[0] = a;
     t->shape[1] = b;
