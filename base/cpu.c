@@ -7,15 +7,26 @@
 
 #if defined(TSR_HAVE_X86_SIMD)
 #include <cpuid.h>
+#elif defined(TSR_HAVE_ARM_SIMD)
+#include <sys/auxv.h>
 #endif
 
 static atomic_int chosen = -1;
 
+#if defined(__aarch64__)
+#define KNOWN "c, neon, dotprod, i8mm"
+static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
+                                                    [TSR_CPU_NEON] = "neon",
+                                                    [TSR_CPU_NEON_DOTPROD] = "dotprod",
+                                                    [TSR_CPU_NEON_I8MM] = "i8mm"};
+#else
+#define KNOWN "c, avx2, avx512, avx512vnni, avx512bf16"
 static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
                                                     [TSR_CPU_AVX2] = "avx2",
                                                     [TSR_CPU_AVX512] = "avx512",
                                                     [TSR_CPU_AVX512_VNNI] = "avx512vnni",
                                                     [TSR_CPU_AVX512_BF16] = "avx512bf16"};
+#endif
 
 #if defined(TSR_HAVE_X86_SIMD)
 /* Not all compilers know this one by name. The system side is that of AVX. */
@@ -38,6 +49,11 @@ tsr_cpu_level tsr_cpu_detect(void)
     if (!__builtin_cpu_supports("avx512vnni"))
         return TSR_CPU_AVX512;
     return __builtin_cpu_supports("avx512bf16") ? TSR_CPU_AVX512_BF16 : TSR_CPU_AVX512_VNNI;
+#elif defined(TSR_HAVE_ARM_SIMD)
+    const unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13; /* of the kernel's two words */
+    if (!(getauxval(AT_HWCAP) & dotprod))
+        return TSR_CPU_NEON;
+    return getauxval(AT_HWCAP2) & i8mm ? TSR_CPU_NEON_I8MM : TSR_CPU_NEON_DOTPROD;
 #else
     return TSR_CPU_C;
 #endif
@@ -59,7 +75,7 @@ tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
         *out = (tsr_cpu_level)l;
         return TSR_OK;
     }
-    return tsr_fail(err, TSR_ERR_USAGE, "cpu level '%s': known are c, avx2, avx512, avx512vnni, avx512bf16", name);
+    return tsr_fail(err, TSR_ERR_USAGE, "cpu level '%s': known are " KNOWN, name);
 }
 
 void tsr_cpu_set(tsr_cpu_level l)

@@ -184,6 +184,9 @@ const tsri_gemm_kernel *tsri_gemm_wide(tsr_cpu_level level)
         return &tsri_gemm_avx512;
     if (level >= TSR_CPU_AVX2)
         return &tsri_gemm_avx2;
+#elif defined(TSR_HAVE_ARM_SIMD)
+    if (level >= TSR_CPU_NEON)
+        return &tsri_gemm_neon;
 #endif
     (void)level;
     return &tsri_gemm_c;

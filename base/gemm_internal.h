@@ -57,7 +57,7 @@ void tsri_gemm(const tsri_gemm_kernel *kern, tsr_pool *pool, const tsr_view *w, 
                float *y, size_t ldy);
 bool tsri_gemm_fits(const tsri_gemm_kernel *kern, size_t k);
 
-extern const tsri_gemm_kernel tsri_gemm_c, tsri_gemm_avx2, tsri_gemm_avx512, tsri_gemm_avx512bf16;
+extern const tsri_gemm_kernel tsri_gemm_c, tsri_gemm_avx2, tsri_gemm_avx512, tsri_gemm_avx512bf16, tsri_gemm_neon;
 
 /* Pairs as they stand, for the kernel of pairs. */
 void tsri_gemm_pack_pairs_avx512(uint32_t *panel, const uint16_t *w, size_t ldw, size_t n, size_t k);

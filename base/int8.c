@@ -45,6 +45,11 @@ void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level)
         tsri_int8_init_avx2(k);
     if (level >= TSR_CPU_AVX512_VNNI)
         tsri_int8_init_vnni(k);
+#elif defined(TSR_HAVE_ARM_SIMD)
+    if (level >= TSR_CPU_NEON_DOTPROD)
+        tsri_int8_init_dotprod(k);
+    if (level >= TSR_CPU_NEON_I8MM)
+        tsri_int8_init_i8mm(k);
 #else
     (void)level;
 #endif

@@ -73,6 +73,8 @@ const tsri_int8_kernels *tsri_int8_get(void);                   /* the table for
 void tsri_int8_init_c(tsri_int8_kernels *k);
 void tsri_int8_init_avx2(tsri_int8_kernels *k);
 void tsri_int8_init_vnni(tsri_int8_kernels *k);
+void tsri_int8_init_dotprod(tsri_int8_kernels *k);
+void tsri_int8_init_i8mm(tsri_int8_kernels *k);
 
 /* Round row i of x (k values, a multiple of 32) into row `to` of `in`; the form is that of the weights to come. */
 void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,

@@ -15,6 +15,9 @@ void tsri_kernels_init(tsri_kernels *k, tsr_cpu_level level)
         tsri_kernels_init_avx2(k);
     if (level >= TSR_CPU_AVX512)
         tsri_kernels_init_avx512(k);
+#elif defined(TSR_HAVE_ARM_SIMD)
+    if (level >= TSR_CPU_NEON)
+        tsri_kernels_init_neon(k);
 #else
     (void)level;
 #endif

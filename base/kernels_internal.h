@@ -55,5 +55,6 @@ const tsri_kernels *tsri_kernels_get(void);                   /* the table for t
 void tsri_kernels_init_c(tsri_kernels *k);
 void tsri_kernels_init_avx2(tsri_kernels *k);
 void tsri_kernels_init_avx512(tsri_kernels *k);
+void tsri_kernels_init_neon(tsri_kernels *k);
 
 #endif

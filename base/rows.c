@@ -183,6 +183,9 @@ const tsri_rows_kernels *tsri_rows_kernels_get(size_t n)
         return &tsri_rows_avx512;
     if (n % TSRI_ROWS_UNIT == 0 && tsr_cpu_get() >= TSR_CPU_AVX2)
         return &tsri_rows_avx2;
+#elif defined(TSR_HAVE_ARM_SIMD)
+    if (n % TSRI_ROWS_UNIT == 0 && tsr_cpu_get() >= TSR_CPU_NEON)
+        return &tsri_rows_neon;
 #endif
     (void)n;
     return &one_by_one;

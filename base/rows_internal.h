@@ -25,6 +25,6 @@ typedef struct tsri_rows_kernels {
 /* For rows of n values at the present level: where there is nothing better, one vector at a time. */
 const tsri_rows_kernels *tsri_rows_kernels_get(size_t n);
 
-extern const tsri_rows_kernels tsri_rows_avx2, tsri_rows_avx512;
+extern const tsri_rows_kernels tsri_rows_avx2, tsri_rows_avx512, tsri_rows_neon;
 
 #endif

@@ -8,18 +8,24 @@
 extern "C" {
 #endif
 
-/* Levels grow: each implies all before it. */
+/* Levels grow: each implies all before it. They are those of the processor's kind. */
 typedef enum tsr_cpu_level {
     TSR_CPU_C,
+#if defined(__aarch64__)
+    TSR_CPU_NEON,
+    TSR_CPU_NEON_DOTPROD, /* dot products of int8 */
+    TSR_CPU_NEON_I8MM,    /* products of small matrices of int8 */
+#else
     TSR_CPU_AVX2,        /* with FMA and F16C */
     TSR_CPU_AVX512,      /* F, BW, DQ, VL */
     TSR_CPU_AVX512_VNNI, /* dot products of int8 */
     TSR_CPU_AVX512_BF16, /* dot products of BF16 */
+#endif
     TSR_N_CPU_LEVELS
 } tsr_cpu_level;
 
 tsr_cpu_level tsr_cpu_detect(void); /* the highest level that this machine and this build have */
-const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512", "avx512vnni", "avx512bf16" */
+const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512", "avx512vnni", "avx512bf16"; "neon", "dotprod", "i8mm" */
 
 /* Parse a name; TSR_ERR_USAGE lists the known ones, TSR_ERR_UNSUPPORTED when the machine lacks it. */
 tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err);

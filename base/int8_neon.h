@@ -1,0 +1,204 @@
+/* int8_neon.h: what the levels with dot products of int8 share on aarch64. Their instructions take signed bytes on both sides:
+ * numbers up to 63 are that already, and those of types with the zero 128 are, with their top bit turned.
+ *
+ * A file includes this after it has said what group_sums does. */
+#ifndef TSR_INT8_NEON_H
+#define TSR_INT8_NEON_H
+
+#include <arm_neon.h>
+#include <math.h>
+
+#include "int8_forms.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 4 };
+
+INLINE int8x16_t load_s8(const void *p)
+{
+    return vld1q_s8(p);
+}
+
+/* Numbers of a panel or a block as signed bytes. */
+INLINE int8x16_t numbers(bool is_signed, const uint8_t *q)
+{
+    uint8x16_t v = vld1q_u8(q);
+    return vreinterpretq_s8_u8(is_signed ? veorq_u8(v, vdupq_n_u8(0x80)) : v);
+}
+
+/* s[i][l] += group's products of outputs 4 l .. 4 l + 3 with row i < n of input. */
+INLINE void group_sums(int32x4_t s[AT_ONCE][LANES], size_t n, size_t group, bool is_signed, const uint8_t *q, const int8_t *p,
+                       size_t ldp);
+
+static float round32(int8_t *p, int32_t sums[8], const float *x)
+{
+    float32x4_t v[8], top = vdupq_n_f32(0.0f);
+    uint32x4_t fine = vdupq_n_u32(~0u);
+    for (size_t i = 0; i < 8; i++) {
+        v[i] = vld1q_f32(x + 4 * i);
+        float32x4_t size = vabsq_f32(v[i]);
+        fine = vandq_u32(fine, vcltq_f32(size, vdupq_n_f32(INFINITY))); /* NaN is not less */
+        top = vmaxnmq_f32(top, size);
+    }
+    if (vminvq_u32(fine) == 0) {
+        memset(p, 0, 32);
+        memset(sums, 0, 8 * sizeof *sums);
+        return NAN;
+    }
+    float scale = vmaxvq_f32(top) / 127.0f;
+    float32x4_t by = vdupq_n_f32(scale >= 0x1p-126f ? 1.0f / scale : 0.0f);
+    for (size_t i = 0; i < 8; i++) {
+        int32x4_t w = vcvtnq_s32_f32(vmulq_f32(v[i], by)); /* to nearest even */
+        int8_t bytes[8];
+        vst1_s8(bytes, vmovn_s16(vcombine_s16(vmovn_s32(w), vdup_n_s16(0))));
+        memcpy(p + 4 * i, bytes, 4);
+        sums[i] = vaddvq_s32(w);
+    }
+    return scale;
+}
+
+INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+                    const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    bool is_signed = form.zero == 128;
+    for (size_t g = 0; g < k / group; g++) {
+        const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
+        int32x4_t s[AT_ONCE][LANES];
+        for (size_t i = 0; i < n; i++) {
+            const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
+            for (size_t l = 0; l < LANES; l++)
+                s[i][l] = is_signed || form.offsets ? vdupq_n_s32(0) : vdupq_n_s32(*zero);
+        }
+        group_sums(s, n, group, is_signed, panel->q + g * group * TSRI_INT8_OUT, x->p + first * x->ldp + k0 + g * group, x->ldp);
+        for (size_t i = 0; i < n; i++) {
+            float by = x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK];
+            float sums = form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f;
+            for (size_t l = 0; l < LANES; l++) {
+                float32x4_t f = vld1q_f32(y[i] + 4 * l);
+                f = vfmaq_f32(f, vcvtq_f32_s32(s[i][l]), vmulq_n_f32(vld1q_f32(a + 4 * l), by));
+                if (form.offsets)
+                    f = vfmaq_n_f32(f, vld1q_f32(o + 4 * l), sums);
+                vst1q_f32(y[i] + 4 * l, f);
+            }
+        }
+    }
+}
+
+/* Constants for the kinds of numbers there are. */
+INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+                      const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    const tsri_int8_form with = {.offsets = true}, without = {0}, is_signed = {.zero = 128};
+    if (form.zero == 128)
+        tile_of(n, 32, is_signed, y, panel, x, first, k0, k);
+    else if (form.group == 32)
+        tile_of(n, 32, form.offsets ? with : without, y, panel, x, first, k0, k);
+    else
+        tile_of(n, 16, form.offsets ? with : without, y, panel, x, first, k0, k);
+}
+
+static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
+                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+{
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        size_t now = n - i < AT_ONCE ? n - i : AT_ONCE;
+        float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
+        for (size_t r = 0; add && r < now; r++)
+            memcpy(sums[r], y + (i + r) * ldy, n_out * sizeof *y);
+        if (now == AT_ONCE)
+            tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
+        else
+            tile_rows(1, form, sums, panel, x, first + i, k0, k);
+        for (size_t r = 0; r < now; r++)
+            memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
+    }
+}
+
+/* s + group's products of outputs 4 l .. with one row of input. */
+INLINE void group_sums_by_dots(int32x4_t s[LANES], size_t group, bool is_signed, const uint8_t *q, const int8_t *p)
+{
+    for (size_t e = 0; e < group; e += 4) {
+        int32_t four;
+        memcpy(&four, p + e, sizeof four);
+        int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
+        for (size_t l = 0; l < LANES; l++)
+            s[l] = vdotq_s32(s[l], numbers(is_signed, q + e * TSRI_INT8_OUT + 16 * l), v);
+    }
+}
+
+/* ---- rows ---- */
+
+/* sum + scale * (32 numbers times elements from `at` on). */
+INLINE float32x4_t add32(float32x4_t sum, int8x16_t q0, int8x16_t q1, const tsri_int8_row *x, size_t at, bool zeros, float scale)
+{
+    int32x4_t s = zeros ? vaddq_s32(vld1q_s32(x->lanes + at / 4), vld1q_s32(x->lanes + at / 4 + 4)) : vdupq_n_s32(0);
+    s = vdotq_s32(vdotq_s32(s, q0, load_s8(x->p + at)), q1, load_s8(x->p + at + 16));
+    return vfmaq_n_f32(sum, vcvtq_f32_s32(s), scale);
+}
+
+static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    for (size_t at = 0; at < k; at += 32, w += 34)
+        sum = add32(sum, load_s8(w + 2), load_s8(w + 18), x, at, false, tsri_int8_half(w) * x->xs[at / 32]);
+    return vaddvq_f32(sum);
+}
+
+INLINE int8x16_t low_nibbles(uint8x16_t v)
+{
+    return vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15)));
+}
+
+INLINE int8x16_t high_nibbles(uint8x16_t v)
+{
+    return vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+}
+
+static float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    for (size_t at = 0; at < k; at += 32, w += 18) {
+        uint8x16_t v = vld1q_u8(w + 2);
+        sum = add32(sum, low_nibbles(v), high_nibbles(v), x, at, true, tsri_int8_half(w) * x->xs[at / 32]);
+    }
+    return vaddvq_f32(sum);
+}
+
+static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    float less = 0.0f;
+    for (size_t at = 0; at < k; at += 256, w += 144) {
+        float d = tsri_int8_half(w), dmin = tsri_int8_half(w + 2);
+        const float *xs = x->xs + at / 32, *sums = x->sums + at / 32;
+        for (unsigned j = 0; j < 4; j++) {
+            uint8x16_t v0 = vld1q_u8(w + 16 + 32 * j), v1 = vld1q_u8(w + 32 + 32 * j);
+            int a0, o0, a1, o1;
+            tsri_take_k_scale(w + 4, 2 * j, &a0, &o0);
+            tsri_take_k_scale(w + 4, 2 * j + 1, &a1, &o1);
+            less += dmin * ((float)o0 * sums[2 * j] + (float)o1 * sums[2 * j + 1]);
+            sum = add32(sum, low_nibbles(v0), low_nibbles(v1), x, at + 64 * j, false, d * (float)a0 * xs[2 * j]);
+            sum = add32(sum, high_nibbles(v0), high_nibbles(v1), x, at + 64 * j + 32, false, d * (float)a1 * xs[2 * j + 1]);
+        }
+    }
+    return vaddvq_f32(sum) - less;
+}
+
+static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
+                 size_t k)
+{
+    tsri_int8_row x = tsri_int8_row_of(in, i);
+    float (*row)(const uint8_t *, const tsri_int8_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
+                                                             : type == TSR_Q4_0 ? q4_0_row
+                                                             : type == TSR_Q4_K ? q4_k_row
+                                                                                : NULL;
+    if (!row)
+        tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, in, i, k);
+    for (size_t r = 0; row && r < n; r++)
+        y[r] = row(w + r * row_bytes, &x, k);
+}
+
+#define TSRI_INT8_NEON_KERNELS \
+    (tsri_int8_kernels) {.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
+
+#endif
