@@ -353,7 +353,8 @@ static int detect(job *j)
 {
     tessera_error err = {0};
     tessera_detect_opts o = {.labels = j->o.labels, .point = j->o.point, .overlay = j->o.overlay, .format = j->o.box_format,
-                             .folder = j->o.output_dir, .min_area = j->o.min_area, .as_json = j->o.json};
+                             .folder = j->o.output_dir, .min_area = j->o.min_area, .tiles = j->o.tiles, .plan = j->o.plan,
+                             .as_json = j->o.json};
     char *text;
     size_t n_failed;
     j->o.rq.max_budget = 560; /* small things count */

@@ -111,6 +111,14 @@ static bool parse_budget(const char *s, size_t *out)
     return false;
 }
 
+static bool parse_tiles(const char *s, size_t *out)
+{
+    if (strcmp(s, "auto") != 0)
+        return parse_count(s, 2, 64, out);
+    *out = TESSERA_TILES_AUTO;
+    return true;
+}
+
 static bool add_part(options *o, tessera_part_kind kind, const char *value)
 {
     tessera_part *p = &o->parts[o->n_parts++];
@@ -247,6 +255,7 @@ static int apply_detect(options *o, int id, const char *v)
     case OPT_OVERLAY: o->overlay = v; break;
     case OPT_POINT: o->point = v; break;
     case OPT_BOX_FORMAT: o->box_format = v; break;
+    case OPT_TILES: return parse_tiles(v, &o->tiles) ? 1 : -1;
     case OPT_MIN_AREA: return parse_count(v, 1, SIZE_MAX / 16, &o->min_area) ? 1 : -1;
     default: return 0;
     }

@@ -33,11 +33,11 @@ typedef struct options {
     unsigned threads;
     bool json, quiet, verbose;
     bool check, full; /* info */
-    bool plan, chapters; /* ask, caption */
+    bool plan, chapters; /* ask, caption; detect has plan */
     bool form_set;
     progress_mode progress;
     const char *labels, *point, *overlay, *box_format; /* detect */
-    size_t min_area;
+    size_t min_area, tiles;
     const char *output_dir; /* detect, transcribe */
     const char *language, *translate, *prompt; /* transcribe */
     tessera_transcript_form form;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json_build.h"
@@ -40,16 +41,15 @@ static tsr_status complain(const reader *r, const char *why)
     return st;
 }
 
-/* One more correction, of a thing ("entry 3") with its label, if it has one. */
-static tsr_status tell_of(tsri_boxes *out, const char *thing, size_t number, const char *name, size_t len,
-                          const char *what, tsr_error *err)
+tsr_status tsri_boxes_tell(tsri_boxes *out, const char *thing, const char *label, size_t label_len, const char *what,
+                           tsr_error *err)
 {
     char *line;
     tsri_lines l = tsri_lines_begin(false, err);
-    tsri_print(&l, "%s %zu", thing, number);
-    if (name && len) {
+    tsri_print(&l, "%s", thing);
+    if (label && label_len) {
         tsri_print(&l, " (");
-        tsri_print_escaped(&l, name, len, SHOWN_LABEL);
+        tsri_print_escaped(&l, label, label_len, SHOWN_LABEL);
         tsri_print(&l, ")");
     }
     tsri_print(&l, ": %s", what);
@@ -64,8 +64,10 @@ static tsr_status tell_of(tsri_boxes *out, const char *thing, size_t number, con
 static tsr_status tell(reader *r, const tsr_json *label, const char *what)
 {
     size_t len = 0;
+    char thing[32];
     const char *name = tsr_json_string(label, &len);
-    return tell_of(r->out, "entry", r->n_entries, name, len, what, r->err);
+    snprintf(thing, sizeof thing, "entry %zu", r->n_entries);
+    return tsri_boxes_tell(r->out, thing, name, len, what, r->err);
 }
 
 /* ---- boxes ---- */
@@ -78,19 +80,22 @@ static uint64_t hash_of(const char *s, size_t n)
     return h;
 }
 
-static double area(const size_t b[4])
+double tsri_box_area(const size_t b[4])
 {
     return (double)(b[2] - b[0]) * (double)(b[3] - b[1]);
 }
 
-static bool have_most_in_common(const size_t a[4], const size_t b[4])
+double tsri_box_common(const size_t a[4], const size_t b[4])
 {
     size_t x1 = a[0] > b[0] ? a[0] : b[0], y1 = a[1] > b[1] ? a[1] : b[1];
     size_t x2 = a[2] < b[2] ? a[2] : b[2], y2 = a[3] < b[3] ? a[3] : b[3];
-    if (x1 >= x2 || y1 >= y2)
-        return false;
-    double common = area((const size_t[]){x1, y1, x2, y2});
-    return common >= SAME_BOX * (area(a) + area(b) - common);
+    return x1 < x2 && y1 < y2 ? tsri_box_area((const size_t[]){x1, y1, x2, y2}) : 0;
+}
+
+static bool have_most_in_common(const size_t a[4], const size_t b[4])
+{
+    double common = tsri_box_common(a, b);
+    return common > 0 && common >= SAME_BOX * (tsri_box_area(a) + tsri_box_area(b) - common);
 }
 
 static bool is_repeated(const reader *r, const tsri_box *b, uint64_t hash)
@@ -406,12 +411,14 @@ tsr_status tsri_boxes_leave_small(tsri_boxes *b, size_t least, tsr_error *err)
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
         tsri_box *one = &b->at[i];
-        if (one->is_point || area(one->xyxy) >= (double)least) {
+        char thing[32];
+        if (one->is_point || tsri_box_area(one->xyxy) >= (double)least) {
             b->at[n++] = *one;
             continue;
         }
+        snprintf(thing, sizeof thing, "box %zu", i + 1);
         if (st == TSR_OK)
-            st = tell_of(b, "box", i + 1, one->label, one->label_len, "left out, its area is below --min-area", err);
+            st = tsri_boxes_tell(b, thing, one->label, one->label_len, "left out, its area is below --min-area", err);
         tsr_free(one->label);
     }
     b->n = n;
@@ -444,5 +451,7 @@ tsr_json *tsri_box_json(const tsri_box *b)
     tsri_put(&o, "label", tsr_json_new_string(b->label, b->label_len));
     tsri_put(&o, b->is_point ? "point" : "box_2d", tsri_build_end(&given));
     tsri_put(&o, b->is_point ? "xy" : "xyxy", tsri_build_end(&pixels));
+    if (b->tile)
+        tsri_put_size(&o, "tile", b->tile);
     return tsri_build_end(&o);
 }

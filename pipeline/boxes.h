@@ -19,6 +19,7 @@ typedef struct tsri_box {
     bool is_point;
     double given[4]; /* y1, x1, y2, x2 as the answer has them; of a point y, x */
     size_t xyxy[4];  /* pixels: edges x1 < x2 <= width, y1 < y2 <= height; of a point [0, 1] are the pixel's x, y */
+    size_t tile;     /* of the picture, from 1, that it was seen in; 0: the whole picture (box_tiles.h) */
 } tsri_box;
 
 typedef struct tsri_boxes {
@@ -39,7 +40,17 @@ void tsri_boxes_deinit(tsri_boxes *b); /* zeroed is fine */
  * TSR_ERR_NOMEM. */
 tsr_status tsri_boxes_leave_small(tsri_boxes *b, size_t least, tsr_error *err);
 
-/* {"label", "box_2d" as given, "xyxy"}, of a point {"label", "point", "xy"}; NULL when memory is short. */
+/* One more correction: "THING (LABEL): WHAT", the label escaped and shortened; NULL or empty: it has none. TSR_ERR_NOMEM. */
+tsr_status tsri_boxes_tell(tsri_boxes *out, const char *thing, const char *label, size_t label_len, const char *what,
+                           tsr_error *err);
+
+/* Pixels of a box. */
+double tsri_box_area(const size_t xyxy[4]);
+/* Pixels that two boxes have in common. */
+double tsri_box_common(const size_t a[4], const size_t b[4]);
+
+/* {"label", "box_2d" as given, "xyxy"}, of a point {"label", "point", "xy"}, with "tile" where there is one; NULL when
+ * memory is short. */
 tsr_json *tsri_box_json(const tsri_box *b);
 
 #endif

@@ -8,7 +8,6 @@
 #include "film_time.h"
 #include "overlay_internal.h"
 #include "tsr_alloc.h"
-#include "tsr_file.h"
 
 enum { GAP = TSRI_SHEET_GAP, MOST_HEIGHT = 32767, LEAST_CELL = 84, LEAST_WIDTH = 320, GROUND = 0x22 };
 
@@ -179,10 +178,7 @@ tsr_status tsri_contact_sheet_check(const tsri_media_list *l, const char *path, 
         n_films += l->at[i].kind == TSRI_VIDEO;
     if (n_films == 0)
         return tsr_fail(err, TSR_ERR_USAGE, "%s: a contact sheet shows frames of films, and there is no film", path);
-    for (size_t i = 0; i < l->rq->n_parts; i++)
-        if (l->rq->parts[i].path && tsr_file_is_same(l->rq->parts[i].path, path))
-            return tsr_fail(err, TSR_ERR_USAGE, "%s: the contact sheet would be written over an input", path);
-    return TSR_OK;
+    return tsri_spare_inputs(l->rq, path, "the contact sheet", err);
 }
 
 tsr_status tsri_contact_sheet_write(const tsri_media_list *l, const char *path, tsr_error *err)

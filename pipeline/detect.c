@@ -5,36 +5,35 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "boxes.h"
-#include "budget.h"
+#include "detect_look.h"
 #include "detect_out.h"
 #include "json_build.h"
 #include "overlay.h"
-#include "result_internal.h"
 #include "run.h"
 #include "text_build.h"
+#include "tiles.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
-#include "views.h"
 
 /* Corrections that are told while work goes on; the result holds all. */
 enum { MOST_TOLD = 5 };
 
+/* Pages that are cut into tiles are rendered with the detail of print, unless a resolution is asked for. */
+enum { TILED_DPI = 200 };
+
 typedef struct detect {
     tessera_model *m;
+    tessera_request settings; /* the request, with what detect itself says */
     const tessera_request *rq;
     const tessera_detect_opts *o;
-    tsri_ask_fn *ask;
-    tessera_event_fn fn;
-    void *user;
+    tsri_looker looker;
     tsri_views *views;
-    tessera_part *parts; /* system texts, the picture, the question: [n_parts] */
-    size_t n_parts, picture; /* which of them is the picture */
     tsr_text question;
     tsri_detect_format format;
     tsri_build boxes;    /* of all pictures */
     tsri_build pictures; /* one object for each */
-    size_t n_done, n_failed;
+    tsr_text plan;       /* lines for people, when no more is wanted */
+    size_t n_done, n_failed, prompts, soft_tokens;
     bool cancelled;
     tsr_error first; /* of the pictures that failed */
     tsr_error *err;
@@ -79,31 +78,38 @@ static tsr_status write_question(detect *d)
 
 static tsr_status make_parts(detect *d)
 {
+    tsri_looker *l = &d->looker;
     if (d->rq->schema || d->rq->grammar)
         return tsr_fail(d->err, TSR_ERR_USAGE, "detect has a grammar of its own");
-    if (!(d->parts = tsr_calloc(d->rq->n_parts + 2, sizeof *d->parts)))
+    if (!(l->parts = tsr_calloc(d->rq->n_parts + 2, sizeof *l->parts)))
         return tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the prompt");
     for (size_t i = 0; i < d->rq->n_parts; i++) {
         if (d->rq->parts[i].kind == TESSERA_PART_TEXT)
             return tsr_fail(d->err, TSR_ERR_USAGE, "detect asks its own question; part %zu is a text", i);
         if (d->rq->parts[i].kind == TESSERA_PART_SYSTEM)
-            d->parts[d->n_parts++] = d->rq->parts[i];
+            l->parts[l->n_parts++] = d->rq->parts[i];
     }
-    d->picture = d->n_parts++;
-    d->parts[d->picture].kind = TESSERA_PART_IMAGE;
+    l->picture = l->n_parts++;
+    l->parts[l->picture].kind = TESSERA_PART_IMAGE;
     tsr_status st = write_question(d);
-    d->parts[d->n_parts++] =
+    l->parts[l->n_parts++] =
         (tessera_part){.kind = TESSERA_PART_TEXT, .text = d->question.at, .text_len = d->question.len};
     return st;
 }
 
-/* ---- telling ---- */
-
-static int tell(detect *d, const char *text)
+static void make_settings(detect *d)
 {
-    tessera_event ev = {.kind = TESSERA_EVENT_NOTE, .text = text, .len = strlen(text)};
-    return d->fn ? d->fn(d->user, &ev) : 0;
+    tessera_request *rq = &d->settings;
+    *rq = *d->rq;
+    rq->grammar = d->o->point ? point_grammar : box_grammar;
+    rq->grammar_name = d->o->point ? "list of points" : "list of boxes";
+    if (d->o->tiles && !rq->dpi)
+        rq->dpi = TILED_DPI;
+    d->rq = rq;
+    d->looker.rq = rq;
 }
+
+/* ---- telling ---- */
 
 static void tell_corrections(detect *d, const tsri_boxes *b, const char *name)
 {
@@ -111,12 +117,12 @@ static void tell_corrections(detect *d, const tsri_boxes *b, const char *name)
     char line[768];
     for (size_t i = 0; i < n && i < MOST_TOLD; i++) {
         snprintf(line, sizeof line, "%s: %s", name, tsr_json_string(tsr_json_at(b->corrections, i), NULL));
-        tell(d, line);
+        tsri_looker_tell(&d->looker, line);
     }
     snprintf(line, sizeof line, "%s: %zu further corrections stand in the whole result (--json)", name,
              n > MOST_TOLD ? n - MOST_TOLD : 0);
     if (n > MOST_TOLD)
-        tell(d, line);
+        tsri_looker_tell(&d->looker, line);
 }
 
 /* ---- JSON ---- */
@@ -142,12 +148,15 @@ static tsr_json *size_json(const tsr_image *picture)
     return tsri_build_end(&size);
 }
 
-/* The run's own result, and what the answer means. b->corrections is handed over. */
-static tsr_status add_picture(detect *d, const tsri_view *v, const tessera_result *r, tsri_boxes *b,
-                              const char *overlay, const char *failure)
+/* The run's own result, and what the answer means. look->facts and its corrections are handed over; NULL: nothing was
+ * answered. `good`: the boxes are. */
+static tsr_status add_picture(detect *d, const tsri_view *v, tsri_look *look, bool good, const char *overlay,
+                              const char *failure)
 {
-    tsr_json *base = r ? tsri_result_json(r, d->err) : tsr_json_new_object();
+    tsr_json *base = look && look->facts ? look->facts : tsr_json_new_object();
     tsri_build o = {base, base == NULL};
+    if (look)
+        look->facts = NULL;
     tsri_views_put_place(d->views, &o, v, true);
     if (v->picture.rgb)
         tsri_put(&o, "source_size", size_json(&v->picture));
@@ -155,10 +164,10 @@ static tsr_status add_picture(detect *d, const tsri_view *v, const tessera_resul
         tsri_put_text(&o, "warning", v->warning);
     if (failure)
         tsri_put_text(&o, "error", failure);
-    if (b) {
-        tsri_put(&o, "boxes", boxes_json(d, b, v, &d->boxes));
-        tsri_put(&o, "corrections", b->corrections);
-        b->corrections = NULL;
+    if (good) {
+        tsri_put(&o, "boxes", boxes_json(d, &look->boxes, v, &d->boxes));
+        tsri_put(&o, "corrections", look->boxes.corrections);
+        look->boxes.corrections = NULL;
     }
     if (overlay)
         tsri_put_text(&o, "overlay", overlay);
@@ -170,14 +179,15 @@ static tsr_status add_picture(detect *d, const tsri_view *v, const tessera_resul
 
 /* ---- one picture ---- */
 
-static tsr_status set_aside(detect *d, const tsri_view *v, const tessera_result *r, size_t n, const tsr_error *why)
+/* look NULL: the picture could not even be read. */
+static tsr_status set_aside(detect *d, const tsri_view *v, tsri_look *look, size_t n, const tsr_error *why)
 {
     if (d->n_failed == 0)
         d->first = *why;
     d->n_failed += n;
-    tsr_status st = add_picture(d, v, r, NULL, NULL, why->text);
+    tsr_status st = add_picture(d, v, look, false, NULL, why->text);
     if (tsri_views_n(d->views) > 1)
-        tell(d, why->text);
+        tsri_looker_tell(&d->looker, why->text);
     return st;
 }
 
@@ -190,74 +200,45 @@ static tsr_status draw(const detect *d, const tsri_view *v, const tsri_boxes *b,
     return tsri_overlay_write(*path, &v->picture, b->at, b->n, why);
 }
 
-/* The answer's boxes, checked, those of `least` pixels and more; `why` says what is wrong with them. */
-static tsr_status read_boxes(const tessera_result *r, const tsri_view *v, const char *name, size_t least, tsri_boxes *b,
-                             tsr_error *why)
+static void warn(detect *d, const tsri_view *v, const char *name)
 {
-    tsr_error inner = {TSR_OK, ""};
-    bool cut = strcmp(r->finish, "length") == 0;
-    tsr_status st = tsri_boxes_parse(b, r->text.at, r->text.len - 1, v->picture.width, v->picture.height, &inner);
-    if (st == TSR_OK && least)
-        st = tsri_boxes_leave_small(b, least, &inner);
-    if (st != TSR_OK)
-        tsr_fail(why, st, "%s: %s%s", name,
-                 cut ? "(the answer was cut off at --max-tokens or the context) " : "", inner.text);
-    return st;
+    char line[1024];
+    snprintf(line, sizeof line, "%s may lack something: %s", name, v->warning);
+    if (v->warning[0])
+        tsri_looker_tell(&d->looker, line);
 }
 
-static tsr_status use_answer(detect *d, const tsri_view *v, const tessera_result *r, size_t i)
+static tsr_status add_plan(detect *d, const tsri_view *v, tsri_look *look)
 {
-    char name[512], *overlay = NULL;
-    tsri_boxes b = {0};
-    tsr_error why = {TSR_OK, ""};
-    tsri_view_name(name, sizeof name, v);
-    tsr_status st = read_boxes(r, v, name, d->o->min_area, &b, &why);
-    if (st == TSR_OK) {
-        tell_corrections(d, &b, name);
-        st = draw(d, v, &b, i, &overlay, &why);
-    }
-    if (st == TSR_OK) {
-        d->n_done++;
-        st = add_picture(d, v, r, &b, overlay, NULL);
-    } else {
-        st = tsri_is_of_one_view(st) ? set_aside(d, v, r, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
-    }
-    tsri_boxes_deinit(&b);
-    tsr_free(overlay);
-    return st;
+    d->prompts += look->prompts;
+    d->soft_tokens += look->soft_tokens;
+    tsr_status st = tsr_text_add(&d->plan, look->plan, strlen(look->plan), d->err);
+    if (st == TSR_OK)
+        st = tsr_text_add(&d->plan, "\n", 1, d->err);
+    return st == TSR_OK ? add_picture(d, v, look, false, NULL, NULL) : st;
 }
 
 static tsr_status look_at(detect *d, const tsri_view *v, size_t i)
 {
-    tessera_request rq = *d->rq;
-    tessera_result *r = NULL;
+    tsri_look look;
     tsr_error why = {TSR_OK, ""};
-    char name[512];
+    char name[512], *overlay = NULL;
     tsri_view_name(name, sizeof name, v);
-    d->parts[d->picture].path = name;
-    rq.parts = d->parts;
-    rq.n_parts = d->n_parts;
-    rq.grammar = d->o->point ? point_grammar : box_grammar;
-    rq.grammar_name = d->o->point ? "list of points" : "list of boxes";
-    if (v->kind == TSRI_PAGE && !rq.max_budget)
-        rq.max_budget = tsri_budget_most(d->m, &rq, true); /* it is handed on as a picture */
-    if (v->kind == TSRI_VIDEO)
-        rq.budget = tsri_or_size(rq.video_budget, TSRI_DEFAULT_VIDEO_BUDGET);
-    if (v->warning[0]) {
-        char line[1024];
-        snprintf(line, sizeof line, "%s may lack something: %s", name, v->warning);
-        tell(d, line);
+    warn(d, v, name);
+    tsr_status st = tsri_look_at(&look, &d->looker, v, d->o->plan != 0, &why);
+    if (st == TSR_OK && !d->o->plan) {
+        tell_corrections(d, &look.boxes, name);
+        st = draw(d, v, &look.boxes, i, &overlay, &why);
     }
-    tsr_status st = d->ask(d->m, &rq, &v->picture, d->fn, d->user, &r, &why);
-    if (st == TSR_OK && strcmp(r->finish, "cancelled") == 0)
-        st = tsr_fail(&why, TSR_ERR_CANCELLED, "%s: stopped on request before the answer was complete", name);
-    if (st == TSR_OK)
-        st = use_answer(d, v, r, i);
-    else if (tsri_is_of_one_view(st))
-        st = set_aside(d, v, NULL, 1, &why);
-    else
-        tsr_fail(d->err, st, "%s", why.text);
-    tessera_result_free(r);
+    if (st == TSR_OK) {
+        d->n_done++;
+        d->n_failed += look.n_failed != 0;
+        st = d->o->plan ? add_plan(d, v, &look) : add_picture(d, v, &look, true, overlay, NULL);
+    } else {
+        st = tsri_is_of_one_view(st) ? set_aside(d, v, &look, 1, &why) : tsr_fail(d->err, st, "%s", why.text);
+    }
+    tsri_look_deinit(&look);
+    tsr_free(overlay);
     return st;
 }
 
@@ -273,7 +254,7 @@ static tsr_status look_at_all(detect *d)
         tsr_error why = {TSR_OK, ""};
         tessera_event ev = {.kind = TESSERA_EVENT_STAGE, .text = "picture", .len = 7, .done = i,
                             .total = tsri_views_n(d->views)};
-        if (d->fn && d->fn(d->user, &ev))
+        if (d->looker.fn && d->looker.fn(d->looker.user, &ev))
             return tsr_fail(d->err, TSR_ERR_CANCELLED, "stopped on request");
         st = tsri_views_next(d->views, &v, &end, &n_skipped, &why);
         if (st == TSR_OK && end)
@@ -321,8 +302,32 @@ static tsr_status write_format(detect *d, char **out)
     return st;
 }
 
+/* The pictures and their sums, or a line for each and one for all. */
+static tsr_status write_plan(detect *d, char **out)
+{
+    char sum[96];
+    snprintf(sum, sizeof sum, "in all %zu prompts, %zu soft tokens\n", d->prompts, d->soft_tokens);
+    if (!d->o->as_json) {
+        tsr_status st = tsr_text_add(&d->plan, sum, strlen(sum) + 1, d->err);
+        *out = st == TSR_OK ? d->plan.at : NULL;
+        if (st == TSR_OK)
+            d->plan = (tsr_text){0};
+        return st;
+    }
+    tsri_build o = tsri_build_object();
+    tsri_put(&o, "pictures", tsri_build_end(&d->pictures));
+    tsri_put_size(&o, "prompts", d->prompts);
+    tsri_put_size(&o, "soft_tokens", d->soft_tokens);
+    tsr_json *whole = tsri_build_end(&o);
+    tsr_status st = whole ? tsr_json_dump(out, whole, 0, d->err) : tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the plan");
+    tsr_json_free(whole);
+    return st;
+}
+
 static tsr_status write_result(detect *d, int as_json, char **out)
 {
+    if (d->o->plan)
+        return write_plan(d, out);
     if (d->format != TSRI_BOXES_JSON)
         return write_format(d, out);
     tsr_json *boxes = tsri_build_end(&d->boxes);
@@ -372,6 +377,12 @@ static tsr_status check_opts(detect *d)
     if (st == TSR_OK && d->o->point && (d->o->labels || d->format == TSRI_BOXES_YOLO))
         return tsr_fail(d->err, TSR_ERR_USAGE, d->o->labels ? "either labels or a thing to point to"
                                                             : "points can't be written in the form yolo");
+    if (st == TSR_OK && d->o->tiles != TESSERA_TILES_AUTO && d->o->tiles > TSRI_TILES_MOST)
+        return tsr_fail(d->err, TSR_ERR_USAGE, "%zu tiles are more than %d", d->o->tiles, TSRI_TILES_MOST);
+    if (st == TSR_OK && d->o->tiles && d->rq->dump)
+        return tsr_fail(d->err, TSR_ERR_USAGE, "a dump is of one picture, and tiles are several");
+    if (st == TSR_OK && d->o->plan && (d->o->overlay || d->format != TSRI_BOXES_JSON))
+        return tsr_fail(d->err, TSR_ERR_USAGE, "a plan has no boxes to write or draw");
     return st == TSR_OK && d->o->overlay ? tsri_overlay_check(d->o->overlay, d->err) : st;
 }
 
@@ -380,6 +391,7 @@ static tsr_status detect_all(detect *d, char **out)
     tsr_status st = check_opts(d);
     if (st == TSR_OK)
         st = make_parts(d);
+    make_settings(d);
     if (st == TSR_OK)
         st = tsri_views_open(&d->views, d->m, d->rq, d->err);
     if (st == TSR_OK && tsri_views_n(d->views) == 0)
@@ -404,14 +416,16 @@ tsr_status tsri_detect(tessera_model *m, const tessera_request *rq, const tesser
                        tessera_event_fn fn, void *user, char **out, size_t *n_failed, tsr_error *err)
 {
     static const tessera_detect_opts none = {0};
-    detect d = {.m = m, .rq = rq, .o = opts ? opts : &none, .ask = ask, .fn = fn, .user = user, .err = err,
-                .boxes = tsri_build_list(), .pictures = tsri_build_list()};
+    detect d = {.m = m, .rq = rq, .o = opts ? opts : &none, .err = err, .boxes = tsri_build_list(),
+                .pictures = tsri_build_list()};
+    d.looker = (tsri_looker){.m = m, .o = d.o, .ask = ask, .fn = fn, .user = user};
     *out = NULL;
     tsr_status st = detect_all(&d, out);
     *n_failed = d.n_failed;
     tsri_views_close(d.views);
     tsr_text_deinit(&d.question);
-    tsr_free(d.parts);
+    tsr_text_deinit(&d.plan);
+    tsr_free(d.looker.parts);
     tsr_json_free(d.boxes.v);
     tsr_json_free(d.pictures.v);
     return st;

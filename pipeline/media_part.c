@@ -7,6 +7,7 @@
 
 #include "json_build.h"
 #include "tsr_alloc.h"
+#include "tsr_file.h"
 
 const char *tsri_media_kind_name(tsri_media_kind k)
 {
@@ -28,6 +29,16 @@ unsigned tsri_deadline_ms(const tessera_request *rq)
 {
     double ms = tsri_or(rq->media_deadline, 120) * 1000;
     return ms < 4e9 ? (unsigned)ceil(ms) : 4000000000u;
+}
+
+tsr_status tsri_spare_inputs(const tessera_request *rq, const char *path, const char *what, tsr_error *err)
+{
+    for (size_t i = 0; i < rq->n_parts; i++) {
+        const tessera_part *p = &rq->parts[i];
+        if (p->path && !p->data && tsr_file_is_same(path, p->path))
+            return tsr_fail(err, TSR_ERR_USAGE, "%s: %s would be written over a file that is read", path, what);
+    }
+    return TSR_OK;
 }
 
 tsri_media *tsri_media_add(tsri_media_list *l, tsri_media_kind kind, size_t part, tsr_error *err)

@@ -100,6 +100,9 @@ tsr_status tsri_need_hearing(const tessera_model *m, const char *name, tsr_error
 enum { TSRI_DEFAULT_BUDGET = 280, TSRI_DEFAULT_VIDEO_BUDGET = 70, TSRI_MAX_SOUND_SECONDS = 30 };
 #define TSRI_DEFAULT_MAX_FILE_BYTES ((size_t)1 << 31)
 
+/* TSR_ERR_USAGE when `what` ("the result"), which is written to path, would take the place of a file that the request reads. */
+tsr_status tsri_spare_inputs(const tessera_request *rq, const char *path, const char *what, tsr_error *err);
+
 /* The request's value, or the default where it is 0. */
 double tsri_or(double value, double otherwise);
 size_t tsri_or_size(size_t value, size_t otherwise);

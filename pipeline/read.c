@@ -440,9 +440,8 @@ static tsr_status check_path(const reading *d)
     const char *path = d->o->path, *slash = path ? strrchr(path, '/') : NULL;
     if (!path)
         return TSR_OK;
-    for (size_t k = 0; k < d->rq.n_parts; k++)
-        if (d->rq.parts[k].path && !d->rq.parts[k].data && tsr_file_is_same(path, d->rq.parts[k].path))
-            return tsr_fail(d->err, TSR_ERR_USAGE, "%s: the result would be written over what is read", path);
+    if (tsri_spare_inputs(&d->rq, path, "the result", d->err) != TSR_OK)
+        return TSR_ERR_USAGE;
     if (tsr_file_is_dir(path))
         return tsr_fail(d->err, TSR_ERR_USAGE, "%s: is a folder; the result needs the name of a file", path);
     if (!slash || slash == path)

@@ -342,6 +342,8 @@ TESSERA_API tessera_status tessera_film_plan(tessera_model *m, const tessera_req
 
 /* ---- boxes ---- */
 
+#define TESSERA_TILES_AUTO ((size_t)-1)
+
 typedef struct tessera_detect_opts {
     const char *labels;  /* what to look for, "car,bicycle"; NULL: everything */
     const char *point;   /* a thing to point to instead, "the button that saves"; NULL: none */
@@ -350,6 +352,12 @@ typedef struct tessera_detect_opts {
     const char *format;  /* json (NULL), jsonl, coco, csv, or yolo, which needs `folder` */
     const char *folder;  /* yolo: its files go here; made when it isn't there */
     size_t min_area;     /* leave out boxes of fewer pixels, 0: none */
+    size_t tiles;        /* also look at each picture in tiles that overlap by a fifth: at most this many, 64 at most, or
+                          * TESSERA_TILES_AUTO: as many as it takes to see pictures at half their size and pages at 200 dpi,
+                          * 16 at most. What several of them see is merged into one box (docs/detect.md). 0: whole alone */
+    int plan;            /* ask nothing: *out is a line for each picture, how many prompts and soft tokens it takes, or as
+                          * the whole result {"pictures": [{"file", "source_size", "plan": {"prompts", "soft_tokens",
+                          * "tiles", "columns", "rows", "tile_width", "tile_height"}}], "prompts", "soft_tokens"} */
     int as_json;         /* the whole result, else the boxes alone in their format */
 } tessera_detect_opts;
 
@@ -359,13 +367,15 @@ typedef struct tessera_detect_opts {
  * *out is JSON, the caller's (tessera_free): (in the format json) a list of {"label", "box_2d": [y1, x1, y2, x2] in thousandths as the model
  * gave it, "xyxy": [x1, y1, x2, y2] in pixels of the picture as it is shown (of a page at its dpi)}, or of a point
  * {"label", "point", "xy"}; with "file" where there are several files, "page" for documents and "time" (seconds) for
- * films. As the whole result: {"boxes": that list, "pictures": for each the keys of tessera_result_json ("text" is the raw
+ * films, and "tile" (from 1) for what a tile has seen; box_2d is then the picture's too. As the whole result: {"boxes": that list, "pictures": for each the keys of tessera_result_json ("text" is the raw
  * answer), "file", "page", "dpi", "time", "source_size", "boxes", "corrections" (what was put right or left out, also told
  * as notes), "overlay", "warning" (a
- * page may lack something), or "error"; "failed", "cancelled"}.
+ * page may lack something), or "error", with tiles "plan" (as below) and "tiles": for each the same keys, "xyxy" its place,
+ * or "error"; "failed", "cancelled"}.
  *
  * A picture that can't be read, or an answer that is no list of boxes, is told and counted in *n_failed while the others
- * go on; when there is none that is good, it is the error. Work that is stopped gives what is done, and
+ * go on; when there is none that is good, it is the error. A picture with a tile of which that is true keeps its boxes and is
+ * counted as well. Work that is stopped gives what is done, and
  * TESSERA_ERR_CANCELLED when that is nothing. The status is else as of tessera_run; TESSERA_ERR_UNSUPPORTED also for an
  * overlay in a build without cairo. */
 TESSERA_API tessera_status tessera_detect(tessera_model *m, const tessera_request *rq, const tessera_detect_opts *opts,

@@ -7,6 +7,7 @@
 #include "overlay_internal.h"
 #include "test_root.h"
 #include "test_tmp.h"
+#include "tiles.h"
 #include "tiny_model.h"
 #include "tsr_alloc.h"
 #include "tsr_file.h"
@@ -127,6 +128,57 @@ static void the_whole_result_has_text_corrections_and_sizes(void **state)
     assert_non_null(strstr(s.notes, "entry 1 (a): y1 and y2 were swapped"));
     tsr_json_free(v);
     tessera_free(r.text);
+}
+
+static void tiles_are_asked_about_and_merged(void **state)
+{
+    /* The whole picture shows a thing; the first tile shows it larger, the second one of its own, the third nonsense. */
+    script s = {.answers = {"[{\"box_2d\": [100, 100, 400, 400], \"label\": \"cat\"}]",
+                            "[{\"box_2d\": [180, 180, 718, 718], \"label\": \"cat\"}]",
+                            "[{\"box_2d\": [500, 500, 600, 600], \"label\": \"dog\"}]", "no boxes here", "[]"}};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.as_json = 1, .tiles = 4}, NULL, 1, (const char *const[]){sample("scene.png")});
+    assert_int_equal(r.st, TSR_OK);
+    assert_int_equal(s.n, 5);
+    assert_int_equal(s.sizes[0][0], 420);
+    assert_int_equal(s.sizes[1][0], 234);
+    assert_int_equal(s.sizes[1][1], 156);
+    assert_string_equal(s.names[4], "scene.png, tile 4 of 4");
+    assert_int_equal(r.n_failed, 1); /* the picture counts, and keeps what is good */
+    assert_non_null(strstr(s.notes, "seen whole and in 4 tiles (2 x 2 of 234x156): 5 prompts"));
+    assert_non_null(strstr(s.notes, "tile 3 of 4: "));
+    tsr_json *v = parse(r.text);
+    const tsr_json *p = tsr_json_at(tsr_json_get(v, "pictures"), 0), *boxes = tsr_json_get(p, "boxes");
+    const tsr_json *tiles = tsr_json_get(p, "tiles");
+    size_t n = 0;
+    assert_int_equal(tsr_json_len(boxes), 2);
+    assert_string_equal(tsr_json_string(tsr_json_get(tsr_json_at(boxes, 1), "label"), NULL), "dog");
+    assert_true(tsr_json_to_size(tsr_json_get(tsr_json_at(boxes, 1), "tile"), &n) && n == 2);
+    assert_int_equal(tsr_json_len(tiles), 4);
+    assert_non_null(tsr_json_get(tsr_json_at(tiles, 2), "error"));
+    assert_null(tsr_json_get(tsr_json_at(tiles, 3), "error"));
+    assert_true(tsr_json_to_size(tsr_json_get(tsr_json_get(p, "plan"), "prompts"), &n) && n == 5);
+    tsr_json_free(v);
+    tessera_free(r.text);
+}
+
+static void a_plan_asks_nothing(void **state)
+{
+    script s = {.answers = {CAT}};
+    (void)state;
+    outcome r = detect(&s, &(tessera_detect_opts){.plan = 1, .tiles = 4}, NULL, 2,
+                       (const char *const[]){sample("scene.png"), sample("shapes.png")});
+    assert_int_equal(r.st, TSR_OK);
+    assert_int_equal(s.n, 0);
+    assert_non_null(strstr(r.text, "scene.png: 420x280, seen whole and in 4 tiles"));
+    assert_non_null(strstr(r.text, "in all 10 prompts, "));
+    tessera_free(r.text);
+    r = detect(&s, &(tessera_detect_opts){.plan = 1, .overlay = "x.png"}, NULL, 1, (const char *const[]){sample("scene.png")});
+    assert_int_equal(r.st, TSR_ERR_USAGE);
+    assert_null(r.text);
+    r = detect(&s, &(tessera_detect_opts){.tiles = TSRI_TILES_MOST + 1}, NULL, 1, (const char *const[]){sample("scene.png")});
+    assert_int_equal(r.st, TSR_ERR_USAGE);
+    assert_non_null(strstr(r.err.text, "65 tiles are more than 64"));
 }
 
 static void pages_and_frames_and_files_are_told_apart(void **state)
@@ -393,6 +445,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_picture_gives_the_bare_list),
         cmocka_unit_test(the_whole_result_has_text_corrections_and_sizes),
+        cmocka_unit_test(tiles_are_asked_about_and_merged),
+        cmocka_unit_test(a_plan_asks_nothing),
         cmocka_unit_test(pages_and_frames_and_files_are_told_apart),
         cmocka_unit_test(a_bad_answer_is_told_and_the_others_stay),
         cmocka_unit_test(a_damaged_file_is_told_and_the_others_stay),
