@@ -180,7 +180,7 @@ static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t 
     }
 }
 
-/* As exp8 of AVX2, which see: above 88.7 infinity, below -87 zero. */
+/* As exp_of of kernels_simd.h, which see: above 88.7 infinity, below -87 zero. */
 static __m512 exp16(__m512 x)
 {
     __mmask16 is_normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ); /* NaN counts */
@@ -214,7 +214,7 @@ static double exp_sum(float *x, float top, size_t n)
     return _mm512_reduce_add_pd(_mm512_add_pd(a, b));
 }
 
-/* As gelu8 of AVX2. */
+/* As gelu_of of kernels_simd.h. */
 static void gelu_mul(float *g, const float *u, size_t n)
 {
     const __m512 one = _mm512_set1_ps(1.0f);
