@@ -4,8 +4,7 @@
 INLINE void group_sums(int32x4_t s[AT_ONCE][LANES], size_t n, size_t group, bool is_signed, const uint8_t *q, const int8_t *p,
                        size_t ldp)
 {
-    for (size_t i = 0; i < n; i++)
-        group_sums_by_dots(s[i], group, is_signed, q, p + i * ldp);
+    group_sums_by_dots(s, n, group, is_signed, q, p, ldp);
 }
 
 void tsri_int8_init_dotprod(tsri_int8_kernels *k)

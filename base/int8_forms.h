@@ -8,6 +8,8 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "int8_internal.h"
@@ -25,6 +27,8 @@ static inline float tsri_int8_half(const uint8_t *p)
     memcpy(&h, p, sizeof h);
 #if defined(__F16C__)
     return _cvtsh_ss(h);
+#elif defined(__aarch64__)
+    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
 #else
     return tsr_f16_to_f32(h);
 #endif
@@ -40,6 +44,9 @@ static inline void tsri_int8_bits(uint8_t *q, const uint8_t *p, size_t n, unsign
         v = _mm_and_si128(_mm_srl_epi16(v, _mm_cvtsi32_si128((int)shift)), _mm_set1_epi8((char)mask));
         _mm_storeu_si128((__m128i *)(void *)(q + i), v);
     }
+#elif defined(__aarch64__)
+    for (size_t i = 0; i < n; i += 16)
+        vst1q_u8(q + i, vandq_u8(vshlq_u8(vld1q_u8(p + i), vdupq_n_s8((int8_t)-(int)shift)), vdupq_n_u8((uint8_t)mask)));
 #else
     for (size_t i = 0; i < n; i++)
         q[i] = (uint8_t)(p[i] >> shift & mask);
@@ -136,6 +143,10 @@ static inline void tsri_int8_values(uint8_t *q, const int8_t values[16], int zer
     __m128i table = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)values), _mm_set1_epi8((char)zero));
     _mm_storeu_si128((__m128i *)(void *)q, _mm_shuffle_epi8(table, _mm_and_si128(v, low)));
     _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(v, 4), low)));
+#elif defined(__aarch64__)
+    uint8x16_t v = vld1q_u8(qs), table = vaddq_u8(vreinterpretq_u8_s8(vld1q_s8(values)), vdupq_n_u8((uint8_t)zero));
+    vst1q_u8(q, vqtbl1q_u8(table, vandq_u8(v, vdupq_n_u8(15))));
+    vst1q_u8(q + 16, vqtbl1q_u8(table, vshrq_n_u8(v, 4)));
 #else
     for (size_t i = 0; i < 16; i++) {
         q[i] = (uint8_t)(values[qs[i] & 15] + zero);

@@ -12,7 +12,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 4 };
+/* Sums of a tile in registers: so many rows of input by LANES times four outputs, half of a panel's. */
+enum { AT_ONCE = TSRI_INT8_ROWS, LANES = TSRI_INT8_OUT / 8 };
 
 INLINE int8x16_t load_s8(const void *p)
 {
@@ -26,7 +27,7 @@ INLINE int8x16_t numbers(bool is_signed, const uint8_t *q)
     return vreinterpretq_s8_u8(is_signed ? veorq_u8(v, vdupq_n_u8(0x80)) : v);
 }
 
-/* s[i][l] += group's products of outputs 4 l .. 4 l + 3 with row i < n of input. */
+/* s[i][l] += group's products of outputs 4 l .. 4 l + 3 with row i < n of input; n is 6, 2 or 1. */
 INLINE void group_sums(int32x4_t s[AT_ONCE][LANES], size_t n, size_t group, bool is_signed, const uint8_t *q, const int8_t *p,
                        size_t ldp);
 
@@ -57,28 +58,30 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return scale;
 }
 
-INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
-                    const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+/* Outputs [out, out + 4 LANES) of a panel. */
+INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], size_t out,
+                    const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     bool is_signed = form.zero == 128;
     for (size_t g = 0; g < k / group; g++) {
-        const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
+        const float *a = panel->a + g * TSRI_INT8_OUT + out, *o = panel->o + g * TSRI_INT8_OUT + out;
         int32x4_t s[AT_ONCE][LANES];
         for (size_t i = 0; i < n; i++) {
             const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
             for (size_t l = 0; l < LANES; l++)
                 s[i][l] = is_signed || form.offsets ? vdupq_n_s32(0) : vdupq_n_s32(*zero);
         }
-        group_sums(s, n, group, is_signed, panel->q + g * group * TSRI_INT8_OUT, x->p + first * x->ldp + k0 + g * group, x->ldp);
+        group_sums(s, n, group, is_signed, panel->q + g * group * TSRI_INT8_OUT + 4 * out,
+                   x->p + first * x->ldp + k0 + g * group, x->ldp);
         for (size_t i = 0; i < n; i++) {
             float by = x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK];
             float sums = form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f;
             for (size_t l = 0; l < LANES; l++) {
-                float32x4_t f = vld1q_f32(y[i] + 4 * l);
+                float32x4_t f = vld1q_f32(y[i] + out + 4 * l);
                 f = vfmaq_f32(f, vcvtq_f32_s32(s[i][l]), vmulq_n_f32(vld1q_f32(a + 4 * l), by));
                 if (form.offsets)
                     f = vfmaq_n_f32(f, vld1q_f32(o + 4 * l), sums);
-                vst1q_f32(y[i] + 4 * l, f);
+                vst1q_f32(y[i] + out + 4 * l, f);
             }
         }
     }
@@ -89,24 +92,27 @@ INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     const tsri_int8_form with = {.offsets = true}, without = {0}, is_signed = {.zero = 128};
-    if (form.zero == 128)
-        tile_of(n, 32, is_signed, y, panel, x, first, k0, k);
-    else if (form.group == 32)
-        tile_of(n, 32, form.offsets ? with : without, y, panel, x, first, k0, k);
-    else
-        tile_of(n, 16, form.offsets ? with : without, y, panel, x, first, k0, k);
+    for (size_t out = 0; out < TSRI_INT8_OUT; out += 4 * LANES)
+        if (form.zero == 128)
+            tile_of(n, 32, is_signed, y, out, panel, x, first, k0, k);
+        else if (form.group == 32)
+            tile_of(n, 32, form.offsets ? with : without, y, out, panel, x, first, k0, k);
+        else
+            tile_of(n, 16, form.offsets ? with : without, y, out, panel, x, first, k0, k);
 }
 
 static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
                  size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
-    for (size_t i = 0; i < n; i += AT_ONCE) {
-        size_t now = n - i < AT_ONCE ? n - i : AT_ONCE;
+    for (size_t i = 0, now; i < n; i += now) {
         float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
+        now = n - i >= AT_ONCE ? AT_ONCE : n - i >= 2 ? 2 : 1;
         for (size_t r = 0; add && r < now; r++)
             memcpy(sums[r], y + (i + r) * ldy, n_out * sizeof *y);
         if (now == AT_ONCE)
             tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
+        else if (now == 2)
+            tile_rows(2, form, sums, panel, x, first + i, k0, k);
         else
             tile_rows(1, form, sums, panel, x, first + i, k0, k);
         for (size_t r = 0; r < now; r++)
@@ -114,15 +120,21 @@ static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, t
     }
 }
 
-/* s + group's products of outputs 4 l .. with one row of input. */
-INLINE void group_sums_by_dots(int32x4_t s[LANES], size_t group, bool is_signed, const uint8_t *q, const int8_t *p)
+/* As group_sums, four elements at a time. */
+INLINE void group_sums_by_dots(int32x4_t s[AT_ONCE][LANES], size_t n, size_t group, bool is_signed, const uint8_t *q,
+                               const int8_t *p, size_t ldp)
 {
     for (size_t e = 0; e < group; e += 4) {
-        int32_t four;
-        memcpy(&four, p + e, sizeof four);
-        int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
+        int8x16_t w[LANES];
         for (size_t l = 0; l < LANES; l++)
-            s[l] = vdotq_s32(s[l], numbers(is_signed, q + e * TSRI_INT8_OUT + 16 * l), v);
+            w[l] = numbers(is_signed, q + e * TSRI_INT8_OUT + 16 * l);
+        for (size_t i = 0; i < n; i++) {
+            int32_t four;
+            memcpy(&four, p + i * ldp + e, sizeof four);
+            int8x16_t v = vreinterpretq_s8_s32(vdupq_n_s32(four));
+            for (size_t l = 0; l < LANES; l++)
+                s[i][l] = vdotq_s32(s[i][l], w[l], v);
+        }
     }
 }
 
@@ -184,6 +196,48 @@ static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return vaddvq_f32(sum) - less;
 }
 
+/* 16 numbers at a time share a scale: 4 bits from low halves of bytes or high ones, 2 from others. */
+static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    for (size_t at = 0; at < k; at += 256, w += 210) {
+        float d = tsri_int8_half(w + 208);
+        for (size_t g = 0; g < 16; g++) {
+            size_t part = g / 2 % 4, within = 16 * (g % 2);
+            uint8x16_t l = vld1q_u8(w + 64 * (g / 8) + 32 * (part % 2) + within), h = vld1q_u8(w + 128 + 32 * (g / 8) + within);
+            h = vshlq_n_u8(vandq_u8(vshlq_u8(h, vdupq_n_s8((int8_t)(-2 * (int)part))), vdupq_n_u8(3)), 4);
+            l = part >= 2 ? vshrq_n_u8(l, 4) : vandq_u8(l, vdupq_n_u8(15));
+            int32x4_t s = vsetq_lane_s32(x->zeros[at / 16 + g], vdupq_n_s32(0), 0);
+            s = vdotq_s32(s, vreinterpretq_s8_u8(vorrq_u8(l, h)), load_s8(x->p + at + 16 * g));
+            sum = vfmaq_n_f32(sum, vcvtq_f32_s32(s), d * (float)(int8_t)w[192 + g] * x->xs[(at + 16 * g) / TSRI_INT8_BLOCK]);
+        }
+    }
+    return vaddvq_f32(sum);
+}
+
+/* Types without a kernel of their own. */
+static float block_row(const uint8_t *w, tsr_type type, const tsri_int8_row *x, size_t k)
+{
+    const tsr_type_traits *t = tsr_type_info(type);
+    tsri_int8_form form = tsri_int8_form_of(type);
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    float more = 0.0f;
+    tsri_int8_block block;
+    for (size_t at = 0; at < k; at += t->block_elems, w += t->block_bytes) {
+        tsri_int8_unpack(&block, type, w);
+        for (size_t g = 0; g < t->block_elems / form.group; g++) {
+            size_t e = at + g * form.group, n = e / form.group;
+            bool is_signed = form.zero == 128;
+            int32x4_t s = vsetq_lane_s32(is_signed || form.offsets ? 0 : x->zeros[n], vdupq_n_s32(0), 0);
+            for (size_t i = 0; i < form.group; i += 16)
+                s = vdotq_s32(s, numbers(is_signed, block.q + g * form.group + i), load_s8(x->p + e + i));
+            sum = vfmaq_n_f32(sum, vcvtq_f32_s32(s), block.a[g] * x->xs[e / TSRI_INT8_BLOCK]);
+            more += form.offsets ? block.o[g] * x->sums[n] : 0.0f;
+        }
+    }
+    return vaddvq_f32(sum) + more;
+}
+
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
@@ -191,11 +245,10 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
     float (*row)(const uint8_t *, const tsri_int8_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
                                                              : type == TSR_Q4_0 ? q4_0_row
                                                              : type == TSR_Q4_K ? q4_k_row
+                                                             : type == TSR_Q6_K ? q6_k_row
                                                                                 : NULL;
-    if (!row)
-        tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, in, i, k);
-    for (size_t r = 0; row && r < n; r++)
-        y[r] = row(w + r * row_bytes, &x, k);
+    for (size_t r = 0; r < n; r++, w += row_bytes)
+        y[r] = row ? row(w, &x, k) : block_row(w, type, &x, k);
 }
 
 #define TSRI_INT8_NEON_KERNELS \
