@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 4, MAX_QUERIES = 4 };
+enum { LANES = 4, MAX_QUERIES = 8 };
 
 typedef float32x4_t vec;
 
