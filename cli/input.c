@@ -59,3 +59,15 @@ int input_read(const char *path, size_t max_bytes, char **out, size_t *len)
     fclose(f);
     return rc;
 }
+
+char *input_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash && slash != path ? (size_t)(slash - path) : 1;
+    char *folder = malloc(len + 1);
+    if (!folder)
+        return NULL;
+    memcpy(folder, slash ? path : ".", len);
+    folder[len] = '\0';
+    return folder;
+}

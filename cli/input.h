@@ -8,4 +8,7 @@
  * the reason on stderr. */
 int input_read(const char *path, size_t max_bytes, char **out, size_t *len);
 
+/* The folder of a file, where paths within it start: of malloc's, NULL: out of memory. */
+char *input_folder(const char *path);
+
 #endif

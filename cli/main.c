@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "chat.h"
 #include "input.h"
 #include "manual.h"
 #include "options.h"
@@ -202,13 +203,9 @@ static int read_structure(job *j)
 /* Paths in a file start at its folder. */
 static int find_folder(job *j, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    size_t len = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
-    j->messages_dir = malloc(len + 1);
+    j->messages_dir = input_folder(path);
     if (!j->messages_dir)
         return usage("out of memory"), 75;
-    memcpy(j->messages_dir, slash ? path : ".", len);
-    j->messages_dir[len] = '\0';
     j->o.rq.messages_name = path;
     j->o.rq.messages_dir = j->messages_dir;
     return 0;
@@ -322,6 +319,15 @@ static int batch(job *j)
     if (!rc)
         rc = open_model(j);
     return rc ? rc : batch_run(j->model, &j->o, &j->term);
+}
+
+static int chat(job *j)
+{
+    add_files(j, j->o.n_words);
+    int rc = read_json_files(j);
+    if (!rc)
+        rc = open_model(j);
+    return rc ? rc : chat_run(j->model, &j->o, &j->term);
 }
 
 /* The start of what looks at each picture by itself: detect, read. */
@@ -493,6 +499,8 @@ int main(int argc, char **argv)
         rc = transcribe(&j);
     else if (j.o.cmd == CMD_BATCH)
         rc = batch(&j);
+    else if (j.o.cmd == CMD_CHAT)
+        rc = chat(&j);
     else
         rc = generate(&j);
     tessera_model_close(j.model);

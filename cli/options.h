@@ -20,7 +20,8 @@ typedef enum command {
     CMD_QUANTIZE = 1 << 8,
     CMD_COMPLETIONS = 1 << 9,
     CMD_BATCH = 1 << 10,
-    CMD_READ = 1 << 11
+    CMD_READ = 1 << 11,
+    CMD_CHAT = 1 << 12
 } command;
 
 typedef enum progress_mode { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;

@@ -11,8 +11,7 @@ volatile sig_atomic_t terminal_interrupted;
 
 static void on_signal(int sig)
 {
-    (void)sig;
-    terminal_interrupted = 1;
+    terminal_interrupted = sig;
 }
 
 void terminal_catch_signals(void)

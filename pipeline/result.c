@@ -50,6 +50,12 @@ const char *tessera_result_text(const tessera_result *r)
     return r->text.at;
 }
 
+tessera_usage tessera_result_usage(const tessera_result *r)
+{
+    return (tessera_usage){.prompt_tokens = r->prompt_tokens, .cached_tokens = r->cached_tokens, .completion_tokens = r->ids.n,
+                           .encode_s = r->timings.encode_s, .prefill_s = r->timings.prefill_s, .decode_s = r->timings.decode_s};
+}
+
 const char *tessera_result_finish_reason(const tessera_result *r)
 {
     return r->finish;

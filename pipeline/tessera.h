@@ -268,6 +268,13 @@ TESSERA_API void tessera_result_free(tessera_result *r); /* NULL is fine */
 
 TESSERA_API const char *tessera_result_text(const tessera_result *r);          /* the answer without thought */
 TESSERA_API const char *tessera_result_finish_reason(const tessera_result *r); /* "stop", "length", "tool_calls", "cancelled" */
+typedef struct tessera_usage {
+    size_t prompt_tokens, cached_tokens; /* of the prompt, those that were known from before */
+    size_t completion_tokens;            /* with the thought and the stop token */
+    double encode_s, prefill_s, decode_s; /* seconds: media to soft tokens, the prompt, the answer */
+} tessera_usage;
+
+TESSERA_API tessera_usage tessera_result_usage(const tessera_result *r);
 TESSERA_API const int32_t *tessera_result_token_ids(const tessera_result *r, size_t *n); /* with the stop token */
 
 /* The whole result: text, thought, tool_calls, token_ids, finish_reason, usage, media, film, kv_cache, timings, notes, seed, grammar.

@@ -89,7 +89,7 @@ $found"
 
 # The C and POSIX headers, and a compiler's own for base/.
 system_headers='assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|math|poll|pthread|sched|setjmp|signal'
-system_headers="$system_headers|std(arg|atomic|bool|def|int|io|lib)|string|time|unistd|spawn|termios|cpuid|immintrin|arm_neon"
+system_headers="$system_headers|std(arg|atomic|bool|def|int|io|lib)|string|time|unistd|spawn|termios|wchar|cpuid|immintrin|arm_neon"
 system_headers="$system_headers|sanitizer/asan_interface|sys/(auxv|file|mman|random|resource|stat|time|types|wait|ioctl)"
 
 # header pattern, then the files that may include it
@@ -104,6 +104,7 @@ libswscale media/video_picture.c
 libswresample media/resample.c
 lib(avformat|avcodec) media/ff_internal.h
 cairo pipeline/overlay_cairo.c
+histedit cli/chat_edit.c
 libavutil media/(ff_internal.h|resample.c|video_picture.c|video.c)
 LIST
 }
