@@ -7,7 +7,7 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench bench-kernels bench-phases bench-rivals \
+        long-sound subtitles batch-kill scale-out-check schema-suite grammar-bench odd-files coco-check detect-quality bench-kernels bench-phases bench-rivals \
         test-aarch64 test-old-cpu samples clean
 
 help:
@@ -24,6 +24,9 @@ help:
 	@echo 'make quant-table what types of weights and cache cost the small model, into docs/ (fetches the same)'
 	@echo 'make schema-suite SUITE=DIR  schemas of a folder against the jsonschema package (JSON-Schema-Test-Suite)'
 	@echo 'make grammar-bench what a grammar costs for each token'
+	@echo 'make odd-files   300 odd and broken files through the program with sanitizers: a result or a good error for each'
+	@echo 'make coco-check  boxes as COCO, as the Python package pycocotools reads and evaluates them'
+	@echo 'make detect-quality what detect finds in new scenes, with its grammar and without (numpy, Pillow)'
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make long-sound  an hour of generated speech through transcribe: account, memory, words (needs espeak-ng)'
 	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'
@@ -82,6 +85,18 @@ schema-suite: release
 grammar-bench: release
 	@cmake --build --preset release --target bench_grammar -j $(JOBS) >/dev/null
 	@build/release/tests/grammar/bench_grammar
+
+# ODD_FILES: arguments of tools/odd_files.py, e.g. '--seed 2 --n 100 --errors'.
+odd-files: dev
+	@$(PYTHON) tools/odd_files.py build/dev/tessera models/nano $(ODD_FILES)
+
+# A package that PYTHON lacks is skipped by name.
+coco-check: release
+	@$(PYTHON) tests/oracle/check_coco.py build/release/tessera models/nano $(COCO) || [ $$? = 77 ]
+
+# DETECT_QUALITY: arguments of tools/detect_quality.py, e.g. '--n 40'.
+detect-quality: release
+	@$(PYTHON) tools/detect_quality.py build/release/tessera models/nano $(DETECT_QUALITY) || [ $$? = 77 ]
 
 # QUANT_TABLE: arguments of tools/quant_table.py, e.g. '--types q4_k_m,q8_0'; without any docs/quantize.md gets the
 # tables.
