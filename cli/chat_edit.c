@@ -16,7 +16,7 @@
 
 #include "terminal.h"
 
-enum { REMEMBERED = 1000, LOOK_MS = 200 };
+enum { REMEMBERED = 1000, LOOK_MS = 200, END_KEY = 4 /* Ctrl-D */ };
 
 struct chat_edit {
     EditLine *el;
@@ -76,6 +76,8 @@ static int get_char(EditLine *el, wchar_t *out)
             continue; /* there is more of it */
         if (used == (size_t)-1)
             *out = L'?'; /* no character of this locale */
+        if (used == 0)
+            *out = END_KEY; /* so one that was pressed before libedit has set the terminal arrives */
         return 1;
     }
     return -1;
