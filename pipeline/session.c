@@ -25,8 +25,27 @@ void tsri_session_deinit(tsri_session *s)
     *s = (tsri_session){.ctx = NULL};
 }
 
-tsr_status tsri_session_lend(const tsri_session *s, tsri_media_list *l, tsr_error *err)
+/* Nothing is held any more, and nothing is known of it. */
+static void forget(tsri_session *s)
 {
+    s->ids.n = s->n_spans = 0;
+    if (s->ctx)
+        tsr_context_reset(s->ctx);
+}
+
+/* Keys, values and rows that fast products have made are not those of exact ones. */
+static void suit_products(tsri_session *s, bool is_exact)
+{
+    if (s->is_exact != is_exact) {
+        tsri_session_cut(s, 0);
+        forget(s);
+    }
+    s->is_exact = is_exact;
+}
+
+tsr_status tsri_session_lend(tsri_session *s, tsri_media_list *l, tsr_error *err)
+{
+    suit_products(s, l->rq->exact != 0);
     tsr_status st = tsr_alloc_array(&l->at, s->n_media, sizeof *l->at, "media of earlier messages", err);
     if (st != TSR_OK)
         return st;
@@ -82,12 +101,6 @@ static size_t common_positions(const tsri_session *s, const tsr_prompt *p, const
         if (i >= s->n_spans || !is_same_span(&s->spans[i], &p->spans[i], l) || p->spans[i].start + p->spans[i].len > n)
             return p->spans[i].start;
     return n;
-}
-
-static void forget(tsri_session *s)
-{
-    s->ids.n = s->n_spans = 0;
-    tsr_context_reset(s->ctx);
 }
 
 static bool suits(const tsr_context_opts *has, const tsr_context_opts *wanted)

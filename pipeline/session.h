@@ -23,12 +23,14 @@ typedef struct tsri_session {
     size_t n_media;
     size_t n_parts; /* of earlier messages, whose media are all there */
     uint64_t last_serial;
+    bool is_exact; /* the products that made all of this */
 } tsri_session;
 
 void tsri_session_deinit(tsri_session *s);
 
-/* Put the kept media at the front of an empty list, which borrows them. */
-tsr_status tsri_session_lend(const tsri_session *s, tsri_media_list *l, tsr_error *err);
+/* Put the kept media at the front of an empty list with its request, which borrows them. A request that is exact where the
+ * last one was not, or the other way round, finds nothing kept: all is read and computed again. */
+tsr_status tsri_session_lend(tsri_session *s, tsri_media_list *l, tsr_error *err);
 
 /* Make the context ready for a prompt: it is one that suits `o`, and holds the first *n_cached positions of the prompt, as
  * many as it can (never all). Where sliding layers no longer hold what comes before the place of difference this is none.

@@ -109,11 +109,49 @@ static void a_full_context_and_bad_messages_leave_the_talk_as_it_was(void **stat
     tessera_chat_close(c);
 }
 
+/* The cache's type is alike for both, so that nothing else keeps them apart. */
+static tessera_result *ask_with_products(tessera_chat *c, const tessera_part *parts, size_t n, int exact)
+{
+    tessera_error err = {0};
+    tessera_request rq = greedy_request(parts, n);
+    tessera_result *r;
+    rq.exact = exact;
+    rq.kv = "f32";
+    if (tessera_chat_turn(c, &rq, NULL, NULL, &r, &err) != TESSERA_OK)
+        fail_msg("%s", err.text);
+    return r;
+}
+
+static void what_fast_products_made_serves_no_exact_turn(void **state)
+{
+    char picture[512];
+    tsr_error terr = {TSR_OK, ""};
+    (void)state;
+    snprintf(picture, sizeof picture, "%s", test_path(test_root, "exact.ppm"));
+    assert_int_equal(oracle_picture_write(picture, 200, 120, 3, 16, &terr), TSR_OK);
+    tessera_part first[] = {{.kind = TESSERA_PART_IMAGE, .path = picture}, {.kind = TESSERA_PART_TEXT, .text = "What?"}};
+    tessera_part next[] = {{.kind = TESSERA_PART_TEXT, .text = "And then?"}};
+    tessera_chat *c = open_chat();
+    static const struct {
+        int exact;
+        bool is_kept;
+        size_t n_media; /* that were read for the turn */
+    } turns[] = {{0, false, 1}, {0, true, 0}, {1, false, 1}, {1, true, 0}, {0, false, 1}};
+    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+        tessera_result *r = ask_with_products(c, i ? next : first, i ? 1 : 2, turns[i].exact);
+        assert_int_equal(r->cached_tokens > 0, turns[i].is_kept);
+        assert_int_equal(tsr_json_len(r->media), turns[i].n_media);
+        tessera_result_free(r);
+    }
+    tessera_chat_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_turn_reads_only_what_is_new_and_answers_the_same),
         cmocka_unit_test(what_is_taken_back_is_answered_again_alike),
+        cmocka_unit_test(what_fast_products_made_serves_no_exact_turn),
         cmocka_unit_test(a_full_context_and_bad_messages_leave_the_talk_as_it_was),
     };
     return cmocka_run_group_tests(tests, tiny_model_open, tiny_model_close);
