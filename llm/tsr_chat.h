@@ -92,18 +92,6 @@ size_t tsr_segments_media(const tsr_segments *s); /* how many MEDIA segments the
 /* Append what the template would print: control tokens by name, media as their placeholder. */
 tsr_status tsr_segments_print(const tsr_segments *s, tsr_text *out, tsr_error *err);
 
-/* Messages in the widespread JSON form: [{"role", "content": string | [parts] | null, "reasoning" or
- * "reasoning_content"?, "tool_calls"?, "tool_responses"?, "name"?, "tool_call_id"?}], parts
- * {"type": "text" | "image" | "audio" | "video", "text"?}. The messages borrow from `json`. */
-typedef struct tsr_conversation {
-    tsr_chat_message *messages;
-    size_t n_messages;
-    tsr_chat_part *parts; /* of all messages */
-} tsr_conversation;
-
-tsr_status tsr_conversation_parse(tsr_conversation *out, const tsr_json *json, tsr_error *err);
-void tsr_conversation_deinit(tsr_conversation *c); /* zeroed is fine */
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 /* test_chat.c: conversations rendered as the published template renders them, and prompts with
  * media as the reference's processor expands them (fixtures_text/make_chat.py, make_prompt.py). */
+#include "conversation.h"
 #include "text_support.h"
 #include "tsr_chat.h"
 #include "tsr_prompt.h"
@@ -13,11 +14,11 @@ static bool flag(const tsr_json *v, const char *key)
 
 static tsr_status render_json(tsr_segments **out, const tsr_json *messages, const tsr_chat_opts *opts, tsr_error *err)
 {
-    tsr_conversation c;
-    tsr_status st = tsr_conversation_parse(&c, messages, err);
+    conversation c;
+    tsr_status st = conversation_parse(&c, messages, err);
     *out = NULL;
     if (st == TSR_OK) st = tsr_chat_render(out, c.messages, c.n_messages, opts, err);
-    tsr_conversation_deinit(&c);
+    conversation_deinit(&c);
     return st;
 }
 
@@ -199,12 +200,12 @@ static void prompts_have_the_reference_ids(void **state)
         const tsr_json *c = tsr_json_at(cases, i);
         const char *name = tsr_json_string(tsr_json_get(c, "name"), NULL);
         tsr_chat_opts opts = {.empty_thought = true, .generation_prompt = true};
-        tsr_conversation conv;
+        conversation conv;
         tsr_segments *s;
         tsr_prompt p;
         media_list media;
         read_media(&media, tsr_json_get(c, "media"));
-        assert_int_equal(tsr_conversation_parse(&conv, tsr_json_get(c, "messages"), NULL), TSR_OK);
+        assert_int_equal(conversation_parse(&conv, tsr_json_get(c, "messages"), NULL), TSR_OK);
         assert_int_equal(tsr_chat_render(&s, conv.messages, conv.n_messages, &opts, NULL), TSR_OK);
         assert_int_equal(tsr_prompt_build(&p, t, &ids, s, media.at, media.n, NULL), TSR_OK);
         assert_ids(&p.ids, tsr_json_get(c, "ids"), name);
@@ -217,7 +218,7 @@ static void prompts_have_the_reference_ids(void **state)
         check_spans(&p, &media, &ids);
         tsr_prompt_deinit(&p);
         tsr_segments_free(s);
-        tsr_conversation_deinit(&conv);
+        conversation_deinit(&conv);
     }
     tsr_json_free(cases);
     tsr_tokenizer_close(t);

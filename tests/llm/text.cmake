@@ -1,7 +1,7 @@
 tsr_test(test_tokenizer SOURCES test_tokenizer.c text_recipe.c fuzz_tokenizer.c LINKS tsr_llm)
 tsr_test(test_tokenizer_gguf SOURCES test_tokenizer_gguf.c text_recipe.c fuzz_tokenizer.c LINKS tsr_llm tsr_test_common)
 tsr_test(test_tokenizer_export SOURCES test_tokenizer_export.c text_recipe.c LINKS tsr_llm tsr_test_common)
-tsr_test(test_chat SOURCES test_chat.c LINKS tsr_llm)
+tsr_test(test_chat SOURCES test_chat.c conversation.c LINKS tsr_llm)
 tsr_test(test_sampler SOURCES test_sampler.c LINKS tsr_llm)
 tsr_test(test_output SOURCES test_output.c LINKS tsr_llm)
 # Skips itself without a vocabulary: tools/real_vocab.sh.

@@ -1,8 +1,9 @@
-/* chat_parse.c: messages in the widespread JSON form become tsr_chat_message. */
+/* conversation.c: see the header. */
+#include "conversation.h"
+
 #include <string.h>
 
 #include "tsr_alloc.h"
-#include "tsr_chat.h"
 
 typedef struct name_value {
     const char *name;
@@ -85,12 +86,12 @@ static tsr_status parse_message(tsr_chat_message *m, const tsr_json *v, tsr_chat
     return parse_content(m, tsr_json_get(v, "content"), parts, i, err);
 }
 
-tsr_status tsr_conversation_parse(tsr_conversation *out, const tsr_json *json, tsr_error *err)
+tsr_status conversation_parse(conversation *out, const tsr_json *json, tsr_error *err)
 {
     size_t n = tsr_json_len(json), n_parts = 0;
     tsr_status st = TSR_OK;
 
-    *out = (tsr_conversation){0};
+    *out = (conversation){0};
     if (!tsr_json_is_array(json) || n == 0) return tsr_fail(err, TSR_ERR_USAGE, "chat: messages must be a list, not empty");
     for (size_t i = 0; i < n; i++) {
         const tsr_json *content = tsr_json_get(tsr_json_at(json, i), "content");
@@ -105,13 +106,13 @@ tsr_status tsr_conversation_parse(tsr_conversation *out, const tsr_json *json, t
         n_parts += out->messages[i].n_parts;
         out->n_messages++;
     }
-    if (st != TSR_OK) tsr_conversation_deinit(out);
+    if (st != TSR_OK) conversation_deinit(out);
     return st;
 }
 
-void tsr_conversation_deinit(tsr_conversation *c)
+void conversation_deinit(conversation *c)
 {
     tsr_free(c->messages);
     tsr_free(c->parts);
-    *c = (tsr_conversation){0};
+    *c = (conversation){0};
 }
