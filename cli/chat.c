@@ -336,7 +336,8 @@ static void do_help(chat *c, const char *arg)
     (void)c, (void)arg;
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(stderr, "/%-6s %-8s %s\n", commands[i].name, commands[i].arg ? commands[i].arg : "", commands[i].help);
-    fprintf(stderr, "A line that ends with \\ goes on in the next one; // at its start says a slash. Ctrl-C stops an answer.\n");
+    fprintf(stderr, "A line that ends with \\ goes on in the next one; // at its start says a slash. Ctrl-C stops an answer.\n"
+                    "A talk that no longer fits its context is refused, never cut: --ctx raises it, /undo and /clear make room.\n");
 }
 
 static void obey(chat *c, char *line)

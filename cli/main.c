@@ -9,6 +9,7 @@
 #include "input.h"
 #include "manual.h"
 #include "options.h"
+#include "prompt_file.h"
 #include "terminal.h"
 #include "tessera.h"
 #include "transcribe.h"
@@ -23,6 +24,8 @@ typedef struct job {
     size_t stdin_len;
     bool stdin_taken;
     char *tools, *messages, *messages_dir, *structure;
+    char *prompt_bytes;
+    prompt_file prompt; /* its texts are those bytes, or standard input's */
 } job;
 
 /* Work that Ctrl-C has ended needs no message. */
@@ -86,13 +89,22 @@ static void add(job *j, tessera_part part)
     j->o.parts[j->o.n_parts++] = part;
 }
 
-/* The model card's advice: what is seen stands before the text, what is heard after it. */
-static int order_parts(job *j, const char *text)
+static bool make_room(job *j, size_t more)
+{
+    tessera_part *grown = realloc(j->o.parts, (j->o.n_parts + more + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    j->o.parts = grown;
+    return true;
+}
+
+/* The model card's advice: what is seen stands before what is said, what is heard after it. */
+static int order_parts(job *j, const tessera_part *said, size_t n_said)
 {
     options *o = &j->o;
     size_t n = o->n_parts;
     tessera_error err = {0};
-    tessera_part *files = calloc(n + 1, sizeof *files);
+    tessera_part *files = make_room(j, n_said) ? calloc(n + 1, sizeof *files) : NULL;
     if (!files)
         return usage("out of memory"), 75;
     memcpy(files, o->parts, n * sizeof *files);
@@ -105,12 +117,42 @@ static int order_parts(job *j, const char *text)
     for (size_t i = 0; i < n; i++)
         if (files[i].kind != TESSERA_PART_AUDIO)
             add(j, files[i]);
-    if (text)
-        add(j, (tessera_part){.kind = TESSERA_PART_TEXT, .text = text});
+    for (size_t i = 0; i < n_said; i++)
+        add(j, said[i]);
     for (size_t i = 0; i < n; i++)
         if (files[i].kind == TESSERA_PART_AUDIO)
             add(j, files[i]);
     free(files);
+    return 0;
+}
+
+static int order_around(job *j, const char *text)
+{
+    return order_parts(j, &(tessera_part){.kind = TESSERA_PART_TEXT, .text = text}, 1);
+}
+
+static int read_prompt(job *j)
+{
+    const char *path = j->o.prompt_file;
+    bool is_stdin = strcmp(path, "-") == 0;
+    size_t len;
+    int rc = is_stdin ? take_stdin(j, MAX_TEXT_BYTES) : input_read(path, MAX_TEXT_BYTES, &j->prompt_bytes, &len);
+    if (rc)
+        return rc;
+    return is_stdin ? prompt_file_split(&j->prompt, path, j->stdin_bytes, j->stdin_len)
+                    : prompt_file_split(&j->prompt, path, j->prompt_bytes, len);
+}
+
+/* At its place among the other parts. */
+static int insert_prompt(job *j)
+{
+    size_t n = j->prompt.n_parts, at = j->o.prompt_at;
+    if (!make_room(j, n))
+        return usage("out of memory"), 75;
+    tessera_part *parts = j->o.parts;
+    memmove(parts + at + n, parts + at, (j->o.n_parts - at) * sizeof *parts);
+    memcpy(parts + at, j->prompt.parts, n * sizeof *parts);
+    j->o.n_parts += n;
     return 0;
 }
 
@@ -144,14 +186,26 @@ static int plan_caption(job *j)
         return usage("caption needs at least one FILE");
     int rc = fill_parts(j);
     if (!rc)
-        rc = order_parts(j, NULL);
+        rc = order_parts(j, NULL, 0);
     if (rc)
         return rc;
-    return j->o.chapters ? 0 : order_parts(j, caption_prompt(j));
+    return j->o.chapters ? 0 : order_around(j, caption_prompt(j));
+}
+
+/* The question stands in a file: all words are files, and come before or after it. */
+static int plan_prompt(job *j)
+{
+    add_files(j, j->o.n_words);
+    int rc = fill_parts(j);
+    if (!rc)
+        rc = read_prompt(j);
+    return rc ? rc : order_parts(j, j->prompt.parts, j->prompt.n_parts);
 }
 
 static int plan_ask(job *j)
 {
+    if (j->o.prompt_file)
+        return plan_prompt(j);
     if (j->o.n_words == 0)
         return usage("ask needs a question");
     add_files(j, j->o.n_words - 1);
@@ -161,7 +215,7 @@ static int plan_ask(job *j)
         rc = take_stdin(j, MAX_TEXT_BYTES);
         question = j->stdin_bytes;
     }
-    return rc ? rc : order_parts(j, question);
+    return rc ? rc : order_around(j, question);
 }
 
 static int plan(job *j)
@@ -171,9 +225,12 @@ static int plan(job *j)
     case CMD_ASK: return plan_ask(j);
     default: break;
     }
-    if (j->o.n_parts == 0)
-        return usage("run needs at least one part (--text, --image, --audio, --video, --pdf)");
-    return fill_parts(j);
+    if (j->o.n_parts == 0 && !j->o.prompt_file)
+        return usage("run needs at least one part (--text, --image, --audio, --video, --pdf, --prompt-file)");
+    int rc = fill_parts(j);
+    if (!rc && j->o.prompt_file)
+        rc = read_prompt(j);
+    return rc || !j->o.prompt_file ? rc : insert_prompt(j);
 }
 
 /* A schema stands in a file or in the option itself. */
@@ -258,10 +315,23 @@ static int chapters(job *j)
 {
     tessera_error err = {0};
     char *text;
-    if (tessera_chapters(j->model, &j->o.rq, j->o.form, terminal_event, &j->term, &text, &err) != TESSERA_OK)
+    tessera_status st = tessera_chapters(j->model, &j->o.rq, j->o.form, terminal_event, &j->term, &text, &err);
+    if (st != TESSERA_OK && !text)
         return fail(j, &err);
-    int rc = *text ? print_owned(j, text) : (tessera_free(text), terminal_finish(&j->term));
+    int rc = *text ? print_owned(j, text) : (tessera_free(text), terminal_finish(&j->term)); /* also what a failure has left */
+    if (st != TESSERA_OK)
+        return fail(j, &err);
     return rc == 0 && terminal_interrupted ? 130 : rc;
+}
+
+/* On lines of its own. */
+static void write_line(job *j, const char *text)
+{
+    if (j->term.last && j->term.last != '\n')
+        terminal_write(&j->term, "\n", 1);
+    terminal_write(&j->term, text, strlen(text));
+    if (j->term.last != '\n')
+        terminal_write(&j->term, "\n", 1);
 }
 
 /* ask and caption take films of any length; run takes what it is given. */
@@ -284,17 +354,22 @@ static int generate(job *j)
         return chapters(j);
     tessera_status st = j->o.cmd == CMD_RUN ? tessera_run(j->model, &j->o.rq, terminal_event, &j->term, &r, &err)
                                             : tessera_watch(j->model, &j->o.rq, terminal_event, &j->term, &r, &err);
-    if (st != TESSERA_OK)
+    if (st != TESSERA_OK && !r)
         return fail(j, &err);
     if (j->o.json) {
         char *text;
-        rc = tessera_result_json(r, &text, &err) == TESSERA_OK ? print_owned(j, text) : fail(j, &err);
+        tessera_error why = {0};
+        rc = tessera_result_json(r, &text, &why) == TESSERA_OK ? print_owned(j, text) : fail(j, &why);
     } else {
-        if (j->term.last != '\n')
+        if (st != TESSERA_OK) /* notes on what was seen before the failure: they have not streamed */
+            write_line(j, tessera_result_text(r));
+        else if (j->term.last != '\n')
             terminal_write(&j->term, "\n", 1);
         rc = terminal_finish(&j->term);
     }
     tessera_result_free(r);
+    if (st != TESSERA_OK)
+        return fail(j, &err);
     return rc == 0 && terminal_interrupted ? 130 : rc;
 }
 
@@ -509,6 +584,8 @@ int main(int argc, char **argv)
     free(j.messages);
     free(j.messages_dir);
     free(j.structure);
+    prompt_file_free(&j.prompt);
+    free(j.prompt_bytes);
     options_free(&j.o);
     return rc;
 }

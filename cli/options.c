@@ -24,6 +24,12 @@ static void print_overview(FILE *f)
                "Exit codes: %s\n", exit_codes);
 }
 
+/* The part that belongs to the program alone and may lack; the library's say so where they are used. */
+static void print_version(void)
+{
+    printf("tessera %s\nlines of chat: %s\n", tessera_version(), TSR_CHAT_EDITOR);
+}
+
 static void print_help(const verb *v)
 {
     printf("Usage: tessera %s %s\n\n%s\n\nOptions:\n", v->name, v->usage, v->help);
@@ -130,6 +136,16 @@ static bool add_part(options *o, tessera_part_kind kind, const char *value)
     return true;
 }
 
+/* It keeps its place among the parts; main.c reads it. */
+static bool set_prompt_file(options *o, const char *path)
+{
+    if (o->prompt_file)
+        return false;
+    o->prompt_file = path;
+    o->prompt_at = o->n_parts;
+    return true;
+}
+
 static bool choose(const char *s, const char *a, int va, const char *b, int vb, int *out)
 {
     if (strcmp(s, a) == 0)
@@ -167,6 +183,7 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_AUDIO: ok = add_part(o, TESSERA_PART_AUDIO, v); break;
     case OPT_VIDEO: ok = add_part(o, TESSERA_PART_VIDEO, v); break;
     case OPT_PDF: ok = add_part(o, TESSERA_PART_PDF, v); break;
+    case OPT_PROMPT_FILE: ok = set_prompt_file(o, v); break;
     case OPT_RAW: rq->raw = 1; break;
     case OPT_TOOLS: rq->tools = v; break;
     case OPT_MESSAGES: rq->messages = v; break;
@@ -413,7 +430,7 @@ static int parse_options(options *o, const verb *v, int argc, char **argv)
             return 1;
         }
         if (t->id == OPT_VERSION) {
-            printf("tessera %s\n", tessera_version());
+            print_version();
             return 1;
         }
         int taken = apply_media(o, t->id, optarg);
@@ -483,7 +500,7 @@ int options_parse(options *o, int argc, char **argv)
         return 1;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        printf("tessera %s\n", tessera_version());
+        print_version();
         return 1;
     }
     const verb *v = NULL;

@@ -54,6 +54,8 @@ typedef struct options {
     tessera_part *parts;  /* run: in the order given; the others: their files. Room for argc entries */
     size_t n_parts;
     const char **stops;
+    const char *prompt_file; /* NULL: none; where it stands among the parts */
+    size_t prompt_at;
     const char **words; /* positional arguments, [n_words] */
     size_t n_words;
     bool temperature_set;

@@ -8,12 +8,12 @@ packages="build-essential cmake ninja-build pkg-config
 libjansson-dev libopenblas-dev
 libpng-dev libjpeg62-turbo-dev libwebp-dev
 libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
-libcairo2-dev poppler-utils libcmocka-dev"
+libcairo2-dev libedit-dev poppler-utils libcmocka-dev"
 
 programs="cc make cmake ninja pkg-config pdftoppm pdfinfo"
 modules="jansson openblas libpng libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale libswresample cmocka"
 
-# Not among the modules: cairo, without which only overlays lack.
+# Not among the modules: cairo, without which only overlays lack, and libedit, without which chat has no history.
 
 missing_packages() {
     local p
