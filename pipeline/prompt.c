@@ -219,12 +219,15 @@ static void advise(char *out, const tsr_prompt *p, const tsri_media_list *l, siz
 
 tsr_status tsri_prompt_check_fit(const tsr_prompt *p, const tsri_media_list *l, size_t ctx, tsr_error *err)
 {
-    char advice[ADVICE_BYTES];
+    char advice[ADVICE_BYTES], more[ADVICE_BYTES] = "";
+    size_t most = tsri_model_config(l->model)->max_positions;
     if (p->ids.n < ctx)
         return TSR_OK;
     advise(advice, p, l, ctx);
+    if (ctx < most)
+        snprintf(more, sizeof more, "; up to %zu can be asked for (ctx)", most);
     return tsr_fail(err, TSR_ERR_LIMIT,
                     "the prompt has %zu positions (soft tokens: %zu of pictures, %zu of films, %zu of sound), the context "
-                    "%zu%s",
-                    p->ids.n, p->n_image, p->n_video, p->n_audio, ctx, advice);
+                    "%zu%s%s",
+                    p->ids.n, p->n_image, p->n_video, p->n_audio, ctx, advice, more);
 }
