@@ -358,9 +358,8 @@ static tsr_status spare_files(const detect *d)
         char *path = tsri_overlay_path(d->o->overlay, i, n);
         if (!path)
             return tsr_fail(d->err, TSR_ERR_NOMEM, "out of memory: the name of an overlay");
-        for (size_t k = 0; k < d->rq->n_parts && st == TSR_OK && tsr_file_exists(path); k++)
-            if (d->rq->parts[k].path && !d->rq->parts[k].data && tsr_file_is_same(path, d->rq->parts[k].path))
-                st = tsr_fail(d->err, TSR_ERR_USAGE, "%s: the overlay would be written over the picture", path);
+        if (tsr_file_exists(path))
+            st = tsri_spare_inputs(d->rq, path, "the overlay", d->err);
         tsr_free(path);
     }
     return st;

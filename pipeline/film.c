@@ -180,7 +180,7 @@ tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_requ
     measure u = {.m = m, .rq = rq, .out = out, .fn = fn, .user = user, .err = err};
     bool has = false, has_earlier = false;
     memset(out, 0, sizeof *out);
-    if (rq->frames || rq->sampler == TESSERA_FRAMES_HF || rq->raw)
+    if ((rq->frames && rq->frames != TESSERA_FRAMES_AUTO) || rq->sampler == TESSERA_FRAMES_HF || rq->raw)
         return TSR_OK;
     tsr_status st = has_film(&has, rq->parts, rq->n_parts, err);
     if (st != TSR_OK || !has)

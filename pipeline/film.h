@@ -42,15 +42,19 @@ tsr_status tsri_film_ask_window(tsr_text *out, const tsri_films *f, size_t i, si
 /* In place of film i in the last prompt, before its notes. */
 tsr_status tsri_film_ask_last(tsr_text *out, const tsri_films *f, size_t i, tsr_error *err);
 
+/* The texts of the request one after the other, terminated: what is asked about its films. */
+tsr_status tsri_film_question(tsr_text *out, const tessera_request *rq, tsr_error *err);
+
 /* Answer the request by the plan f, made for it, with the answers that `ask` gives. Of windows, the result is that of the
- * last prompt, and tells of plan and notes. */
+ * last prompt, and tells of plan and notes. After a failure *out is what was noted before, where there is any. */
 tsr_status tsri_films_watch(tessera_model *m, const tessera_request *rq, const tsri_films *f, tsri_ask_fn *ask,
                             tessera_event_fn fn, void *user, tessera_result **out, tsr_error *err);
 
 /* The notes of all windows of film i alone, appended to *notes; windows_json (borrowed, may be NULL) gets an object for each
- * window. *cancelled: fn stopped the work; *notes is what there is. */
+ * window, also for the one that failed. *n_noted windows have notes. *cancelled: fn stopped the work. *notes is what there
+ * is, also after a failure, which names its window. */
 tsr_status tsri_film_note_all(tessera_model *m, const tessera_request *rq, const tsri_films *f, size_t i,
                               tsri_ask_fn *ask, tessera_event_fn fn, void *user, tsri_film_notes *notes,
-                              tsr_json *windows_json, bool *cancelled, tsr_error *err);
+                              tsr_json *windows_json, size_t *n_noted, bool *cancelled, tsr_error *err);
 
 #endif

@@ -132,8 +132,9 @@ typedef struct chapters {
     tsri_build list;   /* JSON: of all films */
     tsr_json *windows; /* JSON */
     tsr_text text;     /* other forms */
-    size_t n_moved;
+    size_t n_moved, n_noted; /* notes; windows */
     bool cancelled;
+    const char *failure; /* of a window; NULL: none */
 } chapters;
 
 static tsr_status add_film(chapters *d, size_t i, const tsri_film_notes *notes, tsr_error *err)
@@ -164,6 +165,8 @@ static tsr_status dump(chapters *d, char **out, tsr_error *err)
     d->windows = NULL;
     tsri_put_size(&o, "moved_times", d->n_moved);
     tsri_put_bool(&o, "cancelled", d->cancelled);
+    if (d->failure)
+        tsri_put_text(&o, "error", d->failure);
     tsr_json *whole = tsri_build_end(&o);
     tsr_status st = whole ? tsr_json_dump(out, whole, 0, err) : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: chapters");
     tsr_json_free(whole);
@@ -193,27 +196,41 @@ static tsr_status finish(chapters *d, char **out, tsr_error *err)
     return st;
 }
 
+/* The notes of a film are its chapters, also those before a failure. */
+static tsr_status watch_film(chapters *d, tessera_model *m, const tessera_request *rq, size_t i, tsri_ask_fn *ask,
+                             tessera_event_fn fn, void *user, tsr_error *err)
+{
+    tsri_film_notes notes = {0};
+    tsr_error lost = {TSR_OK, ""};
+    size_t n_noted;
+    tsr_status st = tsri_film_note_all(m, rq, d->f, i, ask, fn, user, &notes, d->windows, &n_noted, &d->cancelled, err);
+    tsr_status added = add_film(d, i, &notes, st == TSR_OK ? err : &lost);
+    d->n_moved += notes.n_moved;
+    d->n_noted += added == TSR_OK ? n_noted : 0;
+    tsri_film_notes_deinit(&notes);
+    return st == TSR_OK ? added : st;
+}
+
 tsr_status tsri_films_chapters(tessera_model *m, const tessera_request *rq, const tsri_films *f,
                                tessera_transcript_form form, tsri_ask_fn *ask, tessera_event_fn fn, void *user,
                                char **out, tsr_error *err)
 {
     chapters d = {.f = f, .form = form};
+    tsr_error lost = {TSR_OK, ""};
     *out = NULL;
     tsr_status st = check(f, rq, form, err);
     d.list = tsri_build_list();
     d.windows = tsr_json_new_array();
     if (st == TSR_OK && !d.windows)
         st = tsr_fail(err, TSR_ERR_NOMEM, "out of memory: chapters");
-    for (size_t i = 0; i < f->n && st == TSR_OK && !d.cancelled; i++) {
-        tsri_film_notes notes = {0};
-        st = tsri_film_note_all(m, rq, f, i, ask, fn, user, &notes, d.windows, &d.cancelled, err);
-        if (st == TSR_OK)
-            st = add_film(&d, i, &notes, err);
-        d.n_moved += notes.n_moved;
-        tsri_film_notes_deinit(&notes);
-    }
+    for (size_t i = 0; i < f->n && st == TSR_OK && !d.cancelled; i++)
+        st = watch_film(&d, m, rq, i, ask, fn, user, err);
     if (st == TSR_OK)
         st = finish(&d, out, err);
+    else if (d.n_noted) {
+        d.failure = err->text;
+        (void)finish(&d, out, &lost); /* what there is of it; the failure stays what is told */
+    }
     tsr_json_free(d.list.v);
     tsr_json_free(d.windows);
     tsr_text_deinit(&d.text);

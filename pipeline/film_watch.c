@@ -1,7 +1,6 @@
 /* film_watch.c: films window by window: notes of each, which carry the last ones along, and an answer from the notes. */
 #include "film.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,83 +11,6 @@
 #include "result_internal.h"
 #include "run.h"
 #include "tsr_alloc.h"
-
-/* ---- what is asked ---- */
-
-static tsr_status add_text(tsr_text *out, const char *s, tsr_error *err)
-{
-    return tsr_text_add(out, s, strlen(s), err);
-}
-
-/* As the time stamps of frames: minutes go on past an hour. */
-static void write_stamp(char out[TSRI_FILM_TIME], double s)
-{
-    snprintf(out, TSRI_FILM_TIME, "%02.0f:%02.0f", floor(s / 60), floor(fmod(s, 60)));
-}
-
-tsr_status tsri_film_ask_window(tsr_text *out, const tsri_films *f, size_t i, size_t n, double from, double to,
-                                const char *question, const char *before, size_t before_len, tsr_error *err)
-{
-    char head[256], a[TSRI_FILM_TIME], b[TSRI_FILM_TIME];
-    write_stamp(a, from);
-    write_stamp(b, to);
-    snprintf(head, sizeof head, "This is part %zu of %zu of a film, from %s to %s.", n + 1,
-             tsri_film_windows(f->at[i].need.seconds, f->plan.window > 0 ? f->plan.window : 1), a, b);
-    tsr_status st = add_text(out, head, err);
-    if (st == TSR_OK && before_len)
-        st = add_text(out, " The notes on what came before end with:\n", err);
-    if (st == TSR_OK && before_len)
-        st = tsr_text_add(out, before, before_len, err);
-    if (st == TSR_OK)
-        st = add_text(out, before_len ? "Write notes on this part: " : " Write notes on it: ", err);
-    if (st == TSR_OK)
-        st = add_text(out, "a line for each thing that happens, which begins with its time as MM:SS.", err);
-    if (st == TSR_OK && *question)
-        st = add_text(out, " The notes will be used for this: ", err);
-    return st == TSR_OK ? add_text(out, question, err) : st;
-}
-
-/* The file's name, without its folders and what could end the line. */
-static tsr_status add_name(tsr_text *out, const char *name, tsr_error *err)
-{
-    const char *slash = strrchr(name, '/');
-    char clean[128];
-    snprintf(clean, sizeof clean, "%s", slash && slash[1] ? slash + 1 : name);
-    for (char *c = clean; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    return add_text(out, clean, err);
-}
-
-tsr_status tsri_film_ask_last(tsr_text *out, const tsri_films *f, size_t i, tsr_error *err)
-{
-    char time[TSRI_FILM_TIME];
-    tsri_film_time_write(time, f->at[i].end, false);
-    tsr_status st = add_text(out, "These are notes on the film ", err);
-    if (st == TSR_OK)
-        st = add_name(out, f->at[i].name, err);
-    if (st == TSR_OK)
-        st = add_text(out, ", which was watched to ", err);
-    if (st == TSR_OK)
-        st = add_text(out, time, err);
-    return st == TSR_OK ? add_text(out, ". Each begins with its time; answer from them, and name the times.\n", err) : st;
-}
-
-/* The texts of the request one after the other: what is asked about its films. */
-static tsr_status question_of(tsr_text *out, const tessera_request *rq, tsr_error *err)
-{
-    tsr_status st = TSR_OK;
-    for (size_t i = 0; i < rq->n_parts && st == TSR_OK; i++) {
-        const tessera_part *p = &rq->parts[i];
-        if (p->kind != TESSERA_PART_TEXT || !p->text)
-            continue;
-        if (out->len)
-            st = add_text(out, "\n", err);
-        if (st == TSR_OK)
-            st = tsr_text_add(out, p->text, p->text_len ? p->text_len : strlen(p->text), err);
-    }
-    return st == TSR_OK ? tsr_text_add(out, "", 1, err) : st; /* terminated */
-}
 
 /* ---- one window ---- */
 
@@ -102,6 +24,7 @@ typedef struct watch {
     tsr_text question;
     tessera_part *parts; /* of the prompt that is asked */
     size_t n_asked;      /* windows so far, of all films */
+    size_t n_noted;      /* of these: with notes on them */
     bool cancelled;
     tsr_json *windows; /* borrowed; NULL: not wanted */
     tsr_error *err;
@@ -133,6 +56,39 @@ static void tail_of(const tsr_text *notes, size_t most, const char **at, size_t 
     *len = notes->len - from;
 }
 
+/* Which window failed, and why. */
+static tsr_status blame_window(watch *w, double from, double to, tsr_status st, const tsr_error *why)
+{
+    char a[TSRI_FILM_TIME], b[TSRI_FILM_TIME];
+    tsri_film_time_write(a, from, false);
+    tsri_film_time_write(b, to, false);
+    return tsr_fail(w->err, st, "window %zu of %zu (%s to %s): %s", w->n_asked + 1, w->f->plan.n_windows, a, b, why->text);
+}
+
+/* The sheet of the n-th window of all films, the caller's; NULL where none is wanted. */
+static tsr_status sheet_name(char **out, const watch *w, size_t n)
+{
+    *out = NULL;
+    if (!w->rq->contact_sheet)
+        return TSR_OK;
+    *out = tsri_overlay_path(w->rq->contact_sheet, n, w->f->plan.n_windows);
+    return *out ? TSR_OK : tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: the name of a contact sheet");
+}
+
+/* No sheet takes the place of a file of the whole request, of which a window shows one alone. */
+static tsr_status check_sheets(const watch *w)
+{
+    tsr_status st = TSR_OK;
+    for (size_t n = 0; w->rq->contact_sheet && n < w->f->plan.n_windows && st == TSR_OK; n++) {
+        char *sheet;
+        st = sheet_name(&sheet, w, n);
+        if (st == TSR_OK)
+            st = tsri_spare_inputs(w->rq, sheet, "the contact sheet", w->err);
+        tsr_free(sheet);
+    }
+    return st;
+}
+
 static tsr_status ask_window(watch *w, size_t i, size_t n, double from, double to, const tsr_text *before,
                              tessera_result **out)
 {
@@ -142,6 +98,7 @@ static tsr_status ask_window(watch *w, size_t i, size_t n, double from, double t
     const char *tail;
     size_t tail_len, n_parts = 0;
     char *sheet = NULL;
+    tsr_error why = {TSR_OK, ""};
     tail_of(before, 2 * w->f->plan.note_tokens, &tail, &tail_len); /* a token of text has more than two bytes */
     tsr_status st = tsri_film_ask_window(&text, w->f, i, n, from, to, w->question.at, tail, tail_len, w->err);
     for (size_t k = 0; k < w->rq->n_parts; k++)
@@ -160,14 +117,13 @@ static tsr_status ask_window(watch *w, size_t i, size_t n, double from, double t
     rq.schema = rq.grammar = rq.tools = rq.messages = NULL;
     rq.stop = NULL;
     rq.n_stop = 0;
-    if (st == TSR_OK && rq.contact_sheet) {
-        sheet = tsri_overlay_path(rq.contact_sheet, w->n_asked, w->f->plan.n_windows);
-        rq.contact_sheet = sheet;
-        if (!sheet)
-            st = tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: the name of a contact sheet");
-    }
     if (st == TSR_OK)
-        st = w->ask(w->m, &rq, NULL, without_answer, w, out, w->err);
+        st = sheet_name(&sheet, w, w->n_asked);
+    rq.contact_sheet = sheet;
+    if (st == TSR_OK)
+        st = w->ask(w->m, &rq, NULL, without_answer, w, out, &why);
+    if (why.status != TSR_OK)
+        st = blame_window(w, from, to, st, &why);
     tsr_free(sheet);
     tsr_text_deinit(&text);
     return st;
@@ -210,6 +166,21 @@ static tsr_status tell_window(watch *w, size_t i, double from, double to, const 
     return TSR_OK;
 }
 
+/* A window that failed is among the windows as well; where there is no memory for it, the failure is told all the same. */
+static void tell_failed(watch *w, size_t i, double from, double to)
+{
+    tsri_build o = tsri_build_object();
+    tsri_put_size(&o, "film", i);
+    tsri_put_real(&o, "from", from);
+    tsri_put_real(&o, "to", to);
+    tsri_put_text(&o, "error", w->err->text);
+    tsr_json *v = tsri_build_end(&o);
+    if (w->windows && v)
+        (void)tsr_json_append(w->windows, v);
+    else
+        tsr_json_free(v);
+}
+
 static tsr_status watch_window(watch *w, size_t i, size_t n, tsri_film_notes *notes, tsr_text *written)
 {
     const tsri_film *f = &w->f->at[i];
@@ -221,6 +192,8 @@ static tsr_status watch_window(watch *w, size_t i, size_t n, tsri_film_notes *no
     tsr_status st = ask_window(w, i, n, from, to, written, &r);
     if (st == TSR_ERR_CANCELLED)
         w->cancelled = true;
+    else if (st != TSR_OK)
+        tell_failed(w, i, from, to);
     if (st != TSR_OK)
         return st;
     if (strcmp(r->finish, "cancelled") == 0)
@@ -231,6 +204,7 @@ static tsr_status watch_window(watch *w, size_t i, size_t n, tsri_film_notes *no
         st = tsri_film_notes_write(notes, first, written, w->err);
     if (st == TSR_OK && !w->cancelled)
         st = tell_window(w, i, from, to, r, notes, first);
+    w->n_noted += st == TSR_OK && !w->cancelled;
     tessera_result_free(r);
     return st;
 }
@@ -255,7 +229,9 @@ static tsr_status watch_begin(watch *w)
 {
     if (w->rq->dump)
         return tsr_fail(w->err, TSR_ERR_USAGE, "a dump is of one prompt, and the films take %zu windows", w->f->plan.n_windows);
-    tsr_status st = question_of(&w->question, w->rq, w->err);
+    tsr_status st = check_sheets(w);
+    if (st == TSR_OK)
+        st = tsri_film_question(&w->question, w->rq, w->err);
     return st == TSR_OK ? tsr_alloc_array(&w->parts, w->rq->n_parts + 2, sizeof *w->parts, "parts", w->err) : st;
 }
 
@@ -267,7 +243,7 @@ static void watch_end(watch *w)
 
 tsr_status tsri_film_note_all(tessera_model *m, const tessera_request *rq, const tsri_films *f, size_t i,
                               tsri_ask_fn *ask, tessera_event_fn fn, void *user, tsri_film_notes *notes,
-                              tsr_json *windows_json, bool *cancelled, tsr_error *err)
+                              tsr_json *windows_json, size_t *n_noted, bool *cancelled, tsr_error *err)
 {
     watch w = {.m = m, .rq = rq, .f = f, .ask = ask, .fn = fn, .user = user, .windows = windows_json, .err = err};
     for (size_t k = 0; k < i; k++)
@@ -277,6 +253,7 @@ tsr_status tsri_film_note_all(tessera_model *m, const tessera_request *rq, const
         st = watch_film(&w, i, notes);
     watch_end(&w);
     *cancelled = w.cancelled;
+    *n_noted = w.n_noted;
     if (w.cancelled && err) /* stopping is no failure */
         tsr_error_clear(err);
     return w.cancelled ? TSR_OK : st;
@@ -284,36 +261,73 @@ tsr_status tsri_film_note_all(tessera_model *m, const tessera_request *rq, const
 
 /* ---- the answer ---- */
 
-static tsr_status ask_last(watch *w, tsr_text *texts, tessera_result **out)
+/* The request with notes in place of its films. */
+static tsr_status ask_last(watch *w, const tsri_film_notes *notes, tessera_result **out)
 {
     tessera_request rq = *w->rq;
+    tsr_error why = {TSR_OK, ""};
+    tsr_text *texts = tsr_calloc(w->f->n, sizeof *texts);
+    tsr_status st = texts ? TSR_OK : tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: notes");
     memcpy(w->parts, w->rq->parts, w->rq->n_parts * sizeof *w->parts);
-    for (size_t i = 0; i < w->f->n; i++)
+    for (size_t i = 0; i < w->f->n && st == TSR_OK; i++) {
+        st = tsri_film_ask_last(&texts[i], w->f, i, w->err);
+        if (st == TSR_OK)
+            st = tsri_film_notes_write(&notes[i], 0, &texts[i], w->err);
         w->parts[w->f->at[i].part] =
             (tessera_part){.kind = TESSERA_PART_TEXT, .text = texts[i].at, .text_len = texts[i].len};
+    }
     rq.parts = w->parts;
     rq.contact_sheet = NULL;
     rq.start = rq.end = 0;
-    return w->ask(w->m, &rq, NULL, w->fn, w->user, out, w->err);
+    if (st == TSR_OK)
+        st = w->ask(w->m, &rq, NULL, w->fn, w->user, out, &why);
+    if (why.status != TSR_OK)
+        st = tsr_fail(w->err, why.status, "the answer from the notes on %zu windows: %s", w->n_noted, why.text);
+    for (size_t i = 0; texts && i < w->f->n; i++)
+        tsr_text_deinit(&texts[i]);
+    tsr_free(texts);
+    return st;
 }
 
-static tsr_status write_notes(watch *w, tsr_text *texts, size_t *n_moved)
+static tsr_status write_notes(watch *w, tsri_film_notes *notes)
 {
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < w->f->n && st == TSR_OK; i++) {
-        tsri_film_notes notes = {0};
-        st = watch_film(w, i, &notes);
+        st = watch_film(w, i, &notes[i]);
         if (st == TSR_OK && w->cancelled)
-            st = tsr_fail(w->err, TSR_ERR_CANCELLED, "stopped on request after %zu of %zu windows", w->n_asked,
+            st = tsr_fail(w->err, TSR_ERR_CANCELLED, "stopped on request after %zu of %zu windows", w->n_noted,
                           w->f->plan.n_windows);
-        if (st == TSR_OK)
-            st = tsri_film_ask_last(&texts[i], w->f, i, w->err);
-        if (st == TSR_OK)
-            st = tsri_film_notes_write(&notes, 0, &texts[i], w->err);
-        *n_moved += notes.n_moved;
-        tsri_film_notes_deinit(&notes);
     }
     return st;
+}
+
+/* What was noted, in place of an answer: lines with times, of several films below the name of each. The failure before it
+ * stays what is told. */
+static tsr_status keep_notes(watch *w, const tsri_film_notes *notes, tessera_result **out)
+{
+    tsr_error lost = {TSR_OK, ""};
+    tessera_result *r = tsri_result_new();
+    tsr_status st = r ? TSR_OK : TSR_ERR_NOMEM;
+    for (size_t i = 0; i < w->f->n && st == TSR_OK; i++) {
+        const char *name = w->f->at[i].name;
+        if (w->f->n > 1 && notes[i].n)
+            st = tsr_text_add(&r->text, name, strlen(name), &lost);
+        if (st == TSR_OK && w->f->n > 1 && notes[i].n)
+            st = tsr_text_add(&r->text, ":\n", 2, &lost);
+        if (st == TSR_OK)
+            st = tsri_film_notes_write(&notes[i], 0, &r->text, &lost);
+    }
+    if (st == TSR_OK)
+        st = tsri_result_seal(r, &lost);
+    if (st != TSR_OK) {
+        tessera_result_free(r);
+        return st;
+    }
+    r->cache.type = "none";
+    r->products = w->rq->exact ? "exact" : "fast";
+    r->finish = w->err->status == TSR_ERR_CANCELLED ? "cancelled" : "failed";
+    *out = r;
+    return TSR_OK;
 }
 
 static tsr_status note(watch *w, tsr_json *notes, const char *text)
@@ -339,23 +353,32 @@ static tsr_status note_plan(watch *w, tsr_json *notes)
     return p->mode == TSRI_FILM_WHOLE && (w->f->room.fps > 0 || p->fps >= 1) ? TSR_OK : note(w, notes, text);
 }
 
+static tsr_status note_moved(watch *w, const tsri_film_notes *of_films, tsr_json *notes)
+{
+    size_t n_moved = 0;
+    char text[160];
+    for (size_t i = 0; i < w->f->n; i++)
+        n_moved += of_films[i].n_moved;
+    snprintf(text, sizeof text, "%zu times in the notes lay outside of what was seen, and were moved into it", n_moved);
+    return n_moved ? note(w, notes, text) : TSR_OK;
+}
+
+/* After a failure *out is the notes before it, or NULL. */
 static tsr_status watch_windows(watch *w, tsr_json *notes, tessera_result **out)
 {
-    tsr_text *texts = tsr_calloc(w->f->n, sizeof *texts);
-    size_t n_moved = 0;
-    tsr_status st = texts ? watch_begin(w) : tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: notes");
+    tsri_film_notes *of_films = tsr_calloc(w->f->n, sizeof *of_films);
+    tsr_status st = of_films ? watch_begin(w) : tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: notes");
     if (st == TSR_OK)
-        st = write_notes(w, texts, &n_moved);
-    if (st == TSR_OK && n_moved) {
-        char text[160];
-        snprintf(text, sizeof text, "%zu times in the notes lay outside of what was seen, and were moved into it", n_moved);
-        st = note(w, notes, text);
-    }
+        st = write_notes(w, of_films);
     if (st == TSR_OK)
-        st = ask_last(w, texts, out);
-    for (size_t i = 0; texts && i < w->f->n; i++)
-        tsr_text_deinit(&texts[i]);
-    tsr_free(texts);
+        st = note_moved(w, of_films, notes);
+    if (st == TSR_OK)
+        st = ask_last(w, of_films, out);
+    if (st != TSR_OK && w->n_noted)
+        (void)keep_notes(w, of_films, out);
+    for (size_t i = 0; of_films && i < w->f->n; i++)
+        tsri_film_notes_deinit(&of_films[i]);
+    tsr_free(of_films);
     watch_end(w);
     return st;
 }
@@ -368,7 +391,7 @@ static tsr_status watch_whole(watch *w, tessera_result **out)
 }
 
 /* Notes of ours stand before those of the run; windows and notes are handed over. */
-static tsr_status add_facts(watch *w, tessera_result *r, tsr_json *notes)
+static tsr_status add_facts(watch *w, tessera_result *r, tsr_json *notes, const char *failure)
 {
     tsri_build o = tsri_build_object();
     for (size_t i = 0; i < tsr_json_len(r->notes); i++) {
@@ -380,6 +403,8 @@ static tsr_status add_facts(watch *w, tessera_result *r, tsr_json *notes)
     if (w->windows)
         tsri_put(&o, "windows", w->windows);
     w->windows = NULL;
+    if (failure)
+        tsri_put_text(&o, "error", failure);
     r->film = tsri_build_end(&o);
     return r->film ? TSR_OK : tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: facts about films");
 }
@@ -397,9 +422,14 @@ tsr_status tsri_films_watch(tessera_model *m, const tessera_request *rq, const t
         st = note_plan(&w, notes);
     if (st == TSR_OK)
         st = whole ? watch_whole(&w, out) : watch_windows(&w, notes, out);
-    if (st == TSR_OK)
-        st = add_facts(&w, *out, notes);
-    if (st == TSR_OK) {
+    tsr_error lost = {TSR_OK, ""};
+    tsr_status told = TSR_OK;
+    if (*out) {
+        w.err = st == TSR_OK ? err : &lost;
+        told = add_facts(&w, *out, notes, st == TSR_OK ? NULL : err->text);
+        st = st == TSR_OK ? told : st;
+    }
+    if (*out && told == TSR_OK) {
         tsr_json *of_run = (*out)->notes;
         (*out)->notes = notes;
         notes = of_run;

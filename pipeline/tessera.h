@@ -169,6 +169,7 @@ typedef struct tessera_part {
 TESSERA_API tessera_status tessera_sniff(const tessera_part *part, tessera_part_kind *kind, tessera_error *err);
 
 #define TESSERA_BUDGET_AUTO ((size_t)-1)
+#define TESSERA_FRAMES_AUTO ((size_t)-1)
 
 typedef enum tessera_sampler { TESSERA_FRAMES_BY_TIME, TESSERA_FRAMES_HF } tessera_sampler;
 
@@ -189,7 +190,8 @@ typedef struct tessera_request {
     size_t max_budget;   /* of TESSERA_BUDGET_AUTO: one of the five; 0: 280 for pictures, 560 for pages */
     size_t video_budget; /* per frame; 0: 70 */
     double fps;          /* frames per second of film; 0: 1 */
-    size_t frames;       /* N evenly spaced frames instead; 0: by fps */
+    size_t frames;       /* N evenly spaced frames instead; 0: by fps; TESSERA_FRAMES_AUTO: as many as by fps, but where scenes
+                          * begin: no gap, also to the end, is longer than twice the step */
     double start, end;   /* seconds of the film; end 0: to its end */
     tessera_sampler sampler;
     int with_sound;    /* the film's sound as an audio part directly after its frames */
@@ -336,8 +338,9 @@ TESSERA_API tessera_status tessera_chat_load(tessera_chat *c, const char *messag
  * every 4 seconds at least; else the model takes notes on windows of it and the answer is made from the notes, which the
  * result then holds ("film" in its JSON, with the plan that was made). Requests without films, and those that say which
  * frames to use (frames, the reference's sampler; not fps) or are raw, are run as they are. Contact sheets of windows are
- * numbered: FILE-1.png and so on. Status as of tessera_run; TESSERA_ERR_LIMIT where not even notes fit. Stopped while notes are
- * taken there is no answer: TESSERA_ERR_CANCELLED. */
+ * numbered: FILE-1.png and so on. Status as of tessera_run; TESSERA_ERR_LIMIT where not even notes fit. When a window
+ * fails, or the answer from the notes, or fn stops the work (TESSERA_ERR_CANCELLED), *out is a result with the notes that there
+ * are as its text, finish_reason "failed" or "cancelled", and the failure as "error" of "film"; NULL where there are none. */
 TESSERA_API tessera_status tessera_watch(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
                                          tessera_result **out, tessera_error *err);
 
@@ -508,7 +511,8 @@ TESSERA_API tessera_status tessera_transcribe(tessera_model *m, const tessera_so
  * for. A chapter begins at the time that the model wrote, as far as it lies in its window (else it is moved into it; JSON
  * counts these), or where the window begins, where it wrote none ("timed" in JSON), and ends where the next one begins.
  * JSON also has the plan and the windows with the model's own text. *out is the caller's (tessera_free); when fn stops the
- * work, what there is. TESSERA_ERR_USAGE also: no film, several films in another form than JSON. */
+ * work, or a window fails, what there is (after a failure NULL for nothing; JSON has it as "error", and the status is its).
+ * TESSERA_ERR_USAGE also: no film, several films in another form than JSON. */
 TESSERA_API tessera_status tessera_chapters(tessera_model *m, const tessera_request *rq, tessera_transcript_form form,
                                             tessera_event_fn fn, void *user, char **out, tessera_error *err);
 

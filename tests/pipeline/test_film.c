@@ -5,6 +5,7 @@
 
 #include "film.h"
 #include "result_internal.h"
+#include "test_tmp.h"
 #include "tiny_model.h"
 #include "tsr_alloc.h"
 
@@ -21,6 +22,7 @@ typedef struct script {
     char sheets[MOST][32], notes[2048], shown[256];
     size_t stop_at; /* windows after which the work is stopped */
     size_t fail_at; /* prompts after which one fails */
+    bool fails_first;
 } script;
 
 static int on_event(void *user, const tessera_event *ev)
@@ -69,7 +71,7 @@ static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_ima
         text = s->answers[i];
     keep(s, rq);
     *out = NULL;
-    if (s->fail_at && s->n == s->fail_at)
+    if (s->fails_first || (s->fail_at && s->n == s->fail_at))
         return tsr_fail(err, TSR_ERR_DATA, "the film is damaged");
     s->n++;
     tessera_event ev = {.kind = TESSERA_EVENT_TEXT, .text = text, .len = strlen(text)};
@@ -180,7 +182,7 @@ static void several_films_have_notes_of_their_own(void **state)
     tessera_result_free(r);
 }
 
-static void stopped_or_failed_there_is_no_answer(void **state)
+static void stopped_there_are_notes_and_failed_at_once_there_is_nothing(void **state)
 {
     script s = {.answers = {"00:00 one"}, .stop_at = 1};
     tsri_film at = film(1, 0, 180);
@@ -192,14 +194,87 @@ static void stopped_or_failed_there_is_no_answer(void **state)
     the_script = &s;
     assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_CANCELLED);
     assert_error(&e, TSR_ERR_CANCELLED, "1 of 3 windows", NULL);
-    assert_null(r);
-    s = (script){.answers = {"00:00 one"}, .fail_at = 2};
+    assert_string_equal(tessera_result_text(r), "00:00 one\n");
+    assert_string_equal(r->finish, "cancelled");
+    tessera_result_free(r);
+    s = (script){.answers = {"00:00 one"}, .fails_first = true};
     e = (tsr_error){TSR_OK, ""};
     assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_DATA);
+    assert_error(&e, TSR_ERR_DATA, "window 1 of 3 (00:00 to 01:00): the film is damaged", NULL);
     assert_null(r);
     rq.dump = "d";
     e = (tsr_error){TSR_OK, ""};
     assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_USAGE);
+}
+
+static void a_later_window_that_fails_keeps_the_notes_before_it(void **state)
+{
+    script s = {.answers = {"00:05 one", "01:05 two"}, .fail_at = 2};
+    tsri_film at = film(1, 0, 180);
+    tsri_films f = films_of(&at, 1, 60, 64);
+    tessera_request rq = request(usual, 3);
+    tessera_result *r;
+    tsr_error e = {TSR_OK, ""};
+    (void)state;
+    the_script = &s;
+    assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_DATA);
+    assert_error(&e, TSR_ERR_DATA, "window 3 of 3 (02:00 to 03:00): the film is damaged", NULL);
+    assert_string_equal(tessera_result_text(r), "00:05 one\n01:05 two\n");
+    assert_string_equal(r->finish, "failed");
+    const tsr_json *windows = tsr_json_get(r->film, "windows");
+    assert_int_equal(tsr_json_len(windows), 3);
+    assert_null(tsr_json_get(tsr_json_at(windows, 1), "error"));
+    assert_string_equal(tsr_json_string(tsr_json_get(tsr_json_at(windows, 2), "error"), NULL), e.text);
+    assert_string_equal(tsr_json_string(tsr_json_get(r->film, "error"), NULL), e.text);
+    tsr_json *v = tsri_result_json(r, &e);
+    assert_non_null(v);
+    tsr_json_free(v);
+    tessera_result_free(r);
+}
+
+static void an_answer_that_fails_keeps_all_notes(void **state)
+{
+    static const tessera_part parts[] = {{.kind = TESSERA_PART_VIDEO, .path = "a"}, {.kind = TESSERA_PART_VIDEO, .path = "b"},
+                                         {.kind = TESSERA_PART_TEXT, .text = "differ how?"}};
+    script s = {.answers = {"00:00 one", "00:01 two"}, .fail_at = 2};
+    tsri_film at[] = {film(0, 0, 10), film(1, 0, 10)};
+    at[0].name = "a";
+    at[1].name = "b";
+    tsri_films f = films_of(at, 2, 60, 64);
+    tessera_request rq = request(parts, 3);
+    tessera_result *r;
+    tsr_error e = {TSR_OK, ""};
+    (void)state;
+    the_script = &s;
+    assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_DATA);
+    assert_error(&e, TSR_ERR_DATA, "the answer from the notes on 2 windows: the film is damaged", NULL);
+    assert_string_equal(tessera_result_text(r), "a:\n00:00 one\nb:\n00:01 two\n");
+    tessera_result_free(r);
+}
+
+/* A window shows one film, but the picture beside it is of the request as well. */
+static void sheets_spare_all_files_of_the_request(void **state)
+{
+    char *dir = test_tmp_make();
+    char picture[512], sheet[512];
+    snprintf(picture, sizeof picture, "%s", test_path(dir, "s-2.png"));
+    snprintf(sheet, sizeof sheet, "%s", test_path(dir, "s.png"));
+    test_write_file(picture, "x", 1);
+    const tessera_part parts[] = {{.kind = TESSERA_PART_VIDEO, .path = "a"}, {.kind = TESSERA_PART_IMAGE, .path = picture},
+                                  {.kind = TESSERA_PART_TEXT, .text = "same?"}};
+    script s = {.answers = {"00:00 one"}};
+    tsri_film at = film(0, 0, 120);
+    tsri_films f = films_of(&at, 1, 60, 64);
+    tessera_request rq = request(parts, 3);
+    tessera_result *r;
+    tsr_error e = {TSR_OK, ""};
+    (void)state;
+    the_script = &s;
+    rq.contact_sheet = sheet;
+    assert_int_equal(tsri_films_watch(NULL, &rq, &f, ask, on_event, &s, &r, &e), TSR_ERR_USAGE);
+    assert_error(&e, TSR_ERR_USAGE, "s-2.png: the contact sheet would be written over a file that is read", NULL);
+    assert_int_equal(s.n, 0);
+    test_tmp_remove(dir);
 }
 
 static void a_whole_film_is_asked_about_once(void **state)
@@ -239,6 +314,7 @@ static void no_memory_is_an_error_at_every_place(void **state)
             break;
         }
         assert_int_equal(st, TSR_ERR_NOMEM);
+        tessera_result_free(r); /* the notes before it, where there are any */
         assert_int_equal(tsr_alloc_live(), live);
     }
 }
@@ -272,7 +348,10 @@ int main(void)
         cmocka_unit_test(every_window_is_asked_and_the_answer_comes_from_the_notes),
         cmocka_unit_test(past_an_hour_notes_have_hours_and_stamps_go_on),
         cmocka_unit_test(several_films_have_notes_of_their_own),
-        cmocka_unit_test(stopped_or_failed_there_is_no_answer),
+        cmocka_unit_test(stopped_there_are_notes_and_failed_at_once_there_is_nothing),
+        cmocka_unit_test(a_later_window_that_fails_keeps_the_notes_before_it),
+        cmocka_unit_test(an_answer_that_fails_keeps_all_notes),
+        cmocka_unit_test(sheets_spare_all_files_of_the_request),
         cmocka_unit_test(a_whole_film_is_asked_about_once),
         cmocka_unit_test(no_memory_is_an_error_at_every_place),
         cmocka_unit_test(notes_are_read_as_models_write_them),

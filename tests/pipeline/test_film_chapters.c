@@ -7,13 +7,16 @@
 #include "tsr_alloc.h"
 
 static const char *answers[8];
-static size_t n_asked, stop_after;
+static size_t n_asked, stop_after, fail_at; /* fail_at: the n-th window, from 1 */
 
 static tsr_status ask(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
                       tessera_result **out, tsr_error *err)
 {
     const char *text = answers[n_asked++];
     (void)m, (void)rq, (void)given, (void)fn, (void)user;
+    *out = NULL;
+    if (n_asked == fail_at)
+        return tsr_fail(err, TSR_ERR_LIMIT, "f.mp4: the context is full");
     return scripted_result(out, text, NULL, err);
 }
 
@@ -100,6 +103,33 @@ static void stopped_it_gives_what_there_is(void **state)
     stop_after = 0;
 }
 
+static void a_window_that_fails_keeps_the_chapters_before_it(void **state)
+{
+    static const char why[] = "window 3 of 3 (02:00 to 03:00): f.mp4: the context is full";
+    char *out;
+    tsr_json *v;
+    tsr_error e = {TSR_OK, ""};
+    (void)state;
+    fail_at = 3;
+    assert_int_equal(chapters(TESSERA_TRANSCRIPT_TXT, "00:00 a", "01:00 b", "", &out, &e), TSR_ERR_LIMIT);
+    assert_error(&e, TSR_ERR_LIMIT, why, NULL);
+    assert_string_equal(out, "00:00 a\n01:00 b\n");
+    tsr_free(out);
+    e = (tsr_error){TSR_OK, ""};
+    assert_int_equal(chapters(TESSERA_TRANSCRIPT_JSON, "00:00 a", "01:00 b", "", &out, &e), TSR_ERR_LIMIT);
+    assert_int_equal(tsr_json_parse(&v, out, strlen(out), "chapters", NULL), TSR_OK);
+    assert_string_equal(tsr_json_string(tsr_json_get(v, "error"), NULL), why);
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "windows")), 3);
+    assert_int_equal(tsr_json_len(tsr_json_get(v, "chapters")), 2);
+    tsr_json_free(v);
+    tsr_free(out);
+    fail_at = 1;
+    e = (tsr_error){TSR_OK, ""};
+    assert_int_equal(chapters(TESSERA_TRANSCRIPT_TXT, "", "", "", &out, &e), TSR_ERR_LIMIT);
+    assert_null(out);
+    fail_at = 0;
+}
+
 static void no_memory_is_an_error_at_every_place(void **state)
 {
     static const tessera_transcript_form forms[] = {TESSERA_TRANSCRIPT_SRT, TESSERA_TRANSCRIPT_JSON};
@@ -117,6 +147,7 @@ static void no_memory_is_an_error_at_every_place(void **state)
                 break;
             }
             assert_int_equal(st, TSR_ERR_NOMEM);
+            tsr_free(out); /* the chapters before it, where there are any */
             assert_int_equal(tsr_alloc_live(), live);
         }
 }
@@ -129,6 +160,7 @@ int main(void)
         cmocka_unit_test(subtitles_are_cut_into_cues_and_never_go_back),
         cmocka_unit_test(json_tells_what_the_model_said_and_what_was_moved),
         cmocka_unit_test(stopped_it_gives_what_there_is),
+        cmocka_unit_test(a_window_that_fails_keeps_the_chapters_before_it),
         cmocka_unit_test(no_memory_is_an_error_at_every_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
