@@ -31,6 +31,8 @@ typedef struct tsr_video_opts {
     double fps;        /* frames per second to pick; 0: 1 */
     size_t n_frames;   /* 0: by time */
     bool hf;
+    bool scenes;       /* as many as by time, but where scenes begin, no two further apart than twice the step, also to the
+                        * end: the part is decoded once to find the cuts. Not with n_frames, hf */
     int64_t start_us;  /* default 0 */
     int64_t end_us;    /* negative, the default: the film's end; later than that means the same */
 
@@ -57,6 +59,7 @@ typedef struct tsr_video_facts {
     int64_t duration_us; /* from time 0 to the end of the last frame */
     double fps;          /* average, by the header; 0 unknown */
     size_t n_frames;     /* that the film holds */
+    size_t n_cuts;       /* scenes: cuts found in the part that is used */
     bool has_audio;
 } tsr_video_facts;
 

@@ -228,6 +228,8 @@ static tsr_status plan(tsr_video *v, AVRational tb, int64_t last_duration, tsr_e
                         (double)v->facts.duration_us / 1e6, v->opts.max_seconds);
     const tsri_film film = {name, v->shown_us, v->n_shown, v->facts.duration_us, slack_of(tb), v->facts.fps};
     tsr_status st = tsri_video_plan(&v->picks, &v->n_picks, &film, &v->opts, err);
+    if (st == TSR_OK && v->opts.scenes)
+        st = tsri_video_move_to_scenes(v, &film, err);
     for (size_t i = 0; st == TSR_OK && i < v->n_picks; i++)
         v->packets[v->shown[v->picks[i].frame]].is_picked = true;
     return st;

@@ -62,6 +62,9 @@ struct tsr_video {
     tsri_picture_maker maker;
 };
 
+/* Picks by time, of the film that the table describes, are moved to scenes: the part is looked through once. */
+tsr_status tsri_video_move_to_scenes(tsr_video *v, const tsri_film *film, tsr_error *err);
+
 /* Decode up to the pick; v->current is then its frame. */
 tsr_status tsri_video_find(tsr_video *v, const tsr_video_pick *pick, tsr_error *err);
 void tsri_video_stop(tsr_video *v); /* free all that the walk holds */

@@ -19,6 +19,8 @@ typedef struct tsri_film {
 /* *picks is the caller's (tsr_free). */
 tsr_status tsri_video_plan(tsr_video_pick **picks, size_t *n_picks, const tsri_film *film, const tsr_video_opts *opts,
                            tsr_error *err);
+/* The frame on show at a moment, which is kept as it was asked for. */
+tsr_video_pick tsri_video_pick_at(const tsri_film *film, double t_us);
 /* What can be refused without knowing the film. */
 tsr_status tsri_video_check_opts(const tsr_video_opts *opts, tsr_error *err);
 

@@ -33,6 +33,8 @@ tsr_status tsri_video_check_opts(const tsr_video_opts *o, tsr_error *err)
         return tsr_fail(err, TSR_ERR_USAGE, "film: the sampler 'hf' takes no frames per second");
     if (o->hf && (o->start_us != 0 || o->end_us >= 0))
         return tsr_fail(err, TSR_ERR_USAGE, "film: the sampler 'hf' takes no start and no end");
+    if (o->scenes && (o->hf || o->n_frames > 0))
+        return tsr_fail(err, TSR_ERR_USAGE, "film: frames at scenes are as many as frames by time; no number goes with them");
     if (o->start_us < 0)
         return tsr_fail(err, TSR_ERR_USAGE, "film: a start of %.3f s is before the film", (double)o->start_us / 1e6);
     if (o->end_us >= 0 && o->end_us <= o->start_us)
@@ -66,7 +68,7 @@ static tsr_status new_picks(tsr_video_pick **picks, size_t n, const tsri_film *f
     return tsr_alloc_array(picks, n, sizeof **picks, "picked frames", err);
 }
 
-static tsr_video_pick pick_at(const tsri_film *film, double t_us)
+tsr_video_pick tsri_video_pick_at(const tsri_film *film, double t_us)
 {
     tsr_video_pick p;
     p.time_us = llround(t_us);
@@ -84,7 +86,7 @@ static tsr_status plan_moments(tsr_video_pick **picks, size_t n, double step_us,
     if (st != TSR_OK)
         return st;
     for (size_t i = 0; i < n; i++)
-        (*picks)[i] = pick_at(film, (double)o->start_us + (double)i * step_us);
+        (*picks)[i] = tsri_video_pick_at(film, (double)o->start_us + (double)i * step_us);
     return TSR_OK;
 }
 

@@ -33,6 +33,12 @@ $ff -f lavfi -i "$code" -frames:v 90 $exact -vf "setpts=N*1001/30000/TB" -r 3000
 $ff -f lavfi -i "$code" -frames:v 18 $exact -vf "settb=1/1000,setpts=N*N*20" -vsync passthrough -enc_time_base 1:1000 $x264 -g 6 code_vfr.mp4
 $ff -f lavfi -i "$code" -frames:v 18 $exact -vf "settb=1/1000,setpts=N*N*20" -vsync passthrough -enc_time_base 1:1000 $x264 -g 6 code_vfr.mkv
 
+# ---- scenes: from 0, 1.4, 6.2 and 8 s to 10 s ----
+$ff -f lavfi -i "color=navy:s=96x64:r=25:d=1.4,drawbox=10:10:30:30:white:fill" -f lavfi -i "testsrc=s=96x64:r=25:d=4.8,format=yuv420p" \
+    -f lavfi -i "color=olive:s=96x64:r=25:d=1.8" -f lavfi -i "color=black:s=96x64:r=25:d=2,drawbox=50:20:40:40:red:fill" \
+    -filter_complex "[0]format=yuv420p,setsar=1[a];[1]setsar=1[b];[2]format=yuv420p,setsar=1[c];[3]format=yuv420p,setsar=1[d];[a][b][c][d]concat=n=4" \
+    $exact $x264 cuts.mp4
+
 # ---- geometry: quarters red, green / blue, white; 64 x 32. FFmpeg 5.1 writes "rotate" counter-clockwise ----
 quarters="color=black:s=64x32:r=5,format=gbrp,geq=r='255*(lt(X,32)*lt(Y,16)+gte(X,32)*gte(Y,16))':g='255*gte(X,32)':b='255*gte(Y,16)*1'"
 for turn in 90 180 270; do
@@ -73,6 +79,11 @@ $ff -i speech.wav $exact -c:a pcm_mulaw speech.aiff
 $ff -f lavfi -i "aevalsrc='0.5*sin(880*2*PI*t)|0.1*sin(440*2*PI*t)|0.3|0|-0.2|0.1':d=0.1:s=16000:c=5.1" $exact -c:a pcm_s24le six.wav
 $ff -i speech.wav -i code.mp4 -map 0:a -map 1:v -frames:v 1 $exact -c:a aac -b:a 32k -c:v mjpeg -q:v 20 -disposition:v attached_pic cover.m4a
 rm tmp_speech.wav
+
+# Time stamps that jump: 1.024 s of a tone, two seconds of nothing, the rest of the tone up to 4 s.
+hole="asetpts=PTS+gte(T\\,1)*2/TB"
+$ff -f lavfi -i "sine=440:r=8000:d=2" -af "$hole" $exact -c:a pcm_mulaw hole.mkv
+$ff -f lavfi -i "sine=440:r=16000:d=2" -af "$hole" $exact -c:a aac -b:a 16k hole.mp4
 
 # ---- documents: pages red 200x100 pt, green 100x200 turned by 90, blue 300x300 cropped to 150x100, text ----
 cat > tmp.pdf <<'PDF'
