@@ -11,7 +11,7 @@
 #include "chat_line.h"
 #include "input.h"
 
-enum { MAX_MESSAGES_BYTES = 64 << 20, MAX_WAITING = 64 };
+enum { MAX_MESSAGES_BYTES = 64 << 20, MAX_WAITING = 64, DEFAULT_MAX_TOKENS = 1024 /* as tessera.h has it */ };
 
 typedef struct chat {
     tessera_chat *talk;
@@ -124,6 +124,15 @@ static void show(chat *c, const tessera_result *r)
     }
 }
 
+/* An answer that isn't whole says why. */
+static void tell_cut(const chat *c, const tessera_result *r)
+{
+    size_t most = c->rq.max_tokens ? c->rq.max_tokens : DEFAULT_MAX_TOKENS;
+    if (strcmp(tessera_result_finish_reason(r), "length") == 0)
+        say(c, c->last.completion_tokens < most ? "(cut: the context is full; --ctx raises it, /undo and /clear make room)"
+                                                : "(cut: as long as --max-tokens permits)");
+}
+
 /* A pipe ends when it is interrupted, a person may only have heard enough. */
 static void after_interrupt(chat *c)
 {
@@ -152,6 +161,7 @@ static void answer(chat *c, const char *text)
     if (tessera_chat_turn(c->talk, &c->rq, terminal_event, c->t, &r, &err) == TESSERA_OK) {
         c->last = tessera_result_usage(r);
         show(c, r);
+        tell_cut(c, r);
     } else if (err.status != TESSERA_ERR_CANCELLED || !terminal_interrupted) {
         complain(c, &err);
         if (c->n_waiting && c->is_terminal)

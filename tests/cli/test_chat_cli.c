@@ -95,6 +95,42 @@ static void what_goes_wrong_is_told_and_the_talk_goes_on(void **state)
     forget(&o);
 }
 
+static void options_are_of_the_first_turn(void **state)
+{
+    (void)state;
+    outcome words = talk("|--temperature|0|--json|" SAMPLES "shapes.png", "/system Be brief.\nIs there a circle?\n");
+    outcome o = talk("|--temperature|0|--json|--system|Be brief.|--image|" SAMPLES "shapes.png", "Is there a circle?\n");
+    assert_int_equal(o.code, 0);
+    assert_int_equal(usage_of(o.out, "prompt_tokens"), usage_of(words.out, "prompt_tokens"));
+    assert_true(usage_of(o.out, "image_tokens") > 0);
+    forget(&o);
+    forget(&words);
+    o = talk("|--audio|nowhere.wav", "hello\n");
+    assert_int_equal(o.code, 66);
+    assert_string_equal(o.out, "");
+    forget(&o);
+}
+
+static void a_full_context_is_told_and_nothing_is_dropped(void **state)
+{
+    (void)state;
+    outcome o = talk("|--temperature|0|--ctx|32|--json",
+                     "hello\nA question of so many words that it can't have a place in thirty-two positions, whatever it asks for.\n/undo\nhello\n");
+    assert_int_equal(o.code, 65);
+    assert_int_equal(count_lines(o.out), 2); /* of what fits, and again of that */
+    assert_non_null(strstr(o.err, "the context 32; up to 32768 can be asked for (ctx)"));
+    assert_int_equal(usage_of(strchr(o.out, '\n') + 1, "prompt_tokens"), usage_of(o.out, "prompt_tokens"));
+    forget(&o);
+    o = talk("|--temperature|0|--max-tokens|2", "Describe the colours of all things.\n");
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.err, "(cut: as long as --max-tokens permits)"));
+    forget(&o);
+    o = talk("|--temperature|0|--ctx|18|--stop|never-said", "Describe all.\n");
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.err, "(cut: the context is full; --ctx raises it"));
+    forget(&o);
+}
+
 static void what_is_saved_is_answered_alike(void **state)
 {
     char line[1024], out[512], *argv[MAX_ARGS + 1];
@@ -287,6 +323,8 @@ int main(void)
         cmocka_unit_test(every_line_is_answered),
         cmocka_unit_test(a_second_turn_reads_what_is_new),
         cmocka_unit_test(what_goes_wrong_is_told_and_the_talk_goes_on),
+        cmocka_unit_test(options_are_of_the_first_turn),
+        cmocka_unit_test(a_full_context_is_told_and_nothing_is_dropped),
         cmocka_unit_test(what_is_saved_is_answered_alike),
         cmocka_unit_test(lines_go_on_and_slashes_can_be_said),
         cmocka_unit_test(ctrl_d_ends_it),
