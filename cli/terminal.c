@@ -74,36 +74,57 @@ bool terminal_has_color(void)
     return !(no && *no) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
 }
 
-/* A JSON string on stderr; stage names and notes are UTF-8 of ours. */
-static void put_json_string(const char *s, size_t len)
+/* The stages that all of the work is made of; the others are steps within them. */
+static bool is_whole(const tessera_event *ev)
 {
-    fputc('"', stderr);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\')
-            fprintf(stderr, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(stderr, "\\u%04x", c);
-        else
-            fputc(c, stderr);
-    }
-    fputc('"', stderr);
+    static const char *const stages[] = {"window", "scenes", "page", "sound", "batch"};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (strlen(stages[i]) == ev->len && memcmp(stages[i], ev->text, ev->len) == 0)
+            return true;
+    return false;
 }
 
-static void show_stage(terminal *t, const tessera_event *ev)
+void terminal_whole(terminal *t, const tessera_event *ev, long n_failed)
+{
+    bool is_news = progress_note(&t->whole, ev->text, ev->len, ev->done, ev->total);
+    t->n_failed = n_failed;
+    if (t->o->progress == PROGRESS_JSON && is_news) {
+        progress_show_json(&t->whole, n_failed);
+    } else if (t->show_progress && progress_is_due(&t->whole)) {
+        fprintf(stderr, "\r\033[K");
+        progress_show_line(&t->whole, n_failed);
+        fflush(stderr);
+        t->progress_line = true;
+    }
+}
+
+/* A step stands behind the whole that it is part of. */
+static void show_step(terminal *t, const tessera_event *ev)
 {
     if (t->o->progress == PROGRESS_JSON) {
         fprintf(stderr, "{\"stage\":");
-        put_json_string(ev->text, ev->len);
+        progress_put_string(ev->text, ev->len);
         fprintf(stderr, ",\"done\":%zu,\"total\":%zu}\n", ev->done, ev->total);
     } else if (t->show_progress && !(t->stream && ev->len == 6 && memcmp(ev->text, "answer", 6) == 0)) {
         /* while the answer streams, its own text shows the progress */
-        fprintf(stderr, "\r\033[K%.*s", (int)ev->len, ev->text);
+        bool is_part = t->whole.has_begun && t->whole.done < t->whole.total;
+        fprintf(stderr, "\r\033[K");
+        if (is_part)
+            progress_show_line(&t->whole, t->n_failed);
+        fprintf(stderr, "%s%.*s", is_part ? ": " : "", (int)ev->len, ev->text);
         if (ev->total)
             fprintf(stderr, " %zu/%zu", ev->done, ev->total);
         fflush(stderr);
         t->progress_line = true;
     }
+}
+
+static void show_stage(terminal *t, const tessera_event *ev)
+{
+    if (is_whole(ev))
+        terminal_whole(t, ev, PROGRESS_NOT_COUNTED);
+    else
+        show_step(t, ev);
 }
 
 static void show_note(terminal *t, const tessera_event *ev)

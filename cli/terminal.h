@@ -7,11 +7,14 @@
 #include <stddef.h>
 
 #include "options.h"
+#include "progress.h"
 
 typedef struct terminal {
     const options *o;
     bool progress_line; /* a progress line stands on stderr and must be wiped first */
     bool show_progress; /* one line that is overwritten */
+    progress whole;     /* of all of the work */
+    long n_failed;      /* in it; PROGRESS_NOT_COUNTED */
     bool stream;        /* pieces of the answer go to stdout as they come */
     bool write_failed;  /* stdout is gone; errno of it in write_errno */
     int write_errno;
@@ -20,6 +23,8 @@ typedef struct terminal {
 
 void terminal_init(terminal *t, const options *o);
 int terminal_event(void *user, const tessera_event *ev);                        /* a tessera_event_fn */
+/* A stage that all of the work is made of: shown where it is news, with the time left at its pace. */
+void terminal_whole(terminal *t, const tessera_event *ev, long n_failed);
 void terminal_log(void *user, tessera_log_level level, const char *line);       /* a log function */
 void terminal_wipe(terminal *t);
 void terminal_write(terminal *t, const char *text, size_t len);

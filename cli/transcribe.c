@@ -36,8 +36,7 @@ typedef struct work {
     char *path, *part;  /* its names; NULL: stdout */
     bool write_failed;
     int write_errno;
-    size_t last_done;
-    bool told_done, told_soon;
+    bool told_soon;
 } work;
 
 static const char *const extensions[] = {[TESSERA_TRANSCRIPT_TXT] = "txt", [TESSERA_TRANSCRIPT_SRT] = "srt",
@@ -151,23 +150,12 @@ static void write_text(work *w, const char *text, size_t len)
     }
 }
 
-static void show_progress(work *w, const tessera_event *ev)
-{
-    if (w->told_done && ev->done == w->last_done)
-        return;
-    w->told_done = true;
-    w->last_done = ev->done;
-    terminal_event(w->t, ev);
-}
-
 static int on_event(void *user, const tessera_event *ev)
 {
     work *w = user;
     drain(&w->in);
     if (ev->kind == TESSERA_EVENT_TEXT)
         write_text(w, ev->text, ev->len);
-    else if (ev->kind == TESSERA_EVENT_STAGE)
-        show_progress(w, ev);
     else
         terminal_event(w->t, ev);
     if (terminal_interrupted && !w->told_soon && !w->o->quiet) {
@@ -296,7 +284,6 @@ static int transcribe_one(tessera_model *m, work *w, const char *word, bool is_f
             sound = (tessera_sound){.path = "standard input", .read = read_stdin, .read_user = &w->in,
                                     .rate = (unsigned)o->rate};
         }
-        w->told_done = false;
         head_line(w, word, is_first);
         tessera_transcribe(m, &sound, &o->rq, &to, on_event, w, &facts, NULL, &err);
         w->in.is_open = false;

@@ -88,7 +88,7 @@ static void several_files_stand_under_headings(void **state)
     char want[2048];
     snprintf(want, sizeof want, "==> %s <==\n%s\n==> /no/such.wav <==\n\n==> %s <==\n%s", NUMBERS, whole, NUMBERS, whole);
     assert_string_equal(o.out, want);
-    assert_non_null(strstr(o.err, "{\"stage\":\"sound\",\"done\":4,\"total\":5}"));
+    assert_non_null(strstr(o.err, "{\"stage\":\"sound\",\"done\":4,\"total\":5,\"seconds_left\":"));
     forget(&o);
 }
 
