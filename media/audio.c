@@ -8,6 +8,8 @@
 #include "ff_internal.h"
 #include "tsr_alloc.h"
 
+enum { LEAST_HOLE_MS = 100 /* shorter ones are rounding and jitter of time stamps */ };
+#define MOST_TIME_US INT64_C(1000000000000) /* eleven days; later stamps are no times */
 enum { MAX_PADDING = 4096 /* samples that an encoder may have put behind the end to fill its last frame */ };
 
 typedef struct state {
@@ -22,6 +24,9 @@ typedef struct state {
     tsri_resampler *resampler;
     unsigned rate, channels; /* of the first frame */
     int64_t at;              /* place of the next decoded sample on the file's time line */
+    int64_t hole;            /* samples of silence still to come before the frame at hand */
+    bool has_frame;          /* s->frame waits behind a hole */
+    bool drained;            /* no packets are left */
     int64_t from, to;        /* the part to keep on that line; to: INT64_MAX is all */
     uint64_t n_decoded, n_kept, n_out, max_kept, slack;
     double *sum; /* [frame] scratch of the mix, and its result */
@@ -143,6 +148,23 @@ static tsr_status take_first_frame(state *s, tsr_error *err)
     return tsri_resampler_open(&s->resampler, s->rate, s->opts.sample_rate, TSRI_ENGINE_BEST, s->in.name, err);
 }
 
+/* The next n samples of the file's time line: what lies in the part to keep goes to the resampler. */
+static tsr_status take_samples(state *s, const float *samples, int64_t n, tsr_error *err)
+{
+    int64_t skip = 0, keep;
+    if (s->at < s->from)
+        skip = s->from - s->at < n ? s->from - s->at : n;
+    keep = n - skip;
+    if (s->to != INT64_MAX && s->at + n > s->to)
+        keep = s->to - s->at - skip > 0 ? s->to - s->at - skip : 0;
+    s->at += n;
+    s->n_decoded += (uint64_t)n;
+    s->n_kept += (uint64_t)keep;
+    if (s->n_kept > s->max_kept + s->slack)
+        return too_long(s, (double)s->max_kept / s->rate, false, err);
+    return keep ? tsri_resampler_push(s->resampler, samples + skip, (size_t)keep, s->out, err) : TSR_OK;
+}
+
 static tsr_status take_frame(state *s, tsr_error *err)
 {
     const AVFrame *f = s->frame;
@@ -162,18 +184,45 @@ static tsr_status take_frame(state *s, tsr_error *err)
         st = mix(s, err);
     if (st != TSR_OK)
         return st;
-    int64_t n = f->nb_samples, skip = 0, keep;
+    return take_samples(s, s->mono, f->nb_samples, err);
+}
+
+/* ---- holes ---- */
+
+/* Containers whose time stamps are kept for each packet, and not counted from bytes. */
+static bool has_own_times(const state *s)
+{
+    const char *d = s->in.container.demuxer;
+    return strcmp(d, "mov") == 0 || strcmp(d, "matroska") == 0;
+}
+
+/* Samples between where the sound is and where its time stamp says that the frame begins; small ones are rounding. */
+static int64_t hole_before(const state *s)
+{
+    const AVFrame *f = s->frame;
+    if (s->rate == 0 || f->pts == AV_NOPTS_VALUE || !has_own_times(s))
+        return 0;
+    int64_t us = av_rescale_q(f->pts, s->codec->pkt_timebase, AV_TIME_BASE_Q) - tsri_ff_origin_us(&s->in);
+    if (us < 0 || us > MOST_TIME_US)
+        return 0;
+    int64_t n = us_to_samples(us, s->rate) - s->at;
+    return n > (int64_t)(s->rate * LEAST_HOLE_MS / 1000) ? n : 0;
+}
+
+/* A second of the hole becomes silence, or all of it that lies before the part to keep. */
+static tsr_status fill_hole(state *s, tsr_error *err)
+{
+    int64_t n = s->hole < (int64_t)s->rate ? s->hole : (int64_t)s->rate;
+    tsr_status st = reserve_scratch(s, (size_t)n, err);
+    if (st != TSR_OK)
+        return st;
     if (s->at < s->from)
-        skip = s->from - s->at < n ? s->from - s->at : n;
-    keep = n - skip;
-    if (s->to != INT64_MAX && s->at + n > s->to)
-        keep = s->to - s->at - skip > 0 ? s->to - s->at - skip : 0;
-    s->at += n;
-    s->n_decoded += (uint64_t)n;
-    s->n_kept += (uint64_t)keep;
-    if (s->n_kept > s->max_kept + s->slack)
-        return too_long(s, (double)s->max_kept / s->rate, false, err);
-    return tsri_resampler_push(s->resampler, s->mono + skip, (size_t)keep, s->out, err);
+        n = s->from - s->at < s->hole ? s->from - s->at : s->hole;
+    else
+        memset(s->mono, 0, (size_t)n * sizeof *s->mono);
+    s->hole -= n;
+    s->facts->hole_us += av_rescale(n, 1000000, s->rate);
+    return take_samples(s, s->mono, n, err);
 }
 
 /* ---- the loop ---- */
@@ -189,23 +238,35 @@ static tsr_status check_packet(state *s, tsr_error *err)
                     s->pkt->size);
 }
 
-/* Hand the packet (NULL: the end) to the decoder and take all frames that come out. */
-static tsr_status decode_packet(state *s, const AVPacket *pkt, tsr_error *err)
+/* Take all frames that the decoder has, up to one that stands behind a hole. */
+static tsr_status take_frames(state *s, tsr_error *err)
 {
-    int e = avcodec_send_packet(s->codec, pkt);
-    if (e < 0 && !(e == AVERROR_EOF && !pkt))
-        return tsri_ff_fail(&s->in, e, "its sound is damaged", err);
     for (;;) {
-        e = avcodec_receive_frame(s->codec, s->frame);
+        int e = s->has_frame ? 0 : avcodec_receive_frame(s->codec, s->frame);
         if (e == AVERROR(EAGAIN) || e == AVERROR_EOF)
             return TSR_OK;
         if (e < 0)
             return tsri_ff_fail(&s->in, e, "its sound is damaged", err);
+        s->hole = s->has_frame ? 0 : hole_before(s);
+        s->has_frame = s->hole > 0;
+        if (s->has_frame) {
+            s->facts->n_holes++;
+            return TSR_OK;
+        }
         tsr_status st = take_frame(s, err);
         av_frame_unref(s->frame);
         if (st != TSR_OK)
             return st;
     }
+}
+
+/* Hand the packet (NULL: the end) to the decoder and take what comes out. */
+static tsr_status decode_packet(state *s, const AVPacket *pkt, tsr_error *err)
+{
+    int e = avcodec_send_packet(s->codec, pkt);
+    if (e < 0 && !(e == AVERROR_EOF && !pkt))
+        return tsri_ff_fail(&s->in, e, "its sound is damaged", err);
+    return take_frames(s, err);
 }
 
 static bool is_past_range(const state *s)
@@ -308,19 +369,24 @@ static tsr_status finish(state *s, tsr_error *err)
     return s->n_kept > s->max_kept ? too_long(s, (double)s->n_kept / s->rate, true, err) : TSR_OK;
 }
 
-/* One packet, or what the decoder still holds when there is none. */
-static tsr_status make_more(state *s, bool *end, tsr_error *err)
+static tsr_status read_packet(state *s, tsr_error *err)
 {
-    bool drained = false;
-    size_t before = s->out->n;
-    tsr_status st = tsri_ff_read(&s->in, s->stream, s->pkt, &drained, err);
-    if (st == TSR_OK && !drained)
+    tsr_status st = tsri_ff_read(&s->in, s->stream, s->pkt, &s->drained, err);
+    if (st == TSR_OK && !s->drained)
         st = check_packet(s, err);
     if (st == TSR_OK)
-        st = decode_packet(s, drained ? NULL : s->pkt, err);
+        st = decode_packet(s, s->drained ? NULL : s->pkt, err);
     av_packet_unref(s->pkt);
+    return st;
+}
+
+/* One packet, or what the decoder still holds when there is none, or a piece of a hole. */
+static tsr_status make_more(state *s, bool *end, tsr_error *err)
+{
+    size_t before = s->out->n;
+    tsr_status st = s->hole > 0 ? fill_hole(s, err) : s->has_frame ? take_frames(s, err) : read_packet(s, err);
     s->n_out += s->out->n - before;
-    *end = drained || is_past_range(s);
+    *end = (s->drained && !s->has_frame) || is_past_range(s);
     return st;
 }
 

@@ -34,6 +34,8 @@ typedef struct tsr_audio_facts {
     int64_t duration_us; /* of the whole sound by the headers, -1 unknown */
     int64_t start_us;    /* of the first sample on the file's time line (0:00 is the first frame of a film), as its time
                           * stamps have it: 0 or near it in most files */
+    size_t n_holes;      /* so far: places where the time stamps of MP4, MOV, 3GP, Matroska and WebM jump ahead, by more than */
+    int64_t hole_us;     /* 0.1 s; silence stands there, this long in all, so that what comes later keeps its time */
 } tsr_audio_facts;
 
 typedef struct tsr_audio {

@@ -74,6 +74,9 @@ static tsr_status load_audio(const tsri_media_list *l, tsri_media *m, tsr_error 
     tsr_status st = tsri_media_report(l, "decoding sound", 0, 1, err);
     if (st == TSR_OK)
         st = tsr_audio_decode(&sound, l->inputs[m->part].source, &o, err);
+    if (st == TSR_OK && sound.source.n_holes)
+        st = tsri_media_note(l, err, "%s: its sound has %zu hole%s; %.2f s of silence stand there", l->inputs[m->part].name,
+                             sound.source.n_holes, sound.source.n_holes == 1 ? "" : "s", (double)sound.source.hole_us / 1e6);
     if (st == TSR_OK)
         st = make_features(l, m, &sound, err);
     tsr_audio_deinit(&sound);

@@ -54,7 +54,8 @@ static void pieces_are_the_whole(void **state)
     (void)state;
     static const char *const files[] = {"speech.wav",  "speech.flac", "speech.mov",  "speech.mp3", "speech.ogg",
                                         "speech.opus", "speech.m4a",  "speech.aac",  "speech.mkv", "speech.webm",
-                                        "speech.avi",  "speech.aiff", "tone.amr",    "code.mp4",   "cover.m4a"};
+                                        "speech.avi",  "speech.aiff", "tone.amr",    "code.mp4",   "cover.m4a",
+                                        "hole.mkv",    "hole.mp4"};
     static const size_t pieces[] = {1, 333, 100000};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         tsr_audio want = whole(files[i]);
@@ -340,6 +341,50 @@ static void streams_survive_every_failed_allocation(void **state)
     free(bytes);
 }
 
+/* Root mean square of [from, to) seconds. */
+static double level(const tsr_audio *a, double from, double to)
+{
+    double sum = 0;
+    size_t i = (size_t)(from * a->sample_rate), end = (size_t)(to * a->sample_rate), n = end - i;
+    assert_true(end <= a->n_samples);
+    for (; i < end; i++)
+        sum += (double)a->samples[i] * (double)a->samples[i];
+    return sqrt(sum / (double)n);
+}
+
+/* A tone to 1.02 s and from 3.02 s to 4 s. */
+static void time_stamps_that_jump_leave_silence_and_later_sound_its_time(void **state)
+{
+    static const char *const files[] = {"hole.mkv", "hole.mp4"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        tsr_audio a = whole(files[i]), b;
+        tsr_audio_opts o = tsr_audio_opts_default();
+        assert_int_equal(a.source.n_holes, 1);
+        assert_true(llabs((long long)a.source.hole_us - 2000000) < 10000);
+        assert_true(fabs((double)a.n_samples / a.sample_rate - 4) < 0.05);
+        assert_true(level(&a, 0.1, 0.9) > 0.05 && level(&a, 3.1, 3.9) > 0.05);
+        assert_true(level(&a, 1.15, 2.95) < 1e-3);
+        tsr_source *src = open_fixture(files[i]);
+        o.start_us = 2000000; /* inside of the hole */
+        o.end_us = 3500000;
+        assert_int_equal(tsr_audio_decode(&b, src, &o, NULL), TSR_OK);
+        assert_true(fabs((double)b.n_samples / b.sample_rate - 1.5) < 0.01);
+        assert_true(level(&b, 0, 0.9) < 1e-3 && level(&b, 1.1, 1.45) > 0.05);
+        tsr_audio_deinit(&b);
+        o.start_us = 3500000; /* behind it */
+        o.end_us = -1;
+        assert_int_equal(tsr_audio_decode(&b, src, &o, NULL), TSR_OK);
+        assert_true(fabs((double)b.n_samples / b.sample_rate - 0.5) < 0.05);
+        tsr_audio_deinit(&b);
+        o.start_us = 0;
+        o.max_seconds = 2.5; /* silence counts */
+        assert_int_equal(tsr_audio_decode(&b, src, &o, NULL), TSR_ERR_LIMIT);
+        tsr_source_close(src);
+        tsr_audio_deinit(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +398,7 @@ int main(void)
         cmocka_unit_test(what_was_whole_is_given_before_the_failure),
         cmocka_unit_test(a_limit_of_seconds_holds_for_bytes_that_come_in),
         cmocka_unit_test(every_cut_and_flip_of_a_header_is_survived),
+        cmocka_unit_test(time_stamps_that_jump_leave_silence_and_later_sound_its_time),
         cmocka_unit_test(streams_survive_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
