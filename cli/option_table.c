@@ -43,7 +43,7 @@ const opt option_table[] = {
     {"budget", 0, "N", OPT_BUDGET, PICTURES, "soft tokens per picture or page: 70, 140, 280, 560, 1120 (auto: by its size)"},
     {"video-budget", 0, "N", OPT_VIDEO_BUDGET, MEDIA, "soft tokens per film frame (70)"},
     {"fps", 0, "X", OPT_FPS, MEDIA, "film frames per second (1; ask, caption: as many as fit)"},
-    {"frames", 0, "N", OPT_FRAMES, MEDIA, "N evenly spaced film frames instead"},
+    {"frames", 0, "N|auto", OPT_FRAMES, MEDIA, "N evenly spaced film frames instead; auto: where scenes begin"},
     {"start", 0, "S", OPT_START, MEDIA | CMD_TRANSCRIBE, "first second of the film or sound (0)"},
     {"end", 0, "S", OPT_END, MEDIA | CMD_TRANSCRIBE, "end of the part of it that is used"},
     {"sampler", 0, "NAME", OPT_SAMPLER, MEDIA, "time, or hf: the reference's 32 even frames"},

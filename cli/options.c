@@ -192,7 +192,10 @@ static int apply_media(options *o, int id, const char *v)
     case OPT_BUDGET: ok = parse_budget(v, &rq->budget); break;
     case OPT_VIDEO_BUDGET: ok = parse_budget(v, &rq->video_budget) && rq->video_budget != TESSERA_BUDGET_AUTO; break;
     case OPT_FPS: ok = parse_real(v, 1e-6, 1000, &rq->fps); break;
-    case OPT_FRAMES: ok = parse_count(v, 1, 1000000, &rq->frames); break;
+    case OPT_FRAMES:
+        rq->frames = TESSERA_FRAMES_AUTO;
+        ok = strcmp(v, "auto") == 0 || parse_count(v, 1, 1000000, &rq->frames);
+        break;
     case OPT_START: ok = parse_time(v, &rq->start); break;
     case OPT_END: ok = parse_time(v, &rq->end) && rq->end > 0; break;
     case OPT_SAMPLER:
@@ -477,7 +480,7 @@ static int check(const options *o, const verb *v)
         return usage_error(v->name, "--format is of --chapters", NULL);
     if (o->rq.end > 0 && o->rq.end <= o->rq.start)
         return usage_error(v->name, "--end must lie after --start", NULL);
-    if (o->rq.frames && o->rq.fps > 0)
+    if (o->rq.frames && o->rq.frames != TESSERA_FRAMES_AUTO && o->rq.fps > 0)
         return usage_error(v->name, "--frames and --fps exclude each other", NULL);
     if (o->rq.sampler == TESSERA_FRAMES_HF && (o->rq.frames || o->rq.fps > 0))
         return usage_error(v->name, "--sampler hf has its own number of frames", NULL);

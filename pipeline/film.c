@@ -206,6 +206,8 @@ tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_requ
 
 void tsri_films_deinit(tsri_films *f)
 {
+    for (size_t i = 0; i < f->n; i++)
+        tsr_free(f->at[i].moments);
     tsr_free(f->at);
     memset(f, 0, sizeof *f);
 }
@@ -228,6 +230,13 @@ static tsr_json *film_json(const tsri_film *f, const tsri_film_plan *p)
     if (p->mode == TSRI_FILM_WINDOWS)
         tsri_put_size(&o, "windows", tsri_film_windows(f->need.seconds, p->window));
     tsri_put_bool(&o, "sound", f->need.sound_tokens > 0);
+    if (f->moments) {
+        tsri_build times = tsri_build_list();
+        for (size_t i = 0; i < f->n_moments; i++)
+            tsri_add(&times, tsr_json_new_double(f->moments[i]));
+        tsri_put(&o, "times", tsri_build_end(&times));
+        tsri_put_size(&o, "cuts", f->n_cuts);
+    }
     return tsri_build_end(&o);
 }
 
@@ -253,6 +262,18 @@ tsr_json *tsri_films_json(const tsri_films *f)
     return tsri_build_end(&o);
 }
 
+/* Ten in a line. */
+static void print_moments(tsri_lines *l, const tsri_film *f)
+{
+    tsri_print(l, "%zu cut%s found; frames at", f->n_cuts, f->n_cuts == 1 ? "" : "s");
+    for (size_t i = 0; i < f->n_moments; i++) {
+        char time[TSRI_FILM_TIME];
+        tsri_film_time_write(time, f->moments[i], true);
+        tsri_print(l, "%s%s", i % 10 ? " " : "\n  ", time);
+    }
+    tsri_print(l, "\n");
+}
+
 static void print_film(tsri_lines *l, const tsri_film *f, const tsri_film_plan *p)
 {
     char from[TSRI_FILM_TIME], to[TSRI_FILM_TIME];
@@ -262,6 +283,8 @@ static void print_film(tsri_lines *l, const tsri_film *f, const tsri_film_plan *
     tsri_print_escaped(l, f->name, strlen(f->name), 200);
     tsri_print(l, ": %s to %s, %zu frame%s of %zu x %zu pixels, %zu soft tokens each%s\n", from, to, n, n == 1 ? "" : "s",
                f->width, f->height, f->soft_tokens, f->need.sound_tokens > 0 ? ", and the sound" : "");
+    if (f->moments)
+        print_moments(l, f);
 }
 
 tsr_status tsri_films_text(const tsri_films *f, char **out, tsr_error *err)

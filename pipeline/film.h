@@ -14,6 +14,8 @@ typedef struct tsri_film {
     double begin, end; /* seconds: the part that is used */
     size_t width, height, budget, soft_tokens; /* of a frame as the model sees it */
     tsri_film_need need;
+    double *moments; /* seconds of each frame, [n_moments], once they were looked for; NULL: they were not */
+    size_t n_moments, n_cuts;
 } tsri_film;
 
 typedef struct tsri_films {
@@ -29,6 +31,8 @@ typedef struct tsri_films {
  * stages. On failure *out is empty. */
 tsr_status tsri_films_plan(tsri_films *out, tessera_model *m, const tessera_request *rq, bool chapters,
                            tessera_event_fn fn, void *user, tsr_error *err);
+/* For frames at scenes (TESSERA_FRAMES_AUTO), which takes decoding the films: where a run by this plan puts its frames. */
+tsr_status tsri_films_find_moments(tsri_films *f, const tessera_request *rq, tessera_event_fn fn, void *user, tsr_error *err);
 void tsri_films_deinit(tsri_films *f); /* zeroed is fine */
 
 /* The plan, as an object or as lines for people (tsr_free). */

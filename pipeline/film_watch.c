@@ -467,6 +467,8 @@ tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, in
     tsr_status st = tsri_films_plan(&f, m, rq, chapters != 0, fn, user, &err);
     if (st == TSR_OK && f.n == 0)
         st = tsr_fail(&err, TSR_ERR_USAGE, "there is nothing to plan: no film, or its frames are chosen already");
+    if (st == TSR_OK && rq->frames == TESSERA_FRAMES_AUTO)
+        st = tsri_films_find_moments(&f, rq, fn, user, &err);
     if (st == TSR_OK && !as_json)
         st = tsri_films_text(&f, out, &err);
     if (st == TSR_OK && as_json && !(plan = tsri_films_json(&f)))

@@ -252,7 +252,8 @@ tsr_video_opts tsri_video_opts(const tessera_request *rq)
 {
     tsr_video_opts o = tsr_video_opts_default();
     o.fps = rq->fps > 0 ? rq->fps : 0;
-    o.n_frames = rq->frames;
+    o.scenes = rq->frames == TESSERA_FRAMES_AUTO;
+    o.n_frames = o.scenes ? 0 : rq->frames;
     o.hf = rq->sampler == TESSERA_FRAMES_HF;
     o.start_us = (int64_t)(rq->start * 1e6 + 0.5);
     o.end_us = rq->end > 0 ? (int64_t)(rq->end * 1e6 + 0.5) : -1;

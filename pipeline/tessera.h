@@ -345,7 +345,8 @@ TESSERA_API tessera_status tessera_watch(tessera_model *m, const tessera_request
                                          tessera_result **out, tessera_error *err);
 
 /* The plan that tessera_watch (or, if so, tessera_chapters) would follow, as a JSON object or as lines for people: which frames, in how many prompts, of
- * which sizes. Neither films nor sounds are decoded, and the model computes nothing. *out is the caller's (tessera_free).
+ * which sizes. Neither films nor sounds are decoded (but for TESSERA_FRAMES_AUTO, whose moments it then tells), and the model
+ * computes nothing. *out is the caller's (tessera_free).
  * TESSERA_ERR_USAGE where there is nothing to plan. */
 TESSERA_API tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int chapters, int as_json,
                                              tessera_event_fn fn, void *user, char **out, tessera_error *err);
