@@ -3,7 +3,7 @@
 
 About 300 pictures, documents, sounds and films are made from samples/ and the fixtures of tests/media by a seed: whole, cut off, with
 bytes changed in the header and behind it, with zeroed or doubled stretches, under another kind's name; and by hand: empty files,
-folders, pipes without a writer, links in a circle, pictures of 1 x N pixels, of 16 bits, with a palette and transparency, with a
+folders, a pipe whose writer gives one byte, links in a circle, pictures of 1 x N pixels, of 16 bits, with a palette and transparency, with a
 header that promises thousands of millions of pixels, sounds without samples, without channels, of absurd rates. Each goes to
 caption, detect, read or transcribe. Counted as a failure: a signal, a report of a sanitizer, an exit code that says "bug" or is
 not documented, more than --seconds, an error that doesn't name the file or has no reason, a failure without an error.
@@ -16,10 +16,12 @@ import os
 import random
 import re
 import shutil
+import stat
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -181,8 +183,18 @@ def plain_name(path):
     return re.split(r"[^ -~]", os.path.basename(path))[0][:60]
 
 
+def feed(path):
+    """Into a pipe: one byte, and its end. Nobody may ever read it, so the thread ends with the program."""
+    def write():
+        with open(path, "wb") as f:
+            f.write(b"x")
+    threading.Thread(target=write, daemon=True).start()
+
+
 def what_is_wrong(args, verb, path):
     """(exit code, None or what is wrong, stderr)"""
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        feed(path)
     try:
         done = subprocess.run(command(args, verb, path), stdin=subprocess.DEVNULL, capture_output=True, timeout=args.seconds)
     except subprocess.TimeoutExpired:
