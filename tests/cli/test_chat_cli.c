@@ -121,11 +121,11 @@ static void a_full_context_is_told_and_nothing_is_dropped(void **state)
     assert_non_null(strstr(o.err, "the context 32; up to 32768 can be asked for (ctx)"));
     assert_int_equal(usage_of(strchr(o.out, '\n') + 1, "prompt_tokens"), usage_of(o.out, "prompt_tokens"));
     forget(&o);
-    o = talk("|--temperature|0|--max-tokens|2", "Describe the colours of all things.\n");
+    o = talk("|--temperature|0|--max-tokens|2|" SAMPLES "shapes.png", "Describe this image.\n");
     assert_int_equal(o.code, 0);
     assert_non_null(strstr(o.err, "(cut: as long as --max-tokens permits)"));
     forget(&o);
-    o = talk("|--temperature|0|--ctx|18|--stop|never-said", "Describe all.\n");
+    o = talk("|--temperature|0|--ctx|80|" SAMPLES "shapes.png", "Describe this image.\n");
     assert_int_equal(o.code, 0);
     assert_non_null(strstr(o.err, "(cut: the context is full; --ctx raises it"));
     forget(&o);

@@ -280,7 +280,7 @@ static void overlays_are_numbered_and_refused_early(void **state)
     s.n = 0; /* what was drawn is now a picture to look at, and would be drawn over */
     snprintf(path, sizeof path, "%s", test_path(test_root, "./o-1.png"));
     r = detect(&s, &o, NULL, 1, (const char *const[]){test_path(test_root, "o-1.png")});
-    assert_error(&r.err, TSR_ERR_USAGE, "o-1.png", "over the picture");
+    assert_error(&r.err, TSR_ERR_USAGE, "o-1.png", "over a file that is read");
     assert_int_equal(s.n, 0);
 }
 

@@ -357,7 +357,7 @@ static void the_result_is_written_whole_or_not_at_all(void **state)
     free(p);
     snprintf(path, sizeof path, "%s", test_path(test_root, "./copy.png"));
     r = read_file(&s, &o, NULL, copy);
-    assert_error(&r.err, TSR_ERR_USAGE, "copy.png", "over what is read");
+    assert_error(&r.err, TSR_ERR_USAGE, "copy.png", "over a file that is read");
     assert_int_equal(s.n, 0);
 }
 
