@@ -3,7 +3,7 @@
 
 Scenes come from tools/train/pictures.py, by seeds of their own; both ways ask the same question of the same files, greedily:
 `detect` with its grammar, `batch` with none, whose answers are read as strictly as the trainer does. Exits with 1 when
-the grammar lowers F1. Needs the Python packages numpy and Pillow; without them it is skipped by name (77).
+the grammar lowers F1 by more than a hundredth: one box more or less in 300 is no finding. Needs the Python packages numpy and Pillow; without them it is skipped by name (77).
 
 usage: detect_quality.py PROGRAM MODEL [--n N] [--seed S]
 """
@@ -28,6 +28,7 @@ except ModuleNotFoundError as e:
 QUESTION = ('Detect all objects in the image. Answer with a JSON list of objects {"box_2d": [y1, x1, y2, x2], "label": ...}, '
             "coordinates in thousandths of the image's height and width.")
 BUDGET = "70"
+ALLOWED = 0.01
 
 
 def make_scenes(folder, n, seed):
@@ -93,7 +94,7 @@ def main():
     print(f"{args.n} scenes, {rows['without']['wanted']} objects\n\n| | F1 at IoU 0.5 | mean IoU | valid JSON | boxes |\n|---|---|---|---|---|")
     for name, r in rows.items():
         print(f"| {name} | {r['f1']:.3f} | {r['iou']:.3f} | {100 * r['valid']:.0f} % | {r['boxes']} |")
-    return 1 if rows["with its grammar"]["f1"] < rows["without"]["f1"] else 0
+    return 1 if rows["with its grammar"]["f1"] < rows["without"]["f1"] - ALLOWED else 0
 
 
 if __name__ == "__main__":
