@@ -250,6 +250,17 @@ static void detect_prints_a_list_whatever_the_model_says(void **state)
     expect_code("yolo without a folder", RUN("detect|-m|%s|%s|--format|yolo", model, picture), 2, "--output-dir");
     expect_code("no area", RUN("detect|-m|%s|%s|--min-area|x", model, picture), 2, "--min-area");
     expect_code("two dumps", RUN("detect|-m|%s|%s|%s|--dump|%s/d", model, picture, picture, root), 2, "one picture");
+    expect_code("one tile", RUN("detect|-m|%s|%s|--tiles|1", model, picture), 2, "--tiles");
+    expect_code("a plan that draws", RUN("detect|-m|%s|%s|--plan|--overlay|%s/o.png", model, picture, root), 2, "no boxes");
+    o = RUN("detect|-m|%s|%s|--tiles|2|--plan", model, picture);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.out, "96x64, seen whole and in 2 tiles (2 x 1 of 54x64): 3 prompts, "));
+    assert_string_equal(o.err, ""); /* nothing was asked */
+    forget(&o);
+    o = RUN("detect|-m|%s|%s|--tiles|2|--max-tokens|4|--json", model, picture);
+    assert_int_equal(o.code, 0);
+    assert_non_null(strstr(o.out, "\"tiles\":[{"));
+    forget(&o);
 }
 
 static void the_program_gives_the_librarys_answer(void **state)
