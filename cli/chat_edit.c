@@ -6,7 +6,6 @@
 #include <histedit.h>
 #include <limits.h>
 #include <locale.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 
 #include "terminal.h"
 
-enum { REMEMBERED = 1000, LOOK_MS = 200, END_KEY = 4 /* Ctrl-D */ };
+enum { REMEMBERED = 1000, END_KEY = 4 /* Ctrl-D */ };
 
 struct chat_edit {
     EditLine *el;
@@ -42,21 +41,15 @@ static unsigned char stop(EditLine *el, int key)
     return CC_NEWLINE;
 }
 
-/* A byte: 1, 0 at the end of the input, -1. A signal that comes before we wait would not wake us: we look for it now and then. */
+/* A byte: 1, 0 at the end of the input, -1. */
 static int get_byte(char *out)
 {
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     for (;;) {
-        int ready = poll(&in, 1, LOOK_MS);
-        if (terminal_interrupted)
+        if (!terminal_wait_input())
             return -1;
-        if (ready > 0) {
-            ssize_t got = read(STDIN_FILENO, out, 1);
-            if (got >= 0 || errno != EINTR)
-                return (int)got;
-        } else if (ready < 0 && errno != EINTR) {
-            return -1;
-        }
+        ssize_t got = read(STDIN_FILENO, out, 1);
+        if (got >= 0 || errno != EINTR)
+            return (int)got;
     }
 }
 

@@ -2,6 +2,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,21 @@ void terminal_catch_signals(void)
     sa.sa_flags = 0;
     sigaction(SIGPIPE, &sa, NULL);
     sigaction(SIGXFSZ, &sa, NULL); /* and so is a file that may not grow */
+}
+
+/* A signal that comes just before the wait would not end it: we look for it now and then. */
+bool terminal_wait_input(void)
+{
+    enum { LOOK_MS = 200 };
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    for (int ready = 0; ready == 0;) {
+        ready = poll(&in, 1, LOOK_MS);
+        if (terminal_interrupted)
+            return false;
+        if (ready < 0 && errno == EINTR)
+            ready = 0;
+    }
+    return true;
 }
 
 void terminal_init(terminal *t, const options *o)
