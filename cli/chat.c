@@ -89,21 +89,6 @@ static void attach(chat *c, tessera_part_kind kind, const char *path)
 
 /* ---- turns ---- */
 
-/* The model card's advice: what is seen stands before the text, what is heard after it. */
-static size_t order(const chat *c, tessera_part *parts, const char *text)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->n_waiting; i++)
-        if (c->waiting[i].kind != TESSERA_PART_AUDIO)
-            parts[n++] = c->waiting[i];
-    if (text)
-        parts[n++] = (tessera_part){.kind = TESSERA_PART_TEXT, .text = text};
-    for (size_t i = 0; i < c->n_waiting; i++)
-        if (c->waiting[i].kind == TESSERA_PART_AUDIO)
-            parts[n++] = c->waiting[i];
-    return n;
-}
-
 static void show(chat *c, const tessera_result *r)
 {
     tessera_error err = {0};
@@ -152,11 +137,11 @@ static void after_interrupt(chat *c)
 /* text NULL: the last question again. */
 static void answer(chat *c, const char *text)
 {
-    tessera_part parts[MAX_WAITING + 1];
+    tessera_part parts[MAX_WAITING + 1], said = {.kind = TESSERA_PART_TEXT, .text = text};
     tessera_error err = {0};
     tessera_result *r;
     c->rq.parts = parts;
-    c->rq.n_parts = order(c, parts, text);
+    c->rq.n_parts = input_order(parts, c->waiting, c->n_waiting, &said, text ? 1 : 0);
     c->t->last = '\0'; /* an answer without any text is a line too */
     if (tessera_chat_turn(c->talk, &c->rq, terminal_event, c->t, &r, &err) == TESSERA_OK) {
         c->last = tessera_result_usage(r);

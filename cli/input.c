@@ -71,3 +71,17 @@ char *input_folder(const char *path)
     folder[len] = '\0';
     return folder;
 }
+
+size_t input_order(tessera_part *to, const tessera_part *files, size_t n_files, const tessera_part *said, size_t n_said)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_files; i++)
+        if (files[i].kind != TESSERA_PART_AUDIO)
+            to[n++] = files[i];
+    for (size_t i = 0; i < n_said; i++)
+        to[n++] = said[i];
+    for (size_t i = 0; i < n_files; i++)
+        if (files[i].kind == TESSERA_PART_AUDIO)
+            to[n++] = files[i];
+    return n;
+}

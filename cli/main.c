@@ -98,7 +98,6 @@ static bool make_room(job *j, size_t more)
     return true;
 }
 
-/* The model card's advice: what is seen stands before what is said, what is heard after it. */
 static int order_parts(job *j, const tessera_part *said, size_t n_said)
 {
     options *o = &j->o;
@@ -108,20 +107,12 @@ static int order_parts(job *j, const tessera_part *said, size_t n_said)
     if (!files)
         return usage("out of memory"), 75;
     memcpy(files, o->parts, n * sizeof *files);
-    o->n_parts = 0;
     for (size_t i = 0; i < n; i++)
         if (files[i].kind == TESSERA_PART_FILE && tessera_sniff(&files[i], &files[i].kind, &err) != TESSERA_OK) {
             free(files);
             return fail(j, &err);
         }
-    for (size_t i = 0; i < n; i++)
-        if (files[i].kind != TESSERA_PART_AUDIO)
-            add(j, files[i]);
-    for (size_t i = 0; i < n_said; i++)
-        add(j, said[i]);
-    for (size_t i = 0; i < n; i++)
-        if (files[i].kind == TESSERA_PART_AUDIO)
-            add(j, files[i]);
+    o->n_parts = input_order(o->parts, files, n, said, n_said);
     free(files);
     return 0;
 }
