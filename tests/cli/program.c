@@ -70,3 +70,25 @@ outcome program_finish(pid_t pid, const char *root)
     o.err = (char *)test_read_file(test_path(root, "stderr"), &n);
     return o;
 }
+
+outcome program_run(const char *root, const char *fmt, ...)
+{
+    char line[4096], *argv[MAX_ARGS + 1], out[512];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    assert_true(n > 0 && (size_t)n < sizeof line);
+    program_words(line, '|', argv);
+    snprintf(out, sizeof out, "%s", test_path(root, "stdout"));
+    int in = open("/dev/null", O_RDONLY);
+    outcome o = program_finish(program_start(argv, NULL, in, out, test_path(root, "stderr")), root);
+    close(in);
+    return o;
+}
+
+void program_expect(const outcome *o, int code, const char *in_err)
+{
+    if (o->code != code || !strstr(o->err, in_err))
+        fail_msg("wanted exit code %d and '%s', got %d: %s", code, in_err, o->code, o->err);
+}

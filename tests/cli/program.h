@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "tsr_status.h"
+
 enum { MAX_ARGS = 40 };
 
 typedef struct outcome {
@@ -21,6 +23,10 @@ size_t program_words(char *line, char separator, char **argv);
 /* Start argv[0] in the folder `dir` (NULL: this one); `in` is standard input, out and err are files that are made. */
 pid_t program_start(char **argv, const char *dir, int in, const char *out, const char *err);
 int program_wait(pid_t pid); /* as outcome.code */
+
+/* Words of a line, cut at '|', with nothing on standard input, to their end; streams in ROOT/stdout and ROOT/stderr. */
+outcome program_run(const char *root, const char *fmt, ...) TSR_PRINTF(2, 3);
+void program_expect(const outcome *o, int code, const char *in_err);
 
 /* The end of a program whose streams went to ROOT/stdout and ROOT/stderr. */
 outcome program_finish(pid_t pid, const char *root);

@@ -6,40 +6,16 @@
 
 #include "program.h"
 #include "test_main.h"
+#include "test_root.h"
 #include "test_tmp.h"
 #include "tsr_json.h"
 
+#define run(...) program_run(test_root, __VA_ARGS__)
 #define MODEL "-m|" TSR_SOURCE_DIR "/models/nano"
 #define CUTS TSR_SOURCE_DIR "/tests/media/fixtures_streams/cuts.mp4"
 #define BALL TSR_SOURCE_DIR "/samples/ball.mp4"
 #define INVOICE TSR_SOURCE_DIR "/samples/invoice.pdf"
 #define EMPTY_SCHEMA "{\"type\":\"object\",\"properties\":{\"ok\":{\"type\":\"boolean\"}},\"required\":[\"ok\"],\"additionalProperties\":false}"
-
-static char *root;
-
-/* Words are separated by '|'. */
-static outcome run(const char *fmt, ...) TSR_PRINTF(1, 2);
-
-static outcome run(const char *fmt, ...)
-{
-    char line[4096], *argv[MAX_ARGS + 1], out[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    program_words(line, '|', argv);
-    snprintf(out, sizeof out, "%s", test_path(root, "stdout"));
-    int in = open("/dev/null", O_RDONLY);
-    outcome o = program_finish(program_start(argv, NULL, in, out, test_path(root, "stderr")), root);
-    close(in);
-    return o;
-}
-
-static void expect(const outcome *o, int code, const char *in_err)
-{
-    if (o->code != code || !strstr(o->err, in_err))
-        fail_msg("wanted exit code %d and '%s', got %d: %s", code, in_err, o->code, o->err);
-}
 
 static tsr_json *json_of(const outcome *o)
 {
@@ -71,12 +47,12 @@ static void a_plan_tells_the_moments_of_frames_at_scenes(void **state)
 {
     (void)state;
     outcome o = run("ask|" MODEL "|" CUTS "|--frames|auto|--fps|0.5|--plan|what?");
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     assert_non_null(strstr(o.out, "3 cuts found; frames at\n  00:00.0 00:01.4 "));
     assert_non_null(strstr(o.out, " 00:06.2 00:08.0"));
     forget(&o);
     o = run("caption|" MODEL "|" CUTS "|--frames|auto|--fps|0.5|--plan|--chapters|--json");
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     tsr_json *v = json_of(&o);
     const tsr_json *film = tsr_json_at(tsr_json_get(v, "films"), 0);
     assert_int_equal(tsr_json_len(tsr_json_get(film, "times")), 5);
@@ -91,8 +67,8 @@ static void the_answer_has_the_planned_moments(void **state)
     (void)state;
     outcome plan = run("ask|" MODEL "|" CUTS "|--frames|auto|--fps|0.5|--plan|--json|what?");
     outcome o = run("ask|" MODEL "|" CUTS "|--frames|auto|--fps|0.5|--json|-n|4|what?");
-    expect(&plan, 0, "");
-    expect(&o, 0, "");
+    program_expect(&plan, 0, "");
+    program_expect(&o, 0, "");
     tsr_json *p = json_of(&plan), *v = json_of(&o);
     const tsr_json *want = tsr_json_get(tsr_json_at(tsr_json_get(p, "films"), 0), "times");
     const tsr_json *got = tsr_json_get(tsr_json_at(tsr_json_get(v, "media"), 0), "frame_times");
@@ -109,10 +85,10 @@ static void what_frames_can_not_be_is_wrong_usage(void **state)
 {
     (void)state;
     outcome o = run("ask|" MODEL "|" CUTS "|--frames|some|what?");
-    expect(&o, 2, "--frames");
+    program_expect(&o, 2, "--frames");
     forget(&o);
     o = run("ask|" MODEL "|" CUTS "|--frames|auto|--sampler|hf|what?");
-    expect(&o, 2, "--sampler hf");
+    program_expect(&o, 2, "--sampler hf");
     forget(&o);
 }
 
@@ -122,9 +98,9 @@ static void read_gives_text_and_files_whole_or_not_at_all(void **state)
 {
     char path[512];
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "page.md"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "page.md"));
     outcome o = run("read|" MODEL "|" INVOICE "|-n|16|--budget|70"), f = run("read|" MODEL "|" INVOICE "|-n|16|--budget|70|-o|%s", path);
-    expect(&o, o.code == 65 ? 65 : 0, o.code == 65 ? "cut off" : ""); /* the small model may end sooner */
+    program_expect(&o, o.code == 65 ? 65 : 0, o.code == 65 ? "cut off" : ""); /* the small model may end sooner */
     assert_int_equal(f.code, o.code);
     assert_true(o.out_len > 0 && f.out_len == 0);
     size_t n;
@@ -134,7 +110,7 @@ static void read_gives_text_and_files_whole_or_not_at_all(void **state)
     forget(&o);
     forget(&f);
     o = run("read|" MODEL "|" INVOICE "|-n|8|-o|" INVOICE);
-    expect(&o, 2, "written over a file that is read");
+    program_expect(&o, 2, "written over a file that is read");
     forget(&o);
 }
 
@@ -155,7 +131,7 @@ static void pages_that_can_not_be_read_have_exit_codes(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         outcome o = run("%s", rows[i].line);
-        expect(&o, rows[i].code, rows[i].says);
+        program_expect(&o, rows[i].code, rows[i].says);
         assert_string_equal(o.out, "");
         forget(&o);
     }
@@ -165,7 +141,7 @@ static void read_by_a_schema_gives_its_value(void **state)
 {
     (void)state;
     outcome o = run("read|" MODEL "|" INVOICE "|--budget|70|--schema|%s", EMPTY_SCHEMA);
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     tsr_json *v = json_of(&o);
     const tsr_json *value = tsr_json_get(tsr_json_at(v, 0), "value");
     assert_int_equal(tsr_json_len(value), 1);
@@ -180,11 +156,11 @@ static void an_answer_by_a_schema_is_its_json(void **state)
 {
     char path[512];
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "schema.json"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "schema.json"));
     test_write_file(path, EMPTY_SCHEMA, strlen(EMPTY_SCHEMA));
     outcome o = run("ask|" MODEL "|--temperature|0|--schema|%s|yes?", path), p = run("ask|" MODEL "|--temperature|0|--schema|" EMPTY_SCHEMA "|yes?");
-    expect(&o, 0, "");
-    expect(&p, 0, "");
+    program_expect(&o, 0, "");
+    program_expect(&p, 0, "");
     assert_string_equal(o.out, p.out);
     tsr_json *v = json_of(&o);
     assert_non_null(tsr_json_get(v, "ok"));
@@ -198,40 +174,26 @@ static void an_answer_by_a_grammar_is_of_it(void **state)
     static const char grammar[] = "root ::= \"left\" | \"right\"\n";
     char path[512], bad[512];
     (void)state;
-    snprintf(path, sizeof path, "%s", test_path(root, "g.gbnf"));
-    snprintf(bad, sizeof bad, "%s", test_path(root, "bad.gbnf"));
+    snprintf(path, sizeof path, "%s", test_path(test_root, "g.gbnf"));
+    snprintf(bad, sizeof bad, "%s", test_path(test_root, "bad.gbnf"));
     test_write_file(path, grammar, sizeof grammar - 1);
     test_write_file(bad, "root ::= nothing\n", 17);
     outcome o = run("ask|" MODEL "|--grammar|%s|where?", path);
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     assert_true(strcmp(o.out, "left\n") == 0 || strcmp(o.out, "right\n") == 0);
     forget(&o);
     o = run("ask|" MODEL "|--grammar|%s|where?", bad);
-    expect(&o, 2, "bad.gbnf");
+    program_expect(&o, 2, "bad.gbnf");
     forget(&o);
     o = run("ask|" MODEL "|--grammar|/no/such.gbnf|where?");
-    expect(&o, 66, "/no/such.gbnf");
+    program_expect(&o, 66, "/no/such.gbnf");
     forget(&o);
     o = run("ask|" MODEL "|--grammar|%s|--schema|{}|where?", path);
-    expect(&o, 2, "exclude each other");
+    program_expect(&o, 2, "exclude each other");
     forget(&o);
     o = run("ask|" MODEL "|--schema|{\"type\":7}|where?");
-    expect(&o, 2, "type");
+    program_expect(&o, 2, "type");
     forget(&o);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    root = test_tmp_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    test_tmp_remove(root);
-    return 0;
 }
 
 int main(void)
@@ -246,5 +208,5 @@ int main(void)
         cmocka_unit_test(an_answer_by_a_schema_is_its_json),
         cmocka_unit_test(an_answer_by_a_grammar_is_of_it),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_root_make, test_root_remove);
 }

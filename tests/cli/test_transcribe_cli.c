@@ -17,6 +17,8 @@
 #define MODEL TSR_SOURCE_DIR "/models/nano"
 #define NUMBERS TSR_SOURCE_DIR "/samples/numbers.wav"
 
+#define run(...) program_run(root, __VA_ARGS__)
+
 static char *root;
 static char *whole; /* what is heard in NUMBERS */
 static pid_t writer; /* into the last pipe */
@@ -36,27 +38,6 @@ static outcome finish(pid_t pid)
     return program_finish(pid, root);
 }
 
-static outcome run(const char *fmt, ...) TSR_PRINTF(1, 2);
-
-static outcome run(const char *fmt, ...)
-{
-    char line[4096];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    int in = open("/dev/null", O_RDONLY);
-    outcome o = finish(start(in, line));
-    close(in);
-    return o;
-}
-
-static void expect(const outcome *o, int code, const char *in_err)
-{
-    if (o->code != code || !strstr(o->err, in_err))
-        fail_msg("wanted exit code %d and '%s', got %d: %s", code, in_err, o->code, o->err);
-}
-
 static void wrong_usage_is_told_before_anything_is_opened(void **state)
 {
     static const struct {
@@ -73,7 +54,7 @@ static void wrong_usage_is_told_before_anything_is_opened(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         outcome o = run("%s", rows[i].line);
-        expect(&o, 2, rows[i].says);
+        program_expect(&o, 2, rows[i].says);
         assert_string_equal(o.out, "");
         forget(&o);
     }
@@ -84,7 +65,7 @@ static void several_files_stand_under_headings(void **state)
 {
     (void)state;
     outcome o = run("transcribe|-m|" MODEL "|--progress|json|" NUMBERS "|/no/such.wav|" NUMBERS);
-    expect(&o, 66, "/no/such.wav");
+    program_expect(&o, 66, "/no/such.wav");
     char want[2048];
     snprintf(want, sizeof want, "==> %s <==\n%s\n==> /no/such.wav <==\n\n==> %s <==\n%s", NUMBERS, whole, NUMBERS, whole);
     assert_string_equal(o.out, want);
@@ -96,7 +77,7 @@ static void json_is_one_line_for_each_file(void **state)
 {
     (void)state;
     outcome o = run("transcribe|-m|" MODEL "|--json|--language|English|" NUMBERS);
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     tsr_error e = {TSR_OK, ""};
     tsr_json *v;
     assert_int_equal(o.out[strlen(o.out) - 1], '\n');
@@ -125,7 +106,7 @@ static void a_folder_gets_a_file_for_each(void **state)
     test_write_file(other, bytes, n);
     free(bytes);
     outcome o = run("transcribe|-m|" MODEL "|--format|srt|-o|%s|" NUMBERS "|%s|/no/such.wav", dir, other);
-    expect(&o, 66, "/no/such.wav");
+    program_expect(&o, 66, "/no/such.wav");
     assert_string_equal(o.out, "");
     forget(&o);
     assert_int_equal(test_tmp_count(dir), 2);
@@ -177,7 +158,7 @@ static void a_pipe_is_heard_as_the_file_is(void **state)
         close(in);
         close(end);
         outcome o = finish(pid);
-        expect(&o, 0, "");
+        program_expect(&o, 0, "");
         assert_string_equal(o.out, whole);
         forget(&o);
     }
@@ -230,7 +211,7 @@ static void an_interrupt_writes_down_what_was_said(void **state)
         kill(pid, SIGINT);
         outcome o = finish(pid);
         close(end);
-        expect(&o, 130, "");
+        program_expect(&o, 130, "");
         size_t len = strlen(whole);
         assert_true(strncmp(o.out, whole, len) == 0);
         if (i) /* it may be heard otherwise there, but it is heard */
@@ -249,7 +230,7 @@ static int setup(void **state)
     root = test_tmp_make();
     signal(SIGPIPE, SIG_IGN);
     outcome o = run("transcribe|-m|" MODEL "|" NUMBERS);
-    expect(&o, 0, "");
+    program_expect(&o, 0, "");
     assert_true(strlen(o.out) > 3);
     whole = o.out;
     free(o.err);
