@@ -1,8 +1,6 @@
 /* test_film_cli.c: films and pages as people ask about them, with the small model: plans, windows, sheets, frames at scenes;
  * read, and answers by a schema or a grammar. What the model says is its own affair. */
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "program.h"
 #include "test_main.h"
