@@ -16,9 +16,9 @@
 #include "batch_line.h"
 #include "batch_out.h"
 #include "feed.h"
+#include "film.h"
 #include "id_set.h"
 #include "model_internal.h"
-#include "run.h"
 #include "tsr_alloc.h"
 
 enum { MAX_LINE_BYTES = 64 << 20, MOST_TOLD = 20 };
@@ -252,7 +252,7 @@ static tsr_status answer(batch *b, tsri_batch_line *l, tsr_error *why)
     b->cancelled = b->cancelled || why->status == TSR_ERR_CANCELLED;
     b->line.len = 0;
     if (st == TSR_OK && !b->cancelled)
-        st = r ? tsri_batch_answer(&b->line, l, r, b->err) : tsri_batch_refusal(&b->line, l, why, b->err);
+        st = why->status == TSR_OK ? tsri_batch_answer(&b->line, l, r, b->err) : tsri_batch_refusal(&b->line, l, why, b->err);
     tessera_result_free(r);
     return st;
 }
@@ -371,7 +371,7 @@ tessera_status tessera_batch(tessera_model *m, const char *manifest, const char 
     tsr_error err = {TSR_OK, ""};
     tessera_batch_facts unseen;
     return tsri_public(perr,
-                       tsri_batch(m, manifest, out, settings, opts, tsri_run, system_variable, NULL, fn, user,
+                       tsri_batch(m, manifest, out, settings, opts, tsri_watch, system_variable, NULL, fn, user,
                                   facts ? facts : &unseen, &err),
                        &err);
 }

@@ -162,7 +162,7 @@ static void put_openai(writer *w, const tsri_batch_line *l, const tessera_result
 static void put_short(writer *w, const tsri_batch_line *l, const tessera_result *r)
 {
     static const char *const keys[] = {"thought", "tool_calls", "finish_reason", "usage",
-                                       "media",   "grammar",    "seed",          "notes"};
+                                       "media",   "film",       "grammar",       "seed",  "notes"};
     tsr_json *all = w->st == TSR_OK ? tsri_result_json(r, w->err) : NULL;
     if (w->st == TSR_OK && !all)
         w->st = tsr_fail(w->err, TSR_ERR_NOMEM, "out of memory: an answer");

@@ -6,7 +6,7 @@
 #include "batch_line.h"
 #include "tsr_alloc.h"
 
-typedef enum value_kind { COUNT, LONG, REAL, FLAG, BUDGET } value_kind;
+typedef enum value_kind { COUNT, LONG, REAL, FLAG, BUDGET, FRAMES } value_kind; /* the last two: a count, or "auto" */
 
 enum { BOTH = TSRI_FORM_SHORT | TSRI_FORM_OPENAI };
 
@@ -32,7 +32,7 @@ static const struct field {
     {"budget", BOTH, BUDGET, AT(budget), 70, 1120},
     {"video_budget", BOTH, COUNT, AT(video_budget), 70, 1120},
     {"fps", BOTH, REAL, AT(fps), 1e-6, 1000},
-    {"frames", BOTH, COUNT, AT(frames), 1, 1e6},
+    {"frames", BOTH, FRAMES, AT(frames), 1, 1e6},
     {"start", BOTH, REAL, AT(start), 0, 1e7},
     {"end", BOTH, REAL, AT(end), 1e-3, 1e7},
     {"with_sound", BOTH, FLAG, AT(with_sound), 0, 1},
@@ -62,8 +62,9 @@ static tsr_status set_field(tessera_request *rq, const struct field *f, const ts
         *(double *)to = x;
         return TSR_OK;
     case BUDGET:
+    case FRAMES:
         if (text && strcmp(text, "auto") == 0) {
-            *(size_t *)to = TESSERA_BUDGET_AUTO;
+            *(size_t *)to = f->kind == BUDGET ? TESSERA_BUDGET_AUTO : TESSERA_FRAMES_AUTO;
             return TSR_OK;
         }
         break;

@@ -54,6 +54,10 @@ tsr_status tsri_film_question(tsr_text *out, const tessera_request *rq, tsr_erro
 tsr_status tsri_films_watch(tessera_model *m, const tessera_request *rq, const tsri_films *f, tsri_ask_fn *ask,
                             tessera_event_fn fn, void *user, tessera_result **out, tsr_error *err);
 
+/* tessera_watch as a tsri_ask_fn: by a plan where there are films, else as tsri_run does. */
+tsr_status tsri_watch(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
+                      tessera_result **out, tsr_error *err);
+
 /* The notes of all windows of film i alone, appended to *notes; windows_json (borrowed, may be NULL) gets an object for each
  * window, also for the one that failed. *n_noted windows have notes. *cancelled: fn stopped the work. *notes is what there
  * is, also after a failure, which names its window. */

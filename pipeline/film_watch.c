@@ -444,17 +444,23 @@ tsr_status tsri_films_watch(tessera_model *m, const tessera_request *rq, const t
 
 /* ---- the public functions ---- */
 
+tsr_status tsri_watch(tessera_model *m, const tessera_request *rq, const tsr_image *given, tessera_event_fn fn, void *user,
+                      tessera_result **out, tsr_error *err)
+{
+    tsri_films f = {0};
+    *out = NULL;
+    tsr_status st = tsri_films_plan(&f, m, rq, false, fn, user, err);
+    if (st == TSR_OK)
+        st = f.n ? tsri_films_watch(m, rq, &f, tsri_run, fn, user, out, err) : tsri_run(m, rq, given, fn, user, out, err);
+    tsri_films_deinit(&f);
+    return st;
+}
+
 tessera_status tessera_watch(tessera_model *m, const tessera_request *rq, tessera_event_fn fn, void *user,
                              tessera_result **out, tessera_error *perr)
 {
     tsr_error err = {TSR_OK, ""};
-    tsri_films f = {0};
-    *out = NULL;
-    tsr_status st = tsri_films_plan(&f, m, rq, false, fn, user, &err);
-    if (st == TSR_OK)
-        st = f.n ? tsri_films_watch(m, rq, &f, tsri_run, fn, user, out, &err) : tsri_run(m, rq, NULL, fn, user, out, &err);
-    tsri_films_deinit(&f);
-    return tsri_public(perr, st, &err);
+    return tsri_public(perr, tsri_watch(m, rq, NULL, fn, user, out, &err), &err);
 }
 
 tessera_status tessera_film_plan(tessera_model *m, const tessera_request *rq, int chapters, int as_json,

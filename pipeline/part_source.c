@@ -156,6 +156,8 @@ tsr_status tsri_part_source(const char *text, const char *dir, char **path, unsi
     if (scheme)
         return tsr_fail(err, TSR_ERR_UNSUPPORTED, "%.*s: URLs are not fetched; give a file, a file: URL or a data: URL",
                         (int)(shown < MOST_SHOWN ? shown : MOST_SHOWN), text);
-    *path = *text == '/' ? tsr_strdup(text) : tsr_path_join(dir, text);
+    /* "-" names a file here, and standard input elsewhere */
+    bool as_it_is = *text == '/' || (strcmp(dir, ".") == 0 && *text != '-');
+    *path = as_it_is ? tsr_strdup(text) : tsr_path_join(dir, text);
     return *path ? TSR_OK : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a path");
 }

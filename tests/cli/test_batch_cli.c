@@ -79,6 +79,26 @@ static void a_batch_is_summed_up(void **state)
     expect("bad -o bad.out --resume", 65, "", "12 of 12 lines answered, 0 of them now; 1 failed");
 }
 
+/* As `ask` would: notes on windows where a film is too long for the context, frames where scenes begin. */
+static void films_are_watched(void **state)
+{
+    char text[1024];
+    size_t len;
+    snprintf(text, sizeof text,
+             "{\"id\":1,\"video\":\"%s/samples/crossing.mp4\",\"prompt\":\"What happens?\",\"fps\":1}\n"
+             "{\"id\":2,\"video\":\"%s/samples/lights.mkv\",\"prompt\":\"What?\",\"fps\":0.5,\"frames\":\"auto\"}\n",
+             TSR_SOURCE_DIR, TSR_SOURCE_DIR);
+    (void)state;
+    test_write_file(test_path(root, "films"), text, strlen(text));
+    expect("films -o films.out --temperature 0 --ctx 640", 0, "", "2 of 2 lines answered");
+    char *got = (char *)test_read_file(test_path(root, "films.out"), &len), *second = strstr(got, "{\"id\":2,");
+    assert_non_null(strstr(got, "\"film\":{\"plan\":{\"mode\":\"windows\",\"fps\":1.0,\"frames\":7,\"windows\":3,"));
+    assert_non_null(strstr(got, "\"from\":6.0,\"to\":7.0,\"text\":\""));
+    assert_non_null(second);
+    assert_non_null(strstr(second, "\"frame_times\":[0.0,1.5,3.0]"));
+    free(got);
+}
+
 static void wrong_usage_is_told(void **state)
 {
     (void)state;
@@ -129,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_summed_up),
+        cmocka_unit_test(films_are_watched),
         cmocka_unit_test(wrong_usage_is_told),
         cmocka_unit_test(a_kill_loses_and_doubles_nothing),
         cmocka_unit_test(an_interrupt_ends_it_in_order),

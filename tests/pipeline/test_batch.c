@@ -219,6 +219,7 @@ static void what_is_wrong_with_a_line_is_told_in_its_answer(void **state)
         {"{\"id\":1,\"prompt\":\"a\",\"max_token\":1}", "the key \\\"max_token\\\" is not known"},
         {"{\"id\":1,\"prompt\":\"a\",\"max_tokens\":0}", "\\\"max_tokens\\\" must be an integer from 1"},
         {"{\"id\":1,\"prompt\":\"a\",\"max_tokens\":1.5}", "must be an integer"},
+        {"{\"id\":1,\"prompt\":\"a\",\"frames\":\"all\"}", "\\\"frames\\\" must be an integer from 1"},
         {"{\"id\":1,\"prompt\":\"a\",\"temperature\":\"hot\"}", "must be a number from 0 to 100"},
         {"{\"id\":1,\"prompt\":\"a\",\"think\":1}", "must be true or false"},
         {"{\"id\":1,\"prompt\":\"a\",\"stop\":[\"\"]}", "holds an empty string"},
