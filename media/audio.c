@@ -435,7 +435,8 @@ tsr_status tsri_sound_from_file(tsri_sound_maker *m, tsr_audio_facts *facts, con
     s->opts = *opts;
     s->facts = facts;
     s->each_call = each_call;
-    const tsri_ff_limits limits = {opts->max_bytes, opts->max_packets, 1 << 26, opts->timeout_ms};
+    const tsri_ff_limits limits = {.max_bytes = opts->max_bytes, .max_packets = opts->max_packets, .max_pixels = 1 << 26,
+                                   .timeout_ms = opts->timeout_ms};
     tsr_status st = tsri_ff_open(&s->in, src, &limits, err);
     if (st == TSR_OK)
         st = prepare(s, err);

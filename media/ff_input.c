@@ -117,21 +117,32 @@ static int64_t now_ns(void)
 
 void tsri_ff_begin(tsri_ff_input *in)
 {
-    in->timed_out = false;
+    in->timed_out = in->stopped = false;
     in->deadline_ns = in->limits.timeout_ms ? now_ns() + (int64_t)in->limits.timeout_ms * 1000000 : 0;
 }
 
-static bool is_late(tsri_ff_input *in)
+enum { ASK_EVERY_NS = 50000000 };
+
+/* Out of time, or stopped: whichever came first stays. */
+static bool is_over(tsri_ff_input *in)
 {
-    if (in->deadline_ns && now_ns() > in->deadline_ns)
-        in->timed_out = true;
-    return in->timed_out;
+    int64_t now = in->deadline_ns || in->limits.stop ? now_ns() : 0;
+    if (in->timed_out || in->stopped)
+        return true;
+    in->timed_out = in->deadline_ns && now > in->deadline_ns;
+    if (!in->timed_out && in->limits.stop && now - in->asked_ns >= ASK_EVERY_NS) {
+        in->asked_ns = now;
+        in->stopped = in->limits.stop(in->limits.stop_user);
+    }
+    return in->timed_out || in->stopped;
 }
 
 tsr_status tsri_ff_check_time(tsri_ff_input *in, tsr_error *err)
 {
-    if (!is_late(in))
+    if (!is_over(in))
         return TSR_OK;
+    if (in->stopped)
+        return tsr_fail(err, TSR_ERR_CANCELLED, "%s: stopped on request while it was read", in->name);
     return tsr_fail(err, TSR_ERR_BUSY, "%s: decoding took longer than the limit of %u ms", in->name,
                     in->limits.timeout_ms);
 }
@@ -139,7 +150,7 @@ tsr_status tsri_ff_check_time(tsri_ff_input *in, tsr_error *err)
 tsr_status tsri_ff_fail(tsri_ff_input *in, int e, const char *what, tsr_error *err)
 {
     char why[AV_ERROR_MAX_STRING_SIZE];
-    if (in->timed_out)
+    if (in->timed_out || in->stopped)
         return tsri_ff_check_time(in, err);
     if (in->io_error.status != TSR_OK)
         return tsr_fail(err, in->io_error.status, "%s", in->io_error.text);
@@ -156,14 +167,14 @@ tsr_status tsri_ff_fail(tsri_ff_input *in, int e, const char *what, tsr_error *e
 
 static int on_interrupt(void *opaque)
 {
-    return is_late(opaque);
+    return is_over(opaque);
 }
 
 static int on_read(void *opaque, uint8_t *buf, int n)
 {
     tsri_ff_input *in = opaque;
     size_t got;
-    if (is_late(in))
+    if (is_over(in))
         return AVERROR_EXIT;
     if (tsr_source_read(in->src, in->at, buf, (size_t)n, &got, &in->io_error) != TSR_OK)
         return AVERROR(EIO);
@@ -385,7 +396,7 @@ tsr_status tsri_ff_read(tsri_ff_input *in, const AVStream *stream, AVPacket *pkt
         if (st != TSR_OK)
             return st;
         int e = av_read_frame(in->fmt, pkt);
-        if (e == AVERROR_EOF && in->io_error.status == TSR_OK && !in->timed_out) {
+        if (e == AVERROR_EOF && in->io_error.status == TSR_OK && !in->timed_out && !in->stopped) {
             *end = true;
             return TSR_OK;
         }

@@ -20,6 +20,8 @@ typedef struct tsri_ff_limits {
     uint64_t max_packets; /* taken from the container since it was opened */
     size_t max_pixels;    /* of one decoded frame */
     unsigned timeout_ms;  /* from tsri_ff_begin on; 0: none */
+    bool (*stop)(void *stop_user); /* as in tsr_video_opts */
+    void *stop_user;
 } tsri_ff_limits;
 
 typedef struct tsri_ff_input {
@@ -30,7 +32,8 @@ typedef struct tsri_ff_input {
     AVFormatContext *fmt;
     uint64_t at;           /* read position of our I/O callback */
     int64_t deadline_ns;   /* 0: none */
-    bool timed_out;
+    int64_t asked_ns;      /* when `stop` was asked last */
+    bool timed_out, stopped;
     uint64_t n_packets;
     tsr_error io_error;    /* the source's own failure, which FFmpeg only knows as a number */
 } tsri_ff_input;

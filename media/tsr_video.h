@@ -45,6 +45,9 @@ typedef struct tsr_video_opts {
     uint64_t max_bytes;   /* of the source; default 64 GiB */
     uint64_t max_packets; /* of the film's stream; default 4,000,000 */
     unsigned timeout_ms;  /* for each call; default 120,000; 0: none */
+    bool (*stop)(void *stop_user); /* asked now and then, twenty times a second at most, by the thread that calls; true ends
+                                    * the call with TSR_ERR_CANCELLED. NULL, the default: nobody is asked */
+    void *stop_user;
 } tsr_video_opts;
 
 tsr_video_opts tsr_video_opts_default(void);
@@ -76,7 +79,7 @@ typedef struct tsr_video tsr_video;
 /* Open and plan; opts NULL: the defaults. TSR_ERR_DATA: damaged, cut short (as far as that can be known)
  * or without moving pictures (cover pictures are none); TSR_ERR_UNSUPPORTED: a container or codec that
  * is not read, by name; TSR_ERR_LIMIT; TSR_ERR_USAGE: options that contradict each other or the film;
- * TSR_ERR_BUSY: out of time. On failure *out is NULL. */
+ * TSR_ERR_BUSY: out of time; TSR_ERR_CANCELLED: stopped. On failure *out is NULL. */
 tsr_status tsr_video_open(tsr_video **out, const tsr_source *src, const tsr_video_opts *opts, tsr_error *err);
 void tsr_video_close(tsr_video *v); /* NULL is fine */
 

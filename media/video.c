@@ -274,7 +274,8 @@ tsr_status tsr_video_open(tsr_video **out, const tsr_source *src, const tsr_vide
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", tsr_source_name(src));
     v->src = src;
     v->opts = *opts;
-    v->limits = (tsri_ff_limits){opts->max_bytes, opts->max_packets, opts->max_pixels, opts->timeout_ms};
+    v->limits = (tsri_ff_limits){.max_bytes = opts->max_bytes, .max_packets = opts->max_packets, .max_pixels = opts->max_pixels,
+                                 .timeout_ms = opts->timeout_ms, .stop = opts->stop, .stop_user = opts->stop_user};
     if (v->limits.max_packets > UINT32_MAX)
         v->limits.max_packets = UINT32_MAX;
     st = tsri_ff_open(&v->in, src, &v->limits, err);
@@ -332,7 +333,8 @@ tsr_status tsr_video_next(tsr_video *v, tsr_image *out, bool *end, tsr_error *er
 tsr_status tsr_media_probe(tsr_media_facts *out, const tsr_source *src, tsr_error *err)
 {
     const tsr_video_opts o = tsr_video_opts_default();
-    const tsri_ff_limits limits = {o.max_bytes, o.max_packets, o.max_pixels, o.timeout_ms};
+    const tsri_ff_limits limits = {.max_bytes = o.max_bytes, .max_packets = o.max_packets, .max_pixels = o.max_pixels,
+                                   .timeout_ms = o.timeout_ms};
     tsri_ff_input in;
     memset(out, 0, sizeof *out);
     out->audio_us = out->video_us = -1;

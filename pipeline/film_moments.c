@@ -20,13 +20,29 @@ static tsr_status add_picks(tsri_film *f, const tsr_video *v, tsr_error *err)
     return TSR_OK;
 }
 
+typedef struct listener {
+    tessera_event_fn fn;
+    void *user;
+    tessera_event ev; /* how far the work is */
+} listener;
+
+/* For tsr_video_opts.stop. */
+static bool is_stopped(void *user)
+{
+    listener *l = user;
+    return l->fn && l->fn(l->user, &l->ev);
+}
+
 /* One prompt's part of the film. */
-static tsr_status look_at_part(tsri_film *f, const tsr_source *source, tessera_request rq, double from, double to, tsr_error *err)
+static tsr_status look_at_part(tsri_film *f, const tsr_source *source, tessera_request rq, double from, double to, listener *l,
+                               tsr_error *err)
 {
     tsr_video *v;
     rq.start = from;
     rq.end = to;
-    const tsr_video_opts o = tsri_video_opts(&rq);
+    tsr_video_opts o = tsri_video_opts(&rq);
+    o.stop = is_stopped;
+    o.stop_user = l;
     tsr_status st = tsr_video_open(&v, source, &o, err);
     if (st == TSR_OK)
         st = add_picks(f, v, err);
@@ -41,12 +57,12 @@ static tsr_status look_at_film(const tsri_films *f, tsri_film *film, const tsr_s
     size_t n = whole ? 1 : tsri_film_windows(film->need.seconds, f->plan.window);
     tsr_status st = TSR_OK;
     for (size_t i = 0; i < n && st == TSR_OK; i++) {
-        tessera_event ev = {.kind = TESSERA_EVENT_STAGE, .text = "scenes", .len = 6, .done = i, .total = n};
+        listener l = {fn, user, {.kind = TESSERA_EVENT_STAGE, .text = "scenes", .len = 6, .done = i, .total = n}};
         double from = film->begin + (whole ? 0 : (double)i * f->plan.window);
         double to = whole || i + 1 == n ? film->end : from + f->plan.window;
-        if (fn && fn(user, &ev))
+        if (is_stopped(&l))
             return tsr_fail(err, TSR_ERR_CANCELLED, "stopped on request while scenes were looked for");
-        st = look_at_part(film, source, *rq, from, to, err);
+        st = look_at_part(film, source, *rq, from, to, &l, err);
     }
     return st;
 }

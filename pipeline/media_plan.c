@@ -265,6 +265,13 @@ tsr_video_opts tsri_video_opts(const tessera_request *rq)
     return o;
 }
 
+/* For tsr_video_opts.stop; user: the list. */
+static bool is_stopped(void *user)
+{
+    tsr_error err = {TSR_OK, ""};
+    return tsri_media_report(user, "film", 0, 1, &err) != TSR_OK;
+}
+
 static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *err)
 {
     tsr_status st = need_hearing(l, part, err);
@@ -278,6 +285,8 @@ static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *er
 static tsr_status plan_video(tsri_media_list *l, size_t part, tsr_error *err)
 {
     tsr_video_opts o = tsri_video_opts(l->rq);
+    o.stop = is_stopped;
+    o.stop_user = l;
     tsr_status st = need_vision(l, part, err);
     tsri_media *m = st == TSR_OK ? tsri_media_add(l, TSRI_VIDEO, part, err) : NULL;
     if (!m)

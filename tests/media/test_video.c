@@ -337,6 +337,39 @@ static void limits_hold_before_anything_is_decoded(void **state)
     assert_error(&e, TSR_ERR_USAGE, "code.mp4", "6.000 s");
 }
 
+typedef struct stopper {
+    size_t asked, after;
+} stopper;
+
+static bool stops(void *user)
+{
+    stopper *s = user;
+    return s->asked++ >= s->after;
+}
+
+/* Whoever is asked may end it: at once, or while frames are decoded to find the cuts. Else nothing is changed by asking. */
+static void a_call_can_be_stopped(void **state)
+{
+    tsr_source *s = open_fixture("code.mp4");
+    tsr_video_opts o = tsr_video_opts_default();
+    stopper who = {0, 0};
+    tsr_error e = {0};
+    tsr_video *v;
+    (void)state;
+    o.scenes = true;
+    o.stop = stops;
+    o.stop_user = &who;
+    assert_int_equal(tsr_video_open(&v, s, &o, &e), TSR_ERR_CANCELLED);
+    assert_non_null(strstr(e.text, "stopped on request"));
+    assert_null(v);
+    assert_int_equal(who.asked, 1); /* and never again */
+    who = (stopper){0, SIZE_MAX};
+    v = open_film(s, &o);
+    assert_true(who.asked > 0);
+    tsr_video_close(v);
+    tsr_source_close(s);
+}
+
 /* One decoded frame at a time: memory does not grow with the number of picks. */
 static void memory_does_not_grow_with_the_film(void **state)
 {
@@ -426,6 +459,7 @@ int main(void)
         cmocka_unit_test(odd_sizes_are_kept),
         cmocka_unit_test(what_holds_no_film_is_refused),
         cmocka_unit_test(limits_hold_before_anything_is_decoded),
+        cmocka_unit_test(a_call_can_be_stopped),
         cmocka_unit_test(memory_does_not_grow_with_the_film),
         cmocka_unit_test(the_probe_tells_what_is_there),
         cmocka_unit_test(a_film_survives_every_failed_allocation),
