@@ -101,7 +101,7 @@ def main():
     p.add_argument("--prompts", type=phases.numbers, default=[512, 2048])
     p.add_argument("--decode", type=int, default=32)
     p.add_argument("--csv")
-    p.add_argument("--node")
+    p.add_argument("--node", type=os.path.abspath)
     p.add_argument("--python")
     p.add_argument("--args", default="")
     a = p.parse_args()
