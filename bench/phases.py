@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""phases.py: what each phase of an answer takes: load, prefill, decode, a picture's and a sound's tower, memory.
+"""phases.py: what each phase of an answer takes: load, prefill, decode, the tower of a picture, a film and a sound, memory.
 
-usage: phases.py MODEL.gguf [MMPROJ.gguf] [--csv FILE] [--runs N] [--only load,prefill,...] [--prefill 512,2048]
+usage: phases.py MODEL.gguf [MMPROJ.gguf] [--csv FILE] [--runs N] [--only load,text,...] [--prefill 512,2048]
                  [--decode 512,8192] [--budgets 70,140,280,560,1120] [--args '...']
 
 MODEL may be a folder as well. Each run is a process of its own; the first of each kind only warms up (page cache).
-Prefill and decode of one context come from one run, as `tessera run --json` tells them. TESSERA names the program
+Prefill and decode of one context come from one run, as `tessera run --json` tells them (--only text: both). TESSERA names the program
 (build/release/tessera), BENCH_WRAP a command to put before what is timed."""
 import argparse
 import math
 import os
 import shlex
+import shutil
 import struct
+import subprocess
 import tempfile
 import wave
 
@@ -43,6 +45,15 @@ def sound(path, seconds=30):
     return path
 
 
+def film(path, seconds):
+    """A frame a second is taken of it. None where there is no ffmpeg."""
+    if not shutil.which("ffmpeg"):
+        return None
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=432x336:rate=4:duration={seconds}",
+                    "-pix_fmt", "yuv420p", "-y", path], check=True)
+    return path
+
+
 class Bench:
     def __init__(self, a, folder):
         self.a, self.folder, self.rows = a, folder, []
@@ -52,12 +63,12 @@ class Bench:
     def ask(self, args):
         return common.tessera([*self.model, *args, "--temperature", "0"])
 
-    def repeat(self, args, take):
-        """Values of take(result, run) over the runs, the first of which is left out."""
+    def repeat(self, args, take, warm=True):
+        """Values of take(result, run) over the runs, before which there is one that warms up, if so."""
         seen, foreign = [], 0.0
-        for i in range(self.a.runs + 1):
+        for i in range(self.a.runs + warm):
             result, r = self.ask(args)
-            if i:
+            if i >= warm:
                 seen.append(take(result, r))
                 foreign = max(foreign, r["foreign"])
         return seen, foreign
@@ -69,13 +80,13 @@ class Bench:
                           "args": self.a.args, **self.facts})
         print(f"{phase} {size}: {s['median']:.3f} {unit} ({s['min']:.3f} to {s['max']:.3f})", flush=True)
 
-    def text(self, n, n_decode):
+    def context(self, n, n_decode, warm):
         def take(result, _):
             t, u = result["timings"], result["usage"]
             if u["prompt_tokens"] != n:
                 raise common.Failed(f"the prompt has {u['prompt_tokens']} tokens and not {n}")
             return t["prefill_s"], t["decode_s"] / max(1, u["completion_tokens"] - 1)
-        return self.repeat(["--raw", "--text", common.words(n - 1), "--max-tokens", str(n_decode + 1)], take)
+        return self.repeat(["--raw", "--text", common.words(n - 1), "--max-tokens", str(n_decode + 1)], take, warm)
 
     def load(self):
         """To the first token of a prompt of 16: the whole process."""
@@ -83,15 +94,16 @@ class Bench:
                                     lambda _, r: r["wall_s"])
         self.add("load_to_first_token", 16, "s", seen, foreign)
 
-    def prefill(self):
-        for n in self.a.prefill:
-            seen, foreign = self.text(n, 0)
-            self.add("prefill", n, "tokens/s", [n / s[0] for s in seen], foreign)
-
-    def decode(self):
-        for n in self.a.decode:
-            seen, foreign = self.text(n, N_DECODE)
-            self.add("decode", n, "tokens/s", [1 / s[1] for s in seen], foreign)
+    def text(self):
+        """Prefill and decode; all contexts are warmed up by the first one."""
+        warm = True
+        for n in sorted({*self.a.prefill, *self.a.decode}):
+            seen, foreign = self.context(n, N_DECODE if n in self.a.decode else 0, warm)
+            warm = False
+            if n in self.a.prefill:
+                self.add("prefill", n, "tokens/s", [n / s[0] for s in seen], foreign)
+            if n in self.a.decode:
+                self.add("decode", n, "tokens/s", [1 / s[1] for s in seen], foreign)
 
     def tower(self, phase, size, args):
         seen, foreign = self.repeat([*args, "--text", "a", "--max-tokens", "1"],
@@ -105,6 +117,19 @@ class Bench:
 
     def sound(self):
         self.tower("sound", 30, ["--audio", sound(os.path.join(self.folder, "sound.wav"))])
+
+    def film(self):
+        """Each of many frames of 70 tokens, beside one alone."""
+        times = {}
+        for n in (1, 60):
+            path = film(os.path.join(self.folder, f"film{n}.mp4"), n)
+            if not path:
+                print("film: left out, there is no ffmpeg")
+                return
+            times[n], foreign = self.repeat(["--video", path, "--text", "a", "--max-tokens", "1"],
+                                            lambda result, _: result["timings"]["encode_s"])
+            self.add("film", n, "s", times[n], foreign)
+        self.add("film_frame_of_60_to_1", 60, "ratio", [b / (60 * a) for a, b in zip(times[1], times[60])])
 
     def memory(self):
         args = [*self.model, "--raw", "--text", common.words(511), "--max-tokens", "16", "--temperature", "0"]
@@ -133,9 +158,9 @@ def main():
     p.add_argument("--budgets", type=numbers, default=[280])
     p.add_argument("--args", default="", help="further arguments of tessera run")
     a = p.parse_args()
-    phases = ["load", "prefill", "decode", "memory"]
+    phases = ["load", "text", "memory"]
     if a.mmproj or os.path.isdir(a.model):
-        phases += ["picture", "sound"]
+        phases += ["picture", "film", "sound"]
     with tempfile.TemporaryDirectory() as folder:
         b = Bench(a, folder)
         for phase in names(a.only) or phases:

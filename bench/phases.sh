@@ -1,7 +1,7 @@
 #!/bin/bash
 # What each phase takes (bench/phases.py), and the two plots, into build/bench.
 # BENCH_MODEL, BENCH_MMPROJ: files to take; without them a random E2B in Q4_0 is made (4.4 GB) and removed again.
-# PHASES: arguments of bench/phases.py, e.g. '--runs 5 --only prefill'.
+# PHASES: arguments of bench/phases.py, e.g. '--runs 5 --only text'.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -64,11 +64,14 @@ def sides_of_text(a, n):
     return sides
 
 
-def take_turns(sides, rounds, rows, facts):
-    """All sides in each round, another one first each time."""
+def take_turns(a, sides, rounds, rows, facts):
+    """All sides in each round, another one first each time, each with the files in the page cache as far as they fit: a side
+    that copies a large model may have driven it out."""
     names = list(sides)
     for i in range(rounds):
         for name in names[i % len(names):] + names[:i % len(names)]:
+            for path in filter(None, (a.model, a.mmproj)):
+                common.read_through(path)
             rates, r = sides[name]()
             for phase, rate in rates.items():
                 rows.append({"phase": phase, "side": name, "round": i, "per_s": round(rate, 4),
@@ -109,13 +112,13 @@ def main():
         sys.exit("rivals.py: neither --node nor --python: there is nobody to compare with")
     rows, facts = [], {"model": os.path.basename(a.model), "args": a.args, **common.machine_facts()}
     for n in a.prompts:
-        take_turns(sides_of_text(a, n), a.rounds, rows, facts)
+        take_turns(a, sides_of_text(a, n), a.rounds, rows, facts)
     if a.mmproj and a.python:
         with tempfile.TemporaryDirectory() as folder:
             for kind, path in (("picture", phases.picture(os.path.join(folder, "picture.ppm"))),
                                ("sound", phases.sound(os.path.join(folder, "sound.wav")))):
-                take_turns({"tessera": lambda k=kind, q=path: tessera_tower(a, k, q),
-                            "llama-cpp-python": lambda k=kind, q=path: rival_tower(a, k, q)}, a.rounds, rows, facts)
+                take_turns(a, {"tessera": lambda k=kind, q=path: tessera_tower(a, k, q),
+                               "llama-cpp-python": lambda k=kind, q=path: rival_tower(a, k, q)}, a.rounds, rows, facts)
     if a.csv:
         common.write_csv(a.csv, rows)
     tell(rows)
