@@ -12,21 +12,24 @@ COLORS = ["#1f6feb", "#d1242f", "#2da44e", "#8250df", "#bf8700", "#57606a"]
 
 
 def series(paths, phases):
-    """{label: [(size, median, min, max)]}, sorted by size."""
+    """{label: [(size, median, min, max)]}, sorted by size. A label says of model and arguments what isn't common to all."""
     out = {}
     for path in paths:
         with open(path, encoding="utf-8", newline="") as f:
             for r in csv.DictReader(f):
                 if r["phase"] in phases:
-                    label = " ".join(x for x in (r["phase"], r["model"].removesuffix(".gguf"), r["args"]) if x)
+                    key = (r["phase"], r["model"].removesuffix(".gguf"), r["args"])
                     point = tuple(float(r[k]) for k in ("size", "median", "min", "max"))
-                    out.setdefault(label, []).append(point)
-    return {k: sorted(v) for k, v in out.items()}
+                    out.setdefault(key, []).append(point)
+    tells = [i == 0 or len({k[i] for k in out}) > 1 for i in range(3)]
+    return {" ".join(x for x, t in zip(k, tells) if t and x): sorted(v) for k, v in out.items()}
 
 
-def round_up(x):
-    step = 10 ** math.floor(math.log10(x))
-    return next(m * step for m in (1, 2, 3, 4, 5, 6, 8, 10) if m * step >= x)
+def ticks(low, high):
+    """1, 2, 5, 10, ... from the last below to the first above."""
+    all_of_them = [m * 10.0 ** e for e in range(-4, 7) for m in (1, 2, 5)]
+    return [t for i, t in enumerate(all_of_them) if all_of_them[min(i + 1, len(all_of_them) - 1)] > low
+            and all_of_them[max(i - 1, 0)] < high]
 
 
 def escaped(s):
@@ -38,9 +41,9 @@ def text(x, y, s, anchor="start"):
 
 
 def draw(lines, x_title, y_title):
-    """Sizes on a logarithmic axis, rates or seconds on a plain one from 0."""
+    """Both axes are logarithmic."""
     sizes = sorted({p[0] for v in lines.values() for p in v})
-    top = round_up(max(p[3] for v in lines.values() for p in v))
+    marks = ticks(min(p[2] for v in lines.values() for p in v), max(p[3] for v in lines.values() for p in v))
     low, high = math.log2(sizes[0]), math.log2(sizes[-1])
     w, h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
@@ -48,13 +51,13 @@ def draw(lines, x_title, y_title):
         return LEFT + (w * (math.log2(size) - low) / (high - low) if high > low else w / 2)
 
     def y_of(v):
-        return TOP + h * (1 - v / top)
+        return TOP + h * (1 - math.log(v / marks[0]) / math.log(marks[-1] / marks[0]))
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
            'font-size="11">', '<rect width="100%" height="100%" fill="white"/>']
-    for i in range(6):
-        y = y_of(top * i / 5)
-        out += [f'<path d="M{LEFT} {y:.1f}h{w}" stroke="#d0d7de"/>', text(LEFT - 6, y + 4, f"{top * i / 5:g}", "end")]
+    for mark in marks:
+        y = y_of(mark)
+        out += [f'<path d="M{LEFT} {y:.1f}h{w}" stroke="#d0d7de"/>', text(LEFT - 6, y + 4, f"{mark:g}", "end")]
     for size in sizes:
         out += [f'<path d="M{x_of(size):.1f} {TOP}v{h}" stroke="#eaeef2"/>',
                 text(x_of(size), TOP + h + 16, f"{size:g}", "middle")]
