@@ -371,6 +371,19 @@ static void take_line(chat *c, const char *line)
     }
 }
 
+static void interrupt(chat *c, bool ends)
+{
+    if (ends || terminal_interrupted == SIGTERM || !c->is_terminal) {
+        c->ends = true;
+        c->code = 130;
+        return;
+    }
+    c->was_interrupted = true;
+    terminal_interrupted = 0;
+    terminal_catch_signals();
+    say(c, "(again, or Ctrl-D, to end)");
+}
+
 static void listen(chat *c)
 {
     const char *line;
@@ -379,16 +392,11 @@ static void listen(chat *c)
         c->was_interrupted = false;
         take_line(c, line);
         break;
+    case CHAT_DROPPED:
+        interrupt(c, false);
+        break;
     case CHAT_INTERRUPTED: /* twice in a row: enough */
-        if (terminal_interrupted == SIGTERM || c->was_interrupted || !c->is_terminal) {
-            c->ends = true;
-            c->code = 130;
-            break;
-        }
-        c->was_interrupted = true;
-        terminal_interrupted = 0;
-        terminal_catch_signals();
-        say(c, "(again, or Ctrl-D, to end)");
+        interrupt(c, c->was_interrupted);
         break;
     case CHAT_END:
         if (c->is_terminal)

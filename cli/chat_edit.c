@@ -1,5 +1,6 @@
 /* chat_edit.c: libedit. Ctrl-C is a key of the line here; while the model answers the terminal is as ever and the signal comes,
  * and so it may just before libedit sets the terminal. */
+#define _XOPEN_SOURCE 700 /* wcwidth */
 #include "chat_edit.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -21,7 +23,8 @@ struct chat_edit {
     EditLine *el;
     History *lines;
     const char *file;
-    bool stopped, more;
+    bool stopped, had_text, more;
+    unsigned columns; /* of the terminal, 0: not known yet */
 };
 
 static char *prompt(EditLine *el)
@@ -32,21 +35,65 @@ static char *prompt(EditLine *el)
     return e->more ? next : first;
 }
 
+/* Columns from the prompt's first to `end` in the line. */
+static size_t columns_to(EditLine *el, const wchar_t *end)
+{
+    size_t n = strlen(prompt(el));
+    for (const wchar_t *c = el_wline(el)->buffer; c < end; c++) {
+        int width = wcwidth(*c);
+        n += width > 0 ? (size_t)width : 0;
+    }
+    return n;
+}
+
+/* What was typed stays on the screen, and ^C stands behind it. */
 static unsigned char stop(EditLine *el, int key)
 {
     chat_edit *e;
+    const LineInfoW *l = el_wline(el);
     (void)key;
     el_get(el, EL_CLIENTDATA, &e);
     e->stopped = true;
+    e->had_text = l->lastchar > l->buffer;
+    if (e->columns) {
+        size_t at = columns_to(el, l->cursor), end = columns_to(el, l->lastchar);
+        size_t down = end / e->columns - at / e->columns;
+        if (down)
+            printf("\033[%zuB", down);
+        printf("\r\033[%zuC", end % e->columns);
+    }
     return CC_NEWLINE;
 }
 
+/* Terminals that break lines anew leave the cursor in the row of its column; the line is drawn again from its beginning. */
+static void follow_size(chat_edit *e)
+{
+    struct winsize now;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &now) != 0 || now.ws_col == 0 || now.ws_col == e->columns)
+        return;
+    bool was_known = e->columns != 0;
+    e->columns = now.ws_col;
+    if (!was_known)
+        return;
+    size_t up = columns_to(e->el, el_wline(e->el)->cursor) / e->columns;
+    if (up)
+        printf("\033[%zuA", up);
+    fputs("\r\033[J", stdout);
+    fflush(stdout);
+    el_resize(e->el);
+    el_set(e->el, EL_REFRESH);
+}
+
 /* A byte: 1, 0 at the end of the input, -1. */
-static int get_byte(char *out)
+static int get_byte(chat_edit *e, char *out)
 {
     for (;;) {
-        if (!terminal_wait_input())
+        int ready = terminal_wait_input();
+        if (ready < 0)
             return -1;
+        follow_size(e);
+        if (ready == 0)
+            continue;
         ssize_t got = read(STDIN_FILENO, out, 1);
         if (got >= 0 || errno != EINTR)
             return (int)got;
@@ -57,9 +104,11 @@ static int get_byte(char *out)
 static int get_char(EditLine *el, wchar_t *out)
 {
     char bytes[MB_LEN_MAX];
+    chat_edit *e;
+    el_get(el, EL_CLIENTDATA, &e);
     for (size_t n = 0; n < sizeof bytes;) {
         mbstate_t state = {0};
-        int got = get_byte(bytes + n);
+        int got = get_byte(e, bytes + n);
         if (terminal_interrupted)
             stop(el, 0);
         if (got <= 0)
@@ -140,7 +189,7 @@ chat_line_kind chat_edit_read(chat_edit *e, bool more, const char **line, size_t
     if (e->stopped) {
         fputs("^C\n", stdout);
         fflush(stdout);
-        return CHAT_INTERRUPTED;
+        return e->had_text ? CHAT_DROPPED : CHAT_INTERRUPTED;
     }
     if (!*line || n <= 0)
         return CHAT_END;

@@ -74,7 +74,10 @@ static chat_line_kind plain(chat_line *l, bool more, const char **line, size_t *
         fflush(stdout);
     }
     errno = 0;
-    ssize_t n = l->is_terminal && !terminal_wait_input() ? -1 : getline(&l->line, &l->cap, stdin);
+    int ready = l->is_terminal ? 0 : 1;
+    while (ready == 0)
+        ready = terminal_wait_input();
+    ssize_t n = ready < 0 ? -1 : getline(&l->line, &l->cap, stdin);
     if (n > 0) {
         *line = l->line;
         *len = (size_t)n;

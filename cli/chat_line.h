@@ -11,7 +11,8 @@ typedef struct chat_line chat_line;
 typedef enum chat_line_kind {
     CHAT_LINE,        /* a line, without its end */
     CHAT_END,         /* of the input */
-    CHAT_INTERRUPTED, /* Ctrl-C: what was typed is dropped; or SIGTERM (terminal_interrupted) */
+    CHAT_DROPPED,     /* Ctrl-C, and something had been typed, as far as that can be known */
+    CHAT_INTERRUPTED, /* Ctrl-C, and nothing had been; or SIGTERM (terminal_interrupted) */
     CHAT_FAILED       /* told on stderr */
 } chat_line_kind;
 

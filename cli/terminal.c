@@ -30,18 +30,14 @@ void terminal_catch_signals(void)
 }
 
 /* A signal that comes just before the wait would not end it: we look for it now and then. */
-bool terminal_wait_input(void)
+int terminal_wait_input(void)
 {
     enum { LOOK_MS = 200 };
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-    for (int ready = 0; ready == 0;) {
-        ready = poll(&in, 1, LOOK_MS);
-        if (terminal_interrupted)
-            return false;
-        if (ready < 0 && errno == EINTR)
-            ready = 0;
-    }
-    return true;
+    int ready = poll(&in, 1, LOOK_MS);
+    if (terminal_interrupted)
+        return -1;
+    return ready == 0 || (ready < 0 && errno == EINTR) ? 0 : 1; /* what else fails, reading tells */
 }
 
 void terminal_init(terminal *t, const options *o)

@@ -33,8 +33,9 @@ int terminal_finish(terminal *t); /* flush stdout: 0, or 74 with the reason on s
 /* Standard output is a terminal that wants colors (NO_COLOR and TERM=dumb say no). */
 bool terminal_has_color(void);
 
-/* Wait until standard input has something, or has ended; false: a signal came, at whatever moment. */
-bool terminal_wait_input(void);
+/* Wait a fifth of a second at most: 1 when standard input has something, or has ended; 0: not yet; -1: a signal came, at
+ * whatever moment. */
+int terminal_wait_input(void);
 
 /* The signal, SIGINT or SIGTERM, that has come; the second one ends the process. */
 extern volatile sig_atomic_t terminal_interrupted;

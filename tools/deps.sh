@@ -8,7 +8,7 @@ packages="build-essential cmake ninja-build pkg-config
 libjansson-dev libopenblas-dev
 libpng-dev libjpeg62-turbo-dev libwebp-dev
 libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
-libcairo2-dev libedit-dev poppler-utils libcmocka-dev"
+libcairo2-dev libedit-dev poppler-utils libcmocka-dev tmux"
 
 programs="cc make cmake ninja pkg-config pdftoppm pdfinfo"
 modules="jansson openblas libpng libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale libswresample cmocka"
