@@ -120,11 +120,13 @@ static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k
 }
 
 typedef struct job {
-    const tsr_view *w;
+    tsr_product p[TSR_PRODUCTS_MOST];
+    size_t n_products;
+    bool gated; /* of two: p[0].y := gelu(p[0].y) * p[1].y */
     const float *x;
-    float *y;
-    size_t ldx, ldy, n, out, k, row_bytes;
-    size_t tile; /* outputs of an item of rows */
+    size_t ldx, n, k;
+    size_t tile[TSR_PRODUCTS_MOST];    /* outputs of an item of each */
+    size_t n_items[TSR_PRODUCTS_MOST];
     tsri_int8_form form;
     tsri_int8_input in;
     const tsri_int8_kernels *kern;
@@ -146,63 +148,112 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 
 /* ---- items ---- */
 
-static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
+/* Outputs [o, end) of a product, for all rows of x. */
+typedef void stretch_fn(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch);
+
+static void by_rows(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch)
 {
-    const job *j = ctx;
-    size_t o = item * j->tile, n_out = tsri_least(j->tile, j->out - o);
-    (void)worker;
+    size_t row_bytes = tsr_view_row_bytes(p->w);
     (void)scratch;
     for (size_t i = 0; i < j->n; i++)
-        j->kern->rows(j->y + i * j->ldy + o, j->w->type, (const uint8_t *)j->w->data + o * j->row_bytes, j->row_bytes, n_out,
+        j->kern->rows(p->y + i * p->ldy + o, p->w->type, (const uint8_t *)p->w->data + o * row_bytes, row_bytes, end - o,
                       &j->in, i, j->k);
 }
 
-static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
+static void by_panels(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch)
 {
-    const job *j = ctx;
     tsri_int8_panel *panel = scratch;
-    const tsr_type_traits *t = tsr_type_info(j->w->type);
-    size_t end = tsri_least((item + 1) * ITEM_OUT, j->out);
-    (void)worker;
-    for (size_t o = item * ITEM_OUT; o < end; o += TSRI_INT8_OUT) {
+    const tsr_type_traits *t = tsr_type_info(p->w->type);
+    size_t row_bytes = tsr_view_row_bytes(p->w);
+    for (; o < end; o += TSRI_INT8_OUT) {
         size_t n_out = tsri_least(TSRI_INT8_OUT, end - o);
-        const uint8_t *w = (const uint8_t *)j->w->data + o * j->row_bytes;
+        const uint8_t *w = (const uint8_t *)p->w->data + o * row_bytes;
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
             size_t n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
-            j->kern->pack(panel, j->w->type, w + k / t->block_elems * t->block_bytes, j->row_bytes, n_out, n_k);
+            j->kern->pack(panel, p->w->type, w + k / t->block_elems * t->block_bytes, row_bytes, n_out, n_k);
             for (size_t i = 0; i < j->n; i += TSRI_INT8_ROWS)
-                j->kern->tile(j->y + i * j->ldy + o, j->ldy, k > 0, panel, j->form, &j->in, i,
+                j->kern->tile(p->y + i * p->ldy + o, p->ldy, k > 0, panel, j->form, &j->in, i,
                               tsri_least(TSRI_INT8_ROWS, j->n - i), k, n_k, n_out);
         }
     }
 }
 
-/* As many rows of x as the pool's memory for inputs holds. */
-static void pass(tsr_pool *pool, job *j)
+static void gate(const job *j, size_t o, size_t end)
 {
-    bool few = j->n <= GEMV_MAX_ROWS;
-    lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
-    if (few) {
-        round_rows(j, 0, j->n);
-        j->tile = tsri_whole(tsri_parts(j->out, GEMV_ITEMS), GEMV_TILE);
-        tsr_pool_run(pool, tsri_parts(j->out, j->tile), rows_item, j);
-    } else {
-        tsr_pool_run(pool, tsri_parts(j->n, ROUND_ROWS), round_item, j);
-        tsr_pool_run(pool, tsri_parts(j->out, ITEM_OUT), panels_item, j);
+    for (size_t i = 0; i < j->n; i++)
+        tsr_gelu_mul(j->p[0].y + i * j->p[0].ldy + o, j->p[1].y + i * j->p[1].ldy + o, end - o);
+}
+
+static void run_item(const job *j, size_t item, stretch_fn *stretch, void *scratch)
+{
+    size_t w = 0;
+    for (; !j->gated && item >= j->n_items[w]; w++)
+        item -= j->n_items[w];
+    size_t o = item * j->tile[w], end = tsri_least(o + j->tile[w], j->p[w].w->shape[0]);
+    stretch(j, &j->p[w], o, end, scratch);
+    if (j->gated) {
+        stretch(j, &j->p[1], o, end, scratch);
+        gate(j, o, end);
     }
 }
 
-void tsri_int8_product(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
-    job j = {.w = w, .ldx = ldx, .ldy = ldy, .out = w->shape[0], .k = w->shape[1], .row_bytes = tsr_view_row_bytes(w),
-             .form = tsri_int8_form_of(w->type), .kern = tsri_int8_get()};
-    size_t most = TSRI_POOL_INPUT_BYTES / lay_out(&j.in, NULL, 0, j.k, n <= GEMV_MAX_ROWS), passes;
-    assert(most > GEMV_MAX_ROWS && j.form.group);
-    passes = tsri_parts(n, most);
-    for (size_t at = 0, left = passes; left > 0; left--, at += j.n) {
+    (void)worker;
+    run_item(ctx, item, by_rows, scratch);
+}
+
+static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    (void)worker;
+    run_item(ctx, item, by_panels, scratch);
+}
+
+/* Gives the number of items. */
+static size_t share_out(job *j, bool few)
+{
+    size_t out = 0, items = 0, n = j->gated ? 1 : j->n_products;
+    for (size_t i = 0; i < n; i++)
+        out += j->p[i].w->shape[0];
+    for (size_t i = 0; i < n; i++) {
+        j->tile[i] = few ? tsri_whole(tsri_parts(out, GEMV_ITEMS), GEMV_TILE) : ITEM_OUT;
+        j->n_items[i] = tsri_parts(j->p[i].w->shape[0], j->tile[i]);
+        items += j->n_items[i];
+    }
+    return items;
+}
+
+/* As many rows of x as the pool's memory for inputs holds. */
+static void pass(tsr_pool *pool, job *j, bool few)
+{
+    size_t items = share_out(j, few);
+    lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
+    if (few)
+        round_rows(j, 0, j->n);
+    else
+        tsr_pool_run(pool, tsri_parts(j->n, ROUND_ROWS), round_item, j);
+    tsr_pool_run(pool, items, few ? rows_item : panels_item, j);
+}
+
+bool tsri_int8_same_form(tsr_type a, tsr_type b)
+{
+    tsri_int8_form x = tsri_int8_form_of(a), y = tsri_int8_form_of(b);
+    return x.group == y.group && x.zero == y.zero && x.offsets == y.offsets;
+}
+
+void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, bool gated, const float *x, size_t ldx,
+                        size_t n)
+{
+    job j = {.n_products = n_products, .gated = gated, .ldx = ldx, .k = p->w->shape[1], .form = tsri_int8_form_of(p->w->type),
+             .kern = tsri_int8_get()};
+    bool few = n <= GEMV_MAX_ROWS;
+    size_t most = TSRI_POOL_INPUT_BYTES / lay_out(&j.in, NULL, 0, j.k, few);
+    assert(most > GEMV_MAX_ROWS && j.form.group && n_products <= TSR_PRODUCTS_MOST);
+    for (size_t at = 0, left = tsri_parts(n, most); left > 0; left--, at += j.n) {
         j.n = tsri_parts(n - at, left); /* about alike */
         j.x = x + at * ldx;
-        j.y = y + at * ldy;
-        pass(pool, &j);
+        for (size_t i = 0; i < n_products; i++)
+            j.p[i] = (tsr_product){p[i].w, p[i].y + at * p[i].ldy, p[i].ldy};
+        pass(pool, &j, few);
     }
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "tsr_cpu.h"
+#include "tsr_matmul.h"
 #include "tsr_pool.h"
 #include "tsr_tensor.h"
 
@@ -80,8 +81,10 @@ void tsri_int8_init_i8mm(tsri_int8_kernels *k);
 void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
                          tsri_int8_form form);
 
-/* y[i, o] = sum over k of x[i, k] w[o, k], the inputs rounded to int8: as tsr_matmul, for a w of block type with rows of at
- * most TSRI_INT8_MAX_K elements, on a pool with fast products. */
-void tsri_int8_product(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
+/* As tsr_matmul_each and, where gated (then of two), tsr_gated: with inputs rounded to int8, for weights of block types whose
+ * forms are the same, with rows of at most TSRI_INT8_MAX_K elements, on a pool with fast products. */
+void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, bool gated, const float *x, size_t ldx,
+                        size_t n);
+bool tsri_int8_same_form(tsr_type a, tsr_type b);
 
 #endif

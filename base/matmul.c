@@ -28,6 +28,7 @@ enum {
     BF16_K = 1024,       /* this long, stay in the first cache */
     GEMV_TILE = 64,      /* outputs of one item */
     GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
+    GATE_ROWS = 4,       /* rows that an item gates */
     GEMM_MIN_ROWS = 12,  /* from here packing W pays, where the processor has kernels for it (gemm.c) */
     TILE_OUT = 128,      /* rows of W in one item */
     TILE_K = 1024,       /* and the part of their length that is decoded at once: whole blocks of any type */
@@ -149,6 +150,11 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
     }
 }
 
+static bool is_rounded(const tsr_pool *pool, const tsr_view *w)
+{
+    return tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && w->shape[1] > 0 && w->shape[1] <= TSRI_INT8_MAX_K;
+}
+
 void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
     job j = {.w = w, .x = x, .y = y, .ldx = ldx, .ldy = ldy, .n = n};
@@ -159,8 +165,9 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     j.kern = tsri_kernels_get();
     if (n == 0 || j.out == 0)
         return;
-    if (tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && j.k > 0 && j.k <= TSRI_INT8_MAX_K) {
-        tsri_int8_product(pool, w, x, ldx, n, y, ldy);
+    if (is_rounded(pool, w)) {
+        const tsr_product one = {w, y, ldy};
+        tsri_int8_products(pool, &one, 1, false, x, ldx, n);
         return;
     }
     if (n >= GEMM_MIN_ROWS && tsr_cpu_get() > TSR_CPU_C) {
@@ -176,6 +183,55 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
         j.n_out_tiles = tsri_parts(j.out, TILE_OUT);
         tsr_pool_run(pool, j.n_out_tiles * tsri_parts(n, TILE_IN), gemm_item, &j);
     }
+}
+
+/* Products that int8.c can do together. */
+static bool go_together(const tsr_pool *pool, const tsr_product *p, size_t n_products)
+{
+    bool ok = n_products <= TSR_PRODUCTS_MOST;
+    for (size_t i = 0; i < n_products && ok; i++)
+        ok = p[i].w->n_dims == 2 && is_rounded(pool, p[i].w) && tsri_int8_same_form(p[i].w->type, p[0].w->type) &&
+             p[i].w->shape[0] > 0 && p[i].w->shape[1] == p[0].w->shape[1];
+    return ok;
+}
+
+void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
+{
+    if (n > 0 && n_products > 1 && go_together(pool, p, n_products)) {
+        tsri_int8_products(pool, p, n_products, false, x, ldx, n);
+        return;
+    }
+    for (size_t i = 0; i < n_products; i++)
+        tsr_matmul(pool, p[i].w, x, ldx, n, p[i].y, p[i].ldy);
+}
+
+typedef struct gate_job {
+    float *y, *u;
+    size_t ld, width, n;
+} gate_job;
+
+static void gate_item(void *ctx, size_t item, unsigned worker, void *scratch)
+{
+    const gate_job *j = ctx;
+    size_t end = tsri_least((item + 1) * GATE_ROWS, j->n);
+    (void)worker;
+    (void)scratch;
+    for (size_t i = item * GATE_ROWS; i < end; i++)
+        tsr_gelu_mul(j->y + i * j->ld, j->u + i * j->ld, j->width);
+}
+
+void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
+               float *u, size_t ld)
+{
+    const tsr_product both[2] = {{gate, y, ld}, {up, u, ld}};
+    assert(gate->shape[0] == up->shape[0] && gate->shape[1] == up->shape[1]);
+    if (n > 0 && go_together(pool, both, 2)) {
+        tsri_int8_products(pool, both, 2, true, x, ldx, n);
+        return;
+    }
+    gate_job j = {.y = y, .u = u, .ld = ld, .width = gate->shape[0], .n = n};
+    tsr_matmul_each(pool, both, 2, x, ldx, n);
+    tsr_pool_run(pool, tsri_parts(n, GATE_ROWS), gate_item, &j);
 }
 
 const char *tsr_matmul_path(tsr_type type)

@@ -23,6 +23,24 @@ extern "C" {
  * outside the pool's items. */
 void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
+/* One of some products of the same x. */
+typedef struct tsr_product {
+    const tsr_view *w;
+    float *y;
+    size_t ldy;
+} tsr_product;
+
+enum { TSR_PRODUCTS_MOST = 3 };
+
+/* tsr_matmul for each of them, all of as many columns, n_products at most TSR_PRODUCTS_MOST: the same bits, but x is taken in, and
+ * the pool woken, once where that can be. */
+void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
+
+/* y := gelu_tanh(x gate^T) * (x up^T), with the bits of two products and tsr_gelu_mul. gate and up: of one shape. y and u: [n,
+ * rows(gate)] with row stride ld; u is scratch. */
+void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
+               float *u, size_t ld);
+
 /* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8" or "bf16". */
 const char *tsr_matmul_path(tsr_type type);
 

@@ -36,15 +36,19 @@ static void finish_kv_row(tsr_context *c, const void *arg, size_t r, void *scrat
     tsri_note_row(c, r, tsr_kv_write(c->kv, j->layer, c->pos[r], k, v));
 }
 
-void tsri_attention_keys(tsr_context *c, size_t l)
+void tsri_attention_keys(tsr_context *c, size_t l, bool with_queries)
 {
     const tsr_layer_config *lc = &c->d->config.layers[l];
     const tsri_layer *w = &c->d->layers[l];
     size_t hidden = c->d->config.hidden, width = lc->n_kv_heads * lc->head_dim;
     kv_job j = {.layer = l, .raw_v = lc->k_eq_v ? c->k : c->v};
-    tsr_matmul(c->pool, &w->k, c->x, hidden, c->n, c->k, width);
+    tsr_product p[3] = {{&w->k, c->k, width}};
+    size_t n = 1;
     if (!lc->k_eq_v)
-        tsr_matmul(c->pool, &w->v, c->x, hidden, c->n, c->v, width);
+        p[n++] = (tsr_product){&w->v, c->v, width};
+    if (with_queries)
+        p[n++] = (tsr_product){&w->q, c->q, c->d->config.n_heads * lc->head_dim};
+    tsr_matmul_each(c->pool, p, n, c->x, hidden, c->n);
     tsri_for_rows(c, c->n, finish_kv_row, &j);
 }
 
@@ -64,7 +68,7 @@ static void finish_q_row(tsr_context *c, const void *arg, size_t r, void *scratc
     }
 }
 
-void tsri_attention_queries(tsr_context *c, size_t l)
+void tsri_attention_queries(tsr_context *c, size_t l, bool has_queries)
 {
     const tsr_text_config *cfg = &c->d->config;
     const tsr_layer_config *lc = &cfg->layers[l];
@@ -75,7 +79,8 @@ void tsri_attention_queries(tsr_context *c, size_t l)
                            .out = c->attn, .ldq = width, .ldout = width, .type = kv.type, .k = kv.k, .v = kv.v,
                            .head_stride = kv.head_stride, .first = kv.first, .pos = c->pos, .end = c->key_end,
                            .window = lc->type == TSR_LAYER_SLIDING ? cfg->window : 0};
-    tsr_matmul(c->pool, &w->q, c->x, cfg->hidden, c->n, c->q, width);
+    if (!has_queries)
+        tsr_matmul(c->pool, &w->q, c->x, cfg->hidden, c->n, c->q, width);
     tsri_for_rows(c, c->n, finish_q_row, &l);
     tsr_attend_rows(c->pool, &a);
     tsr_matmul(c->pool, &w->o, c->attn, width, c->n, c->y, cfg->hidden);

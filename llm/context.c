@@ -237,9 +237,10 @@ static tsr_status run_layer(tsr_context *c, const chunk *ch, size_t l, tsr_error
     c->place = TSRI_AT_ENTRY;
     tsri_norm_rows(c, c->x, c->h, w->input_norm);
     c->place = TSRI_IN_KEYS;
+    bool drops = l == c->d->last_kv_layer && ch->drop, together = c->d->config.layers[l].has_kv && !drops;
     if (c->d->config.layers[l].has_kv)
-        tsri_attention_keys(c, l);
-    if (l == c->d->last_kv_layer && ch->drop) {
+        tsri_attention_keys(c, l, together);
+    if (drops) {
         tsr_status st = check_rows(c, l, err); /* before rows go */
         if (st != TSR_OK)
             return st;
@@ -248,7 +249,7 @@ static tsr_status run_layer(tsr_context *c, const chunk *ch, size_t l, tsr_error
     if (c->n == 0)
         return TSR_OK;
     c->place = TSRI_IN_ATTENTION;
-    tsri_attention_queries(c, l);
+    tsri_attention_queries(c, l, together);
     tsri_add_normed_rows(c, c->h, c->y, w->post_attn_norm);
     tsri_ffn(c, l);
     c->place = TSRI_IN_PLE;

@@ -118,8 +118,8 @@ void tsri_rope_fill(tsr_context *c);
 void tsri_rope_apply(float *x, const float *cos, const float *sin, size_t n_rotated, size_t head_dim);
 
 /* attention.c: what layer l adds to the stream; x holds the normed rows. */
-void tsri_attention_keys(tsr_context *c, size_t l);    /* K and V of all rows into the cache */
-void tsri_attention_queries(tsr_context *c, size_t l); /* y = W_o attention(x) */
+void tsri_attention_keys(tsr_context *c, size_t l, bool with_queries); /* K and V of all rows into the cache; q too, if so */
+void tsri_attention_queries(tsr_context *c, size_t l, bool has_queries); /* y = W_o attention(x) */
 
 /* ffn.c, moe.c. tsri_ffn leaves c->place at TSRI_IN_FFN. */
 void tsri_ffn(tsr_context *c, size_t l); /* h += FFN block of h */

@@ -9,9 +9,7 @@ void tsri_ffn(tsr_context *c, size_t l)
     size_t hidden = c->d->config.hidden, width = c->d->config.layers[l].ffn_width;
     tsri_norm_rows(c, c->x, c->h, w->pre_ffn_norm);
     c->place = TSRI_IN_FFN;
-    tsr_matmul(c->pool, &w->gate, c->x, hidden, c->n, c->gate, width);
-    tsr_matmul(c->pool, &w->up, c->x, hidden, c->n, c->up, width);
-    tsri_gelu_rows(c, c->n, c->gate, width, c->up, width, width);
+    tsr_gated(c->pool, &w->gate, &w->up, c->x, hidden, c->n, c->gate, c->up, width);
     tsr_matmul(c->pool, &w->down, c->gate, width, c->n, c->y, hidden);
     if (c->d->config.n_experts) {
         tsri_norm_rows(c, c->y, c->y, w->post_ffn_norm_1);

@@ -122,9 +122,7 @@ static void run_expert(tsr_context *c, const tsri_layer *w, size_t e)
     tsr_view gate, up, out = tsr_view_slice(&w->experts_out, e);
     input_views(w, e, width, &gate, &up);
     tsri_for_rows(c, n, gather_row, pairs);
-    tsr_matmul(c->pool, &gate, c->moe.in, hidden, n, c->moe.mid, 2 * width);
-    tsr_matmul(c->pool, &up, c->moe.in, hidden, n, c->moe.mid + width, 2 * width);
-    tsri_gelu_rows(c, n, c->moe.mid, 2 * width, c->moe.mid + width, 2 * width, width);
+    tsr_gated(c->pool, &gate, &up, c->moe.in, hidden, n, c->moe.mid, c->moe.mid + width, 2 * width);
     tsr_matmul(c->pool, &out, c->moe.mid, 2 * width, n, c->moe.out, hidden);
     tsri_for_rows(c, n, add_row, pairs);
 }

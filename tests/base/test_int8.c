@@ -304,6 +304,68 @@ static void more_rows_than_fit_are_done_in_passes(void **state)
     tsr_pool_close(pool);
 }
 
+/* ---- several of one input ---------------------------------------------------------------------- */
+
+/* Products together are those alone, to the bit: types of one form and of several, gated and not, fast and exact. */
+static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t outs[3], size_t k, size_t n, bool gated)
+{
+    size_t n_products = gated ? 2 : 3, ldx = k + PAD_X, ldy = outs[0] + outs[1] + outs[2] + PAD_Y;
+    float *x = malloc(n * ldx * sizeof *x), *y[3], *want[3];
+    tsr_view v[3];
+    tsr_product p[3];
+    for (size_t i = 0; i < n * ldx; i++)
+        x[i] = unit();
+    for (size_t i = 0; i < 3; i++) {
+        v[i] = view_of(types[i], NULL, outs[i], k);
+        unsigned char *w = malloc(v[i].n_bytes);
+        fill_blocks(types[i], w, v[i].n_elems / tsr_type_info(types[i])->block_elems);
+        v[i].data = w;
+        y[i] = calloc(n * ldy, sizeof *y[i]);
+        want[i] = calloc(n * ldy, sizeof *want[i]);
+        p[i] = (tsr_product){&v[i], y[i], ldy};
+        if (i < n_products)
+            tsr_matmul(pool, &v[i], x, ldx, n, want[i], ldy);
+    }
+    for (size_t i = 0; gated && i < n; i++)
+        tsr_gelu_mul(want[0] + i * ldy, want[1] + i * ldy, outs[0]);
+    if (gated)
+        tsr_gated(pool, &v[0], &v[1], x, ldx, n, y[0], y[1], ldy);
+    else
+        tsr_matmul_each(pool, p, n_products, x, ldx, n);
+    for (size_t i = 0; i < 3; i++) {
+        assert_memory_equal(y[i], want[i], n * ldy * sizeof *y[i]);
+        free((void *)(uintptr_t)v[i].data);
+        free(y[i]);
+        free(want[i]);
+    }
+    free(x);
+}
+
+static void products_together_are_those_alone(void **state)
+{
+    static const tsr_type types[][3] = {{TSR_Q4_0, TSR_Q4_0, TSR_Q4_0}, {TSR_Q4_K, TSR_Q4_K, TSR_Q6_K}, {TSR_Q8_0, TSR_IQ4_NL, TSR_Q8_0},
+                                        {TSR_Q4_1, TSR_Q5_1, TSR_Q4_K}, {TSR_Q6_K, TSR_Q6_K, TSR_Q6_K}};
+    static const size_t outs[][3] = {{64, 64, 64}, {1, 1, 70}, {129, 129, 33}, {800, 800, 31}};
+    static const size_t rows[] = {1, 3, 4, 13};
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        tsr_pool *pool;
+        assert_int_equal(tsr_pool_open(&pool, kind == 1 ? 3 : 1, NULL), TSR_OK);
+        assert_int_equal(tsr_pool_set_products(pool, kind == 2 ? TSR_PRODUCTS_EXACT : TSR_PRODUCTS_FAST, NULL), TSR_OK);
+        for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+            tsr_cpu_set((tsr_cpu_level)l);
+            for (size_t t = 0; t < 5; t++)
+                for (size_t o = 0; o < 4; o++)
+                    for (size_t r = 0; r < 4; r++) {
+                        check_together(pool, types[t], outs[o], 512, rows[r], false);
+                        check_together(pool, types[t], outs[o], 256, rows[r], true);
+                    }
+        }
+        tsr_cpu_set(tsr_cpu_detect());
+        tsr_pool_close(pool);
+    }
+}
+
 /* ---- bench ---------------------------------------------------------------------------------- */
 
 enum { RUNS = 7, BENCH_ROWS = 512, WEIGHT_BYTES = 192 << 20 };
@@ -377,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_wrong_scale_is_found),
         cmocka_unit_test(what_is_not_finite_stays_visible),
         cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
+        cmocka_unit_test(products_together_are_those_alone),
     };
     tsr_cpu_level level;
     if (argc >= 4 && tsr_cpu_parse(&level, argv[3], NULL) == TSR_OK)

@@ -241,7 +241,7 @@ static void the_longest_heads_fit_a_tile(void **state)
                                 .layers = &layer};
         tsr_context c = {.d = &d, .pool = pool, .kv = kv, .n = CHUNK, .pos = pos, .key_end = key_end, .bad = bad,
                          .x = x, .y = y, .q = q, .attn = attn};
-        tsri_attention_queries(&c, 0);
+        tsri_attention_queries(&c, 0, false);
         /* A zero query weighs all keys alike: the mean of 1 .. pos + 1, over 64. */
         for (size_t r = 1; r < CHUNK; r++)
             for (size_t i = 0; i < DIM; i += 511) {
