@@ -5,7 +5,7 @@ usage: quant_table.py PROGRAM [--model DIR] [--types a,b] [--write FILE]
 The model answers questions about samples/ greedily, from its folder and with a cache in F32. Then each file that
 `tessera quantize` makes of it gets question and answer together, and its distributions of the next token are compared
 with the folder's at every token of the answers: KL divergence in nats, and whether the most likely token is the same;
-an answer is the same where all of its tokens are. All products are exact here but for the last two columns, which compare the
+an answer is the same where all of its tokens are. All products are exact here but for the last four columns, which compare the
 file with itself: what inputs rounded to int8, as it is run without --exact, do to its logits. --write puts the tables into FILE, between the lines
 "<!-- quant-table -->" and "<!-- /quant-table -->".
 """
@@ -96,14 +96,17 @@ class Cases:
         self.n_tokens = sum(n + 1 for _, _, n, _ in self.cases)
 
     def rounded_inputs(self, model):
-        """Least cosine between logits of fast and exact products of one file, and the share of tokens with the same best."""
-        cosine, best = [], []
+        """Logits of fast beside those of exact products of one file: mean and least cosine, the share of tokens with the same
+        best, and the most by which the exact logits prefer their own best where it is another."""
+        cosine, best, ties = [], [], [0.0]
         for item, text, n, _ in self.cases:
             a, b = (self.program.raw(model, item, text, "f32", 1, p)[1]["logits"][-n - 1:].astype(np.float64)
                     for p in (("--exact",), ()))
             cosine.append((a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)))
             best.append(a.argmax(-1) == b.argmax(-1))
-        return np.concatenate(cosine).min(), np.concatenate(best).mean()
+            ties.append((a.max(-1) - np.take_along_axis(a, b.argmax(-1)[:, None], -1)[:, 0]).max())
+        cosine = np.concatenate(cosine)
+        return cosine.mean(), cosine.min(), np.concatenate(best).mean(), max(ties)
 
     def compare(self, model, kv):
         """Mean and largest KL, share of tokens with the same best, share of answers that stay."""
@@ -137,13 +140,13 @@ class Tables:
         mean, most, best, same = self.cases.compare(model, kv)
         cells = [*cells, f"{mean:.1e}", f"{most:.1e}", f"{100 * best:.1f} %", f"{same} of {len(self.cases.cases)}"]
         if rounds:
-            cosine, best = self.cases.rounded_inputs(model)
-            cells += [f"{cosine:.6f}", f"{100 * best:.1f} %"]
+            mean, least, best, tie = self.cases.rounded_inputs(model)
+            cells += [f"{mean:.5f}", f"{least:.5f}", f"{100 * best:.1f} %", f"{tie:.2f}" if best < 1 else ""]
         self.lines.append(row(cells))
         print(self.lines[-1], flush=True)
 
     def files(self, types):
-        self.head("`--type`", "text model", "bits per weight", more=("int8 inputs: least cosine", "same best token"))
+        self.head("`--type`", "text model", "bits per weight", more=("int8 inputs: mean cosine", "least", "same best token", "else preferred by"))
         for t in types:
             self.file(t, "bf16", lambda text, _, bits, t=t: [t, mib(text), f"{bits:.2f}"], rounds=True)
 
