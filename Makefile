@@ -7,7 +7,7 @@ PYTHON ?= python3
 NOT_BY_DEFAULT = model|real-vocab
 
 .PHONY: help deps release dev tsan test test-tsan demo accuracy oracle gguf-parity quant-table true-shape real-vocab \
-        long-sound long-film many-pages subtitles batch-kill scale-out-check schema-suite grammar-bench odd-files coco-check detect-quality bench-kernels bench-phases bench-rivals \
+        long-sound long-film event-film many-pages subtitles batch-kill scale-out-check schema-suite grammar-bench odd-files coco-check detect-quality bench-kernels bench-phases bench-rivals \
         test-aarch64 test-old-cpu samples clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make accuracy    what the small model gets right, on held-out data (fetches the same; needs espeak-ng, ffmpeg, fonts)'
 	@echo 'make long-sound  an hour of generated speech through transcribe: account, memory, words (needs espeak-ng)'
 	@echo 'make long-film   two hours of generated film through caption --chapters and ask: windows, memory (needs ffmpeg)'
+	@echo 'make event-film  ten minutes of film with a known event in each through ask (needs ffmpeg)'
 	@echo 'make many-pages  a PDF of fifty pages through read: order, memory, pages that fail'
 	@echo 'make subtitles   SRT and WebVTT of transcribe as the Python packages srt, pysubs2 and webvtt-py read them'
 	@echo 'make batch-kill  a batch killed 200 times at random moments: every id answered once, as undisturbed'
@@ -95,6 +96,10 @@ odd-files: dev
 # LONG_FILM: arguments of tools/long_film.py, e.g. '--seconds 1800 --frames auto'.
 long-film: release
 	@$(PYTHON) tools/long_film.py build/release/tessera $(LONG_FILM)
+
+# EVENT_FILM: arguments of tools/event_film.py, e.g. '--minutes 20 --keep /tmp/events'.
+event-film: release
+	@$(PYTHON) tools/event_film.py build/release/tessera $(EVENT_FILM)
 
 # MANY_PAGES: arguments of tools/many_pages.py, e.g. '--pages 200'.
 many-pages: release
