@@ -2,19 +2,11 @@
  * 63 fit (2 * 63 * 127), and the smaller they are the more steps may be added before their sums become 32 bits wide. Larger
  * numbers all have the zero 128: they are taken as signed ones, whose sign goes to the other side, and as at most 128 fit
  * as well (2 * 128 * 127). */
-#include <immintrin.h>
+#include "int8_x86.h"
+
 #include <math.h>
 
-#include "int8_forms.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
 enum { AT_ONCE = 2, LANES = TSRI_INT8_OUT / 8 };
-
-INLINE __m256i load32(const void *p)
-{
-    return _mm256_loadu_si256(p);
-}
 
 INLINE float sum8(__m256 v)
 {
@@ -159,88 +151,220 @@ INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
     return _mm256_cvtepi32_ps(_mm256_add_epi32(s, load32(x->lanes + at / 4)));
 }
 
+/* Products of 32 signed numbers, without the zero that `lanes` are for. */
+INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q)
+{
+    __m256i s = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(load32(x->p + at), q));
+    return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1)));
+}
+
+/* 32 nibbles of 16 bytes: the low halves, then the high ones. */
+INLINE __m256i nibbles(const uint8_t *p)
+{
+    const __m256i by = _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0);
+    return _mm256_and_si256(_mm256_srlv_epi32(_mm256_broadcastsi128_si256(load16(p)), by), _mm256_set1_epi8(15));
+}
+
+/* 16 in each byte whose bit of the 32 is set. */
+INLINE __m256i fifths(uint32_t bits)
+{
+    const __m256i byte = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
+    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201ull);
+    __m256i each = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte), bit);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(each, bit), _mm256_set1_epi8(16));
+}
+
+INLINE __m256i values_of(const int8_t values[16], __m256i q)
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(values)), q);
+}
+
+/* The first number in four lanes, the second in the others. */
+INLINE __m256 two_of(const float *v)
+{
+    return _mm256_set_m128(_mm_set1_ps(v[1]), _mm_set1_ps(v[0]));
+}
+
 static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 32, w += 34) {
-        __m256i q = load32(w + 2), p = load32(x->p + at);
-        __m256i s = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(p, q));
-        tsri_int8_ask_ahead(w, 34);
-        s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
-        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
+    for (size_t at = 0; at < k; at += 32, w += Q8_0_BYTES) {
+        tsri_int8_ask_ahead(w, Q8_0_BYTES);
+        __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
+        sum = _mm256_fmadd_ps(dot32_signed(x, at, load32(w + 2)), by, sum);
     }
     return sum8(sum);
 }
 
-static float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    const __m256i by = _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0), low = _mm256_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 32, w += 18) {
-        __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 2)));
-        tsri_int8_ask_ahead(w, 18);
-        __m256 s = dot32(x, at, _mm256_and_si256(_mm256_srlv_epi32(twice, by), low));
-        sum = _mm256_fmadd_ps(s, _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]), sum);
+    float more = 0.0f;
+    for (size_t at = 0; at < k; at += 32, w += 2 * t.words) {
+        __m256i q = nibbles(w + 2 * t.qs);
+        __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
+        tsri_int8_ask_ahead(w, 2 * t.words);
+        if (t.fifths)
+            q = _mm256_or_si256(q, fifths(four_bytes(w + 2 * t.fifths)));
+        if (t.offsets)
+            more += tsri_int8_half(w + 2) * x->sums[at / 32];
+        sum = _mm256_fmadd_ps(t.values ? dot32_signed(x, at, values_of(tsri_iq4_values, q)) : dot32(x, at, q), by, sum);
+    }
+    return sum8(sum) + more;
+}
+
+static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
+        __m256 by = _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]);
+        tsri_int8_ask_ahead(w, MXFP4_BYTES);
+        sum = _mm256_fmadd_ps(dot32_signed(x, at, values_of(tsri_mxfp4_values, nibbles(w + 1))), by, sum);
     }
     return sum8(sum);
 }
 
-static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    const __m256i low = _mm256_set1_epi8(15);
-    __m256 sum = _mm256_setzero_ps();
-    float less = 0.0f;
-    for (size_t at = 0; at < k; at += 256, w += 144) {
-        float d = tsri_int8_half(w), dmin = tsri_int8_half(w + 2);
-        const float *xs = x->xs + at / 32, *sums = x->sums + at / 32;
-        tsri_int8_ask_ahead(w, 144);
-        for (size_t j = 0; j < 4; j++) {
-            __m256i z = load32(w + 16 + 32 * j);
-            int a0, o0, a1, o1;
-            tsri_take_k_scale(w + 4, 2 * j, &a0, &o0);
-            tsri_take_k_scale(w + 4, 2 * j + 1, &a1, &o1);
-            less += dmin * ((float)o0 * sums[2 * j] + (float)o1 * sums[2 * j + 1]);
-            sum = _mm256_fmadd_ps(dot32(x, at + 64 * j, _mm256_and_si256(z, low)), _mm256_set1_ps(d * (float)a0 * xs[2 * j]), sum);
-            sum = _mm256_fmadd_ps(dot32(x, at + 64 * j + 32, _mm256_and_si256(_mm256_srli_epi16(z, 4), low)),
-                                  _mm256_set1_ps(d * (float)a1 * xs[2 * j + 1]), sum);
+    const __m256i low = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16);
+    size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
+    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps(), a, o;
+    for (size_t at = 0; at < k; at += 256, w += bytes) {
+        const uint8_t *qs = w + (five ? 48 : 16);
+        __m256i high = five ? load32(w + 16) : _mm256_setzero_si256();
+        float by[8];
+        tsri_int8_ask_ahead(w, bytes);
+        k_scales(w, &a, &o);
+        a = _mm256_mul_ps(a, _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w)), _mm256_loadu_ps(x->xs + at / 32)));
+        o = _mm256_mul_ps(o, _mm256_set1_ps(tsri_int8_half(w + 2)));
+        less = _mm256_fmadd_ps(o, _mm256_loadu_ps(x->sums + at / 32), less);
+        _mm256_storeu_ps(by, a);
+        for (size_t j = 0; j < 8; j++) {
+            __m256i q = load32(qs + 32 * (j / 2));
+            q = _mm256_and_si256(j % 2 ? _mm256_srli_epi16(q, 4) : q, low);
+            if (five) /* bit j, where bit 4 is wanted */
+                q = _mm256_or_si256(q, _mm256_and_si256(j < 4 ? _mm256_slli_epi16(high, (int)(4 - j)) : _mm256_srli_epi16(high, (int)(j - 4)), fifth));
+            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), _mm256_set1_ps(by[j]), sum);
         }
     }
-    return sum8(sum) - less;
+    return sum8(_mm256_sub_ps(sum, less));
+}
+
+static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
+        float d = tsri_int8_half(w);
+        tsri_int8_ask_ahead(w, IQ4_XS_BYTES);
+        for (size_t g = 0; g < 8; g++) {
+            float by = d * (float)tsri_iq4_xs_scale(w, g) * x->xs[at / 32 + g];
+            sum = _mm256_fmadd_ps(dot32_signed(x, at + 32 * g, values_of(tsri_iq4_values, nibbles(w + 8 + 16 * g))),
+                                  _mm256_set1_ps(by), sum);
+        }
+    }
+    return sum8(sum);
+}
+
+/* Sixteen whole numbers less `minus`, times d, and each two of them times one of eight scales of input. */
+INLINE void sixteen_scales(float by[16], __m128i numbers, int minus, float d, const float *xs)
+{
+    const __m256i pairs = _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0);
+    __m256 in = _mm256_mul_ps(_mm256_loadu_ps(xs), _mm256_set1_ps(d));
+    for (int i = 0; i < 2; i++) {
+        __m256i n = _mm256_sub_epi32(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(numbers, 8) : numbers), _mm256_set1_epi32(minus));
+        __m256 each = _mm256_permutevar8x32_ps(in, _mm256_add_epi32(pairs, _mm256_set1_epi32(4 * i)));
+        _mm256_storeu_ps(by + 8 * i, _mm256_mul_ps(_mm256_cvtepi32_ps(n), each));
+    }
+}
+
+/* 32 numbers of two bits: pair `pair` of each byte. */
+INLINE __m256i two_bits(const uint8_t *p, size_t pair)
+{
+    return _mm256_and_si256(_mm256_srli_epi16(load32(p), (int)(2 * pair)), _mm256_set1_epi8(3));
+}
+
+static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    const __m128i low = _mm_set1_epi8(15);
+    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
+        __m128i both = load16(w), offsets = _mm_and_si128(_mm_srli_epi16(both, 4), low);
+        __m256 dmin = _mm256_set1_ps(tsri_int8_half(w + 82));
+        float by[16];
+        tsri_int8_ask_ahead(w, Q2_K_BYTES);
+        sixteen_scales(by, _mm_and_si128(both, low), 0, tsri_int8_half(w + 80), x->xs + at / 32);
+        for (size_t i = 0; i < 2; i++) {
+            __m256 o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(offsets, 8) : offsets));
+            less = _mm256_fmadd_ps(_mm256_mul_ps(o, dmin), _mm256_loadu_ps(x->sums + at / 16 + 8 * i), less);
+        }
+        for (size_t j = 0; j < 8; j++)
+            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, two_bits(w + 16 + 32 * (j / 4), j % 4)), two_of(by + 2 * j), sum);
+    }
+    return sum8(_mm256_sub_ps(sum, less));
+}
+
+static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    const __m256i third = _mm256_set1_epi8(4);
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
+        __m256i high = load32(w);
+        float by[16];
+        tsri_int8_ask_ahead(w, Q3_K_BYTES);
+        sixteen_scales(by, q3_k_scale_bytes(w + 96), 32, tsri_int8_half(w + 108), x->xs + at / 32);
+        for (size_t j = 0; j < 8; j++) { /* bit j, where bit 2 is wanted */
+            __m256i bit = j < 2 ? _mm256_slli_epi16(high, (int)(2 - j)) : _mm256_srli_epi16(high, (int)(j - 2));
+            __m256i q = _mm256_or_si256(two_bits(w + 32 + 32 * (j / 4), j % 4), _mm256_and_si256(bit, third));
+            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), two_of(by + 2 * j), sum);
+        }
+    }
+    return sum8(sum);
 }
 
 static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    const __m256i low = _mm256_set1_epi8(15), two = _mm256_set1_epi8(3);
+    const __m256i low = _mm256_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += 210) {
-        float d = tsri_int8_half(w + 208);
-        tsri_int8_ask_ahead(w, 210);
+    for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
+        float by[16];
+        tsri_int8_ask_ahead(w, Q6_K_BYTES);
+        /* signed scales: the top bit turned, 128 too large */
+        sixteen_scales(by, _mm_xor_si128(load16(w + 192), _mm_set1_epi8((char)0x80)), 128, tsri_int8_half(w + 208), x->xs + at / 32);
         for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others */
-            __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2)), h = load32(w + 128 + 32 * (j / 4));
+            __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2));
             l = _mm256_and_si256(j % 4 >= 2 ? _mm256_srli_epi16(l, 4) : l, low);
-            h = _mm256_and_si256(_mm256_srli_epi16(h, (int)(2 * (j % 4))), two);
-            float a = d * x->xs[at / 32 + j];
-            const int8_t *scales = (const int8_t *)w + 192 + 2 * j;
-            __m256 by = _mm256_set_m128(_mm_set1_ps(a * (float)scales[1]), _mm_set1_ps(a * (float)scales[0]));
-            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, _mm256_or_si256(l, _mm256_slli_epi16(h, 4))), by, sum);
+            __m256i q = _mm256_or_si256(l, _mm256_slli_epi16(two_bits(w + 128 + 32 * (j / 4), j % 4), 4));
+            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), two_of(by + 2 * j), sum);
         }
     }
     return sum8(sum);
+}
+
+INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    switch (type) {
+    case TSR_Q8_0: return q8_0_row(w, x, k);
+    case TSR_Q4_0: return nibble_row(TYPE_Q4_0, w, x, k);
+    case TSR_Q4_1: return nibble_row(TYPE_Q4_1, w, x, k);
+    case TSR_Q5_0: return nibble_row(TYPE_Q5_0, w, x, k);
+    case TSR_Q5_1: return nibble_row(TYPE_Q5_1, w, x, k);
+    case TSR_IQ4_NL: return nibble_row(TYPE_IQ4_NL, w, x, k);
+    case TSR_MXFP4: return mxfp4_row(w, x, k);
+    case TSR_Q2_K: return q2_k_row(w, x, k);
+    case TSR_Q3_K: return q3_k_row(w, x, k);
+    case TSR_Q4_K: return q45_k_row(false, w, x, k);
+    case TSR_Q5_K: return q45_k_row(true, w, x, k);
+    case TSR_Q6_K: return q6_k_row(w, x, k);
+    default: return iq4_xs_row(w, x, k); /* the last of them: callers come with block types */
+    }
 }
 
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
     tsri_int8_row x = tsri_int8_row_of(in, i);
-    float (*row)(const uint8_t *, const tsri_int8_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
-                                                             : type == TSR_Q4_0 ? q4_0_row
-                                                             : type == TSR_Q4_K ? q4_k_row
-                                                             : type == TSR_Q6_K ? q6_k_row
-                                                                                : NULL;
-    if (!row)
-        tsri_int8_rows_by_blocks(y, type, w, row_bytes, n, in, i, k);
-    for (size_t r = 0; row && r < n; r++)
-        y[r] = row(w + r * row_bytes, &x, k);
+    for (size_t r = 0; r < n; r++)
+        y[r] = one_product(type, w + r * row_bytes, &x, k);
 }
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)

@@ -123,11 +123,6 @@ INLINE __m512 two_of(const float *v)
     return _mm512_insertf32x8(_mm512_set1_ps(v[0]), _mm256_set1_ps(v[1]), 1);
 }
 
-INLINE __m256i load32(const uint8_t *p)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
-}
-
 INLINE __m512i twice32(const uint8_t *p)
 {
     return _mm512_broadcast_i64x4(load32(p));
@@ -136,13 +131,6 @@ INLINE __m512i twice32(const uint8_t *p)
 INLINE int16_t word(const uint8_t *p)
 {
     int16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-INLINE uint32_t four_bytes(const uint8_t *p)
-{
-    uint32_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
@@ -282,9 +270,6 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     return _mm512_reduce_add_ps(nibble_rest(t, sum, w, x, at, k));
 }
 
-enum { MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
-       Q6_K_BYTES = 210, IQ4_XS_BYTES = 136 };
-
 static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i top = _mm512_set1_epi8((char)0x80);
@@ -317,20 +302,6 @@ static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
     }
     return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));
-}
-
-/* Eight bytes as floats. */
-INLINE __m256 eight_floats(uint32_t low, uint32_t high)
-{
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low)));
-}
-
-/* Scales and offsets of the eight groups of a Q4_K or Q5_K block, without d and dmin (tsri_take_k_scale). */
-INLINE void k_scales(const uint8_t *b, __m256 *a, __m256 *o)
-{
-    uint32_t s0 = four_bytes(b + 4), s1 = four_bytes(b + 8), s2 = four_bytes(b + 12);
-    *a = eight_floats(s0 & 0x3f3f3f3f, (s2 & 0x0f0f0f0f) | (s0 >> 2 & 0x30303030));
-    *o = eight_floats(s1 & 0x3f3f3f3f, (s2 >> 4 & 0x0f0f0f0f) | (s1 >> 2 & 0x30303030));
 }
 
 INLINE __m256 half_of(const uint8_t *p)
@@ -431,14 +402,9 @@ static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return _mm512_reduce_add_ps(_mm512_sub_ps(sum, less));
 }
 
-/* The sixteen scales of a Q3_K block (tsri_q3_k_scale). */
 INLINE __m512 q3_k_scales(const uint8_t *s)
 {
-    const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
-    uint32_t s0 = four_bytes(s), s1 = four_bytes(s + 4), t = four_bytes(s + 8);
-    __m128i all = _mm_set_epi32((int)((s1 >> 4 & low) | (t >> 6 & two) << 4), (int)((s0 >> 4 & low) | (t >> 4 & two) << 4),
-                                (int)((s1 & low) | (t >> 2 & two) << 4), (int)((s0 & low) | (t & two) << 4));
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(all), _mm512_set1_epi32(32)));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(q3_k_scale_bytes(s)), _mm512_set1_epi32(32)));
 }
 
 static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)

@@ -2,27 +2,7 @@
 #ifndef TSR_INT8_VNNI_H
 #define TSR_INT8_VNNI_H
 
-#include <immintrin.h>
-#include <string.h>
-
-#include "int8_forms.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* Types of 32 elements with 16 bytes of nibbles, sizes in words of 16 bits. A block begins with its scale, then the offset. */
-typedef struct nibble_type {
-    size_t words, qs; /* of a block; before its nibbles */
-    bool offsets, values;
-    size_t fifths; /* words before the fifth bits, 0: none */
-} nibble_type;
-
-#define TYPE_Q4_0 ((nibble_type){.words = 9, .qs = 1})
-#define TYPE_Q4_1 ((nibble_type){.words = 10, .qs = 2, .offsets = true})
-#define TYPE_Q5_0 ((nibble_type){.words = 11, .qs = 3, .fifths = 1})
-#define TYPE_Q5_1 ((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true})
-#define TYPE_IQ4_NL ((nibble_type){.words = 9, .qs = 1, .values = true})
-
-enum { Q8_0_BYTES = 34 };
+#include "int8_x86.h"
 
 /* The 16 values of nibbles, moved by 128. */
 INLINE __m512i iq4_numbers(__m512i nibbles)

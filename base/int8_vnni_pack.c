@@ -4,11 +4,6 @@
 
 enum { SOME = 16 }; /* rows at a time */
 
-INLINE __m128i load16(const uint8_t *p)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
-
 /* Bytes 4 i .. 4 i + 3 of sixteen rows, `stride` apart: column[i], i < 4. */
 INLINE void columns_of(__m512i column[4], const uint8_t *p, size_t stride)
 {

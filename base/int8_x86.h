@@ -1,0 +1,68 @@
+/* int8_x86.h: what rows of weights share at AVX2 and above: scales and other small parts of blocks. */
+#ifndef TSR_INT8_X86_H
+#define TSR_INT8_X86_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "int8_forms.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { Q8_0_BYTES = 34, MXFP4_BYTES = 17, Q2_K_BYTES = 84, Q3_K_BYTES = 110, Q4_K_BYTES = 144, Q5_K_BYTES = 176,
+       Q6_K_BYTES = 210, IQ4_XS_BYTES = 136 };
+
+/* Types of 32 elements with 16 bytes of nibbles, sizes in words of 16 bits. A block begins with its scale, then the offset. */
+typedef struct nibble_type {
+    size_t words, qs; /* of a block; before its nibbles */
+    bool offsets, values;
+    size_t fifths; /* words before the fifth bits, 0: none */
+} nibble_type;
+
+#define TYPE_Q4_0 ((nibble_type){.words = 9, .qs = 1})
+#define TYPE_Q4_1 ((nibble_type){.words = 10, .qs = 2, .offsets = true})
+#define TYPE_Q5_0 ((nibble_type){.words = 11, .qs = 3, .fifths = 1})
+#define TYPE_Q5_1 ((nibble_type){.words = 12, .qs = 4, .fifths = 2, .offsets = true})
+#define TYPE_IQ4_NL ((nibble_type){.words = 9, .qs = 1, .values = true})
+
+INLINE __m256i load32(const void *p)
+{
+    return _mm256_loadu_si256(p);
+}
+
+INLINE __m128i load16(const void *p)
+{
+    return _mm_loadu_si128(p);
+}
+
+INLINE uint32_t four_bytes(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Eight bytes as floats. */
+INLINE __m256 eight_floats(uint32_t low, uint32_t high)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low)));
+}
+
+/* Scales and offsets of the eight groups of a Q4_K or Q5_K block, without d and dmin (tsri_take_k_scale). */
+INLINE void k_scales(const uint8_t *b, __m256 *a, __m256 *o)
+{
+    uint32_t s0 = four_bytes(b + 4), s1 = four_bytes(b + 8), s2 = four_bytes(b + 12);
+    *a = eight_floats(s0 & 0x3f3f3f3f, (s2 & 0x0f0f0f0f) | (s0 >> 2 & 0x30303030));
+    *o = eight_floats(s1 & 0x3f3f3f3f, (s2 >> 4 & 0x0f0f0f0f) | (s1 >> 2 & 0x30303030));
+}
+
+/* The sixteen scales of a Q3_K block (tsri_q3_k_scale), as bytes and 32 too large. */
+INLINE __m128i q3_k_scale_bytes(const uint8_t *s)
+{
+    const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
+    uint32_t s0 = four_bytes(s), s1 = four_bytes(s + 4), t = four_bytes(s + 8);
+    return _mm_set_epi32((int)((s1 >> 4 & low) | (t >> 6 & two) << 4), (int)((s0 >> 4 & low) | (t >> 4 & two) << 4),
+                         (int)((s1 & low) | (t >> 2 & two) << 4), (int)((s0 & low) | (t & two) << 4));
+}
+
+#endif
