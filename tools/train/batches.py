@@ -7,6 +7,7 @@ import glob
 import math
 import os
 import random
+import zlib
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Source:
     """Makes samples and batches from its own random numbers; one per process."""
 
     def __init__(self, seed, cache, split="train"):
-        self.rng, self.np_rng = random.Random(seed), np.random.default_rng(abs(hash(str(seed))) % 2 ** 31)
+        self.rng, self.np_rng = random.Random(seed), np.random.default_rng(zlib.crc32(str(seed).encode()))
         self.bank = speech.Bank(os.path.join(cache, f"speech-{split}"))
         self.fonts, self.bends = fonts(split), split == "train"
 

@@ -78,6 +78,25 @@ class Errors:
                     whole_interval=wilson(self.right, self.n))
 
 
+class Words(Errors):
+    """Also by the length of what was said: a short clip may be heard well, and a long one end in repetitions."""
+
+    LENGTHS = ((1, 5), (6, 10), (11, 20), (21, 40))
+
+    def __init__(self):
+        super().__init__(str.split)
+        self.by_length = [Errors(str.split) for _ in self.LENGTHS]
+
+    def see(self, text, answer):
+        super().see(text, answer)
+        for (least, most), errors in zip(self.LENGTHS, self.by_length):
+            if least <= len(answer.split()) <= most:
+                errors.see(text, answer)
+
+    def result(self):
+        return dict(super().result(), error_by_words={f"{a}-{b}": e.result()["error"] for (a, b), e in zip(self.LENGTHS, self.by_length) if e.n})
+
+
 class Exact:
     def __init__(self):
         self.n = self.right = 0
@@ -110,7 +129,7 @@ class Fields:
                     json_valid=round(self.valid / max(1, self.n), 4))
 
 
-SCORES = {"caption": Exact, "answer": Exact, "boxes": Boxes, "read": lambda: Errors(list), "invoice": Fields, "hear": lambda: Errors(str.split),
+SCORES = {"caption": Exact, "answer": Exact, "boxes": Boxes, "read": lambda: Errors(list), "invoice": Fields, "hear": Words,
           "silence": Exact, "translate": Exact, "film": Exact, "talk": Exact}
 
 
