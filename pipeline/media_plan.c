@@ -269,7 +269,7 @@ tsr_video_opts tsri_video_opts(const tessera_request *rq)
 static bool is_stopped(void *user)
 {
     tsr_error err = {TSR_OK, ""};
-    return tsri_media_report(user, "film", 0, 1, &err) != TSR_OK;
+    return tsri_media_report(user, "looking through a film", 0, 1, &err) != TSR_OK;
 }
 
 static tsr_status plan_film_sound(tsri_media_list *l, size_t part, tsr_error *err)
