@@ -168,7 +168,7 @@ def evaluate(args):
     if args.reference_n:
         model = Gemma4ForConditionalGeneration.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager").eval()
     for ability in args.abilities.split(","):
-        for wording in ("trained", "unseen"):
+        for wording in args.wordings.split(","):
             source, score, equal, by_task = HeldOut(f"held out {ability} {wording}", args.work, wording), SCORES[ability](), 0, {}
             for i in range(args.n):
                 case = source.case(ability)
@@ -199,6 +199,7 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--program", required=True)
     parser.add_argument("--abilities", default=",".join(ABILITIES))
+    parser.add_argument("--wordings", default="trained,unseen")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--reference-n", type=int, default=0)
     parser.add_argument("--show", type=int, default=0, help="print the first cases")
