@@ -42,7 +42,7 @@ Held-out data (other seeds, voices, speeds, fonts), greedy, {n} questions for ea
 
 TAIL = """
 Most lines are below their goals: the training was stopped early, and what is below is not the most that this architecture can do. Boxes lie
-where the things are, but their edges are coarse; of the characters of a line four in ten are wrong; long sounds end in repetitions.
+where the things are, but their edges are coarse; of the characters of a line four in ten are wrong; long sounds end in repetitions (`tessera transcribe` cuts them first).
 """
 
 
