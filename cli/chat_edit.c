@@ -57,10 +57,12 @@ static unsigned char stop(EditLine *el, int key)
     e->had_text = l->lastchar > l->buffer;
     if (e->columns) {
         size_t at = columns_to(el, l->cursor), end = columns_to(el, l->lastchar);
-        size_t down = end / e->columns - at / e->columns;
+        size_t down = end / e->columns - at / e->columns, right = end % e->columns;
         if (down)
             printf("\033[%zuB", down);
-        printf("\r\033[%zuC", end % e->columns);
+        putchar('\r');
+        if (right)
+            printf("\033[%zuC", right);
     }
     return CC_NEWLINE;
 }
