@@ -2,7 +2,7 @@
  * 63 fit (2 * 63 * 127), and the smaller they are the more steps may be added before their sums become 32 bits wide. Larger
  * numbers all have the zero 128: they are taken as signed ones, whose sign goes to the other side, and as at most 128 fit
  * as well (2 * 128 * 127). */
-#include "int8_x86.h"
+#include "int8_x86_rows.h"
 
 #include <math.h>
 
@@ -338,33 +338,6 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         }
     }
     return sum8(sum);
-}
-
-INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    switch (type) {
-    case TSR_Q8_0: return q8_0_row(w, x, k);
-    case TSR_Q4_0: return nibble_row(TYPE_Q4_0, w, x, k);
-    case TSR_Q4_1: return nibble_row(TYPE_Q4_1, w, x, k);
-    case TSR_Q5_0: return nibble_row(TYPE_Q5_0, w, x, k);
-    case TSR_Q5_1: return nibble_row(TYPE_Q5_1, w, x, k);
-    case TSR_IQ4_NL: return nibble_row(TYPE_IQ4_NL, w, x, k);
-    case TSR_MXFP4: return mxfp4_row(w, x, k);
-    case TSR_Q2_K: return q2_k_row(w, x, k);
-    case TSR_Q3_K: return q3_k_row(w, x, k);
-    case TSR_Q4_K: return q45_k_row(false, w, x, k);
-    case TSR_Q5_K: return q45_k_row(true, w, x, k);
-    case TSR_Q6_K: return q6_k_row(w, x, k);
-    default: return iq4_xs_row(w, x, k); /* the last of them: callers come with block types */
-    }
-}
-
-static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
-                 size_t k)
-{
-    tsri_int8_row x = tsri_int8_row_of(in, i);
-    for (size_t r = 0; r < n; r++)
-        y[r] = one_product(type, w + r * row_bytes, &x, k);
 }
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
