@@ -206,8 +206,9 @@ void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, co
 }
 
 typedef struct gate_job {
-    float *y, *u;
-    size_t ld, width, n;
+    float *g;
+    const float *u;
+    size_t ld_g, ld_u, n, width;
 } gate_job;
 
 static void gate_item(void *ctx, size_t item, unsigned worker, void *scratch)
@@ -217,7 +218,13 @@ static void gate_item(void *ctx, size_t item, unsigned worker, void *scratch)
     (void)worker;
     (void)scratch;
     for (size_t i = item * GATE_ROWS; i < end; i++)
-        tsr_gelu_mul(j->y + i * j->ld, j->u + i * j->ld, j->width);
+        tsr_gelu_mul(j->g + i * j->ld_g, j->u + i * j->ld_u, j->width);
+}
+
+void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, size_t ld_u, size_t n, size_t width)
+{
+    gate_job j = {.g = g, .u = u, .ld_g = ld_g, .ld_u = ld_u, .n = n, .width = width};
+    tsr_pool_run(pool, tsri_parts(n, GATE_ROWS), gate_item, &j);
 }
 
 void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
@@ -229,9 +236,8 @@ void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const f
         tsri_int8_products(pool, both, 2, true, x, ldx, n);
         return;
     }
-    gate_job j = {.y = y, .u = u, .ld = ld, .width = gate->shape[0], .n = n};
     tsr_matmul_each(pool, both, 2, x, ldx, n);
-    tsr_pool_run(pool, tsri_parts(n, GATE_ROWS), gate_item, &j);
+    tsr_gelu_mul_rows(pool, y, ld, u, ld, n, gate->shape[0]);
 }
 
 const char *tsr_matmul_path(tsr_type type)

@@ -41,6 +41,9 @@ void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, co
 void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
                float *u, size_t ld);
 
+/* tsr_gelu_mul for n rows of `width` values, row strides given, shared out over the pool. */
+void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, size_t ld_u, size_t n, size_t width);
+
 /* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8" or "bf16". */
 const char *tsr_matmul_path(tsr_type type);
 

@@ -107,8 +107,6 @@ void tsri_norm_rows(tsr_context *c, float *y, const float *x, const float *w); /
 void tsri_add_normed_rows(tsr_context *c, float *h, float *y, const float *w); /* h += rms(y; w); y is spent */
 void tsri_add_rows(tsr_context *c, float *y, const float *x);
 void tsri_scale_rows(tsr_context *c, float *h, float s);
-/* g[r, 0..w) = gelu(g) * u, row strides ld_g and ld_u, n rows. */
-void tsri_gelu_rows(tsr_context *c, size_t n, float *g, size_t ld_g, const float *u, size_t ld_u, size_t w);
 
 /* rope.c */
 void tsri_rope_frequencies(float *inv_freq, const tsr_rope_config *rope, size_t head_dim); /* [n_rotated] */

@@ -46,7 +46,7 @@ void tsri_ple_layer(tsr_context *c, size_t l)
     const tsri_layer *w = &c->d->layers[l];
     size_t hidden = c->d->config.hidden, dim = c->d->config.ple_dim, stride = c->d->config.n_layers * dim;
     tsr_matmul(c->pool, &w->ple_gate, c->h, hidden, c->n, c->ple_mid, dim);
-    tsri_gelu_rows(c, c->n, c->ple_mid, dim, c->ple + l * dim, stride, dim);
+    tsr_gelu_mul_rows(c->pool, c->ple_mid, dim, c->ple + l * dim, stride, c->n, dim);
     tsr_matmul(c->pool, &w->ple_proj, c->ple_mid, dim, c->n, c->y, hidden);
     tsri_add_normed_rows(c, c->h, c->y, w->post_ple_norm);
 }

@@ -34,7 +34,6 @@ void tsri_note_row(tsr_context *c, size_t r, bool finite)
 typedef struct operands {
     float *y, *normed;
     const float *x, *w;
-    size_t ld_y, ld_x, width;
     float s;
 } operands;
 
@@ -101,18 +100,4 @@ void tsri_scale_rows(tsr_context *c, float *h, float s)
 {
     operands o = {.y = h, .s = s};
     tsri_for_rows(c, c->n, scale_row, &o);
-}
-
-static void gelu_row(tsr_context *c, const void *arg, size_t r, void *scratch)
-{
-    const operands *o = arg;
-    (void)c;
-    (void)scratch;
-    tsr_gelu_mul(o->y + r * o->ld_y, o->x + r * o->ld_x, o->width);
-}
-
-void tsri_gelu_rows(tsr_context *c, size_t n, float *g, size_t ld_g, const float *u, size_t ld_u, size_t w)
-{
-    operands o = {.y = g, .x = u, .ld_y = ld_g, .ld_x = ld_u, .width = w};
-    tsri_for_rows(c, n, gelu_row, &o);
 }
