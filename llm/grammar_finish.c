@@ -229,9 +229,23 @@ static void mark_ends(tsr_grammar *g)
     }
     for (size_t i = 0; i < g->n_rules; i++) /* nothing leaves the end of a rule */
         g->is_end[g->rules[i].end] = 1;
-    for (size_t i = 0; i < g->n_arcs; i++)
-        for (unsigned b = g->arcs[i].lo; g->arcs[i].kind == TSRI_ARC_BYTES && b <= g->arcs[i].hi; b++)
+}
+
+static void sort_bytes(tsr_grammar *g)
+{
+    bool begins[257] = {true};
+    for (size_t i = 0; i < g->n_arcs; i++) {
+        const tsri_arc *a = &g->arcs[i];
+        if (a->kind != TSRI_ARC_BYTES)
+            continue;
+        begins[a->lo] = begins[a->hi + 1] = true;
+        for (unsigned b = a->lo; b <= a->hi; b++)
             g->byte_used[b] = true;
+    }
+    for (unsigned b = 0; b < 256; b++) {
+        g->n_classes += begins[b];
+        g->class_of[b] = (uint8_t)(g->n_classes - 1);
+    }
 }
 
 /* A state from which only empty arcs go on, one for each, to the end. */
@@ -404,20 +418,32 @@ static void measure_runs(tsr_grammar *g)
         g->run_far[g->links[i].from] = TSRI_LONGEST;
 }
 
-/* Rules that begin with a link and end right behind it, in one walk over links where there are many. */
+/* A link leaves a state that `s` reaches without a byte. `link_to_end`: [n_states] those whose link ends a rule. */
+static bool links_near(const tsr_grammar *g, const uint8_t *link_to_end, uint32_t s, int depth)
+{
+    if (link_to_end[s])
+        return true;
+    for (uint32_t i = g->first[s]; depth && i < g->first[s + 1]; i++)
+        if (g->arcs[i].kind == TSRI_ARC_EMPTY && links_near(g, link_to_end, g->arcs[i].to, depth - 1))
+            return true;
+    return false;
+}
+
+/* Rules that begin with a link and end right behind it. Nothing but its calls leads into a rule and out of it, so a link
+ * that is reached from its start and reaches an end is its own. */
 static void mark_plain_rules(tsr_grammar *g)
 {
-    uint32_t *rule_at = filled(g, g->n_states, TSRI_NONE);
-    if (!rule_at)
+    uint8_t *link_to_end = tsr_calloc(g->n_states, 1);
+    if (!link_to_end) {
+        tsri_net_fail(g, TSR_ERR_NOMEM, "out of memory: a grammar");
         return;
-    for (uint32_t i = 0; i < g->n_rules; i++)
-        rule_at[g->rules[i].start] = i;
-    for (size_t k = 0; k < g->n_links; k++) {
-        uint32_t rule = rule_at[g->links[k].from];
-        if (rule != TSRI_NONE && ends_near(g, g->links[k].to, NEAR))
-            g->rules[rule].plain = true;
     }
-    tsr_free(rule_at);
+    for (size_t k = 0; k < g->n_links; k++)
+        if (ends_near(g, g->links[k].to, NEAR))
+            link_to_end[g->links[k].from] = 1;
+    for (size_t i = 0; i < g->n_rules; i++)
+        g->rules[i].plain = links_near(g, link_to_end, g->rules[i].start, NEAR);
+    tsr_free(link_to_end);
 }
 
 tsr_status tsri_net_finish(tsr_grammar *g, uint32_t root)
@@ -433,6 +459,7 @@ tsr_status tsri_net_finish(tsr_grammar *g, uint32_t root)
     go_around(g);
     sort_arcs(g);
     mark_ends(g);
+    sort_bytes(g);
     mark_tails(g);
     if (g->status == TSR_OK)
         rank_rules(g);

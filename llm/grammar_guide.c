@@ -17,6 +17,7 @@ enum {
     MASKS_LEAST = 8,
     MASKS_MOST = 1024,
     PLAN_MOST = 1 << 16, /* bytes of a shortest end that is spelled out; of a longer one each byte counts as a token */
+    MANY_NODES = 64, /* below a node of a tree: then it is worth looking whether all can be decided at once */
     WALK_BUDGET = 1 << 25 /* items looked at for one token: about a second */
 };
 
@@ -38,7 +39,7 @@ struct tsr_guide {
 
     uint32_t now, plan; /* places, kept in lists of one */
     size_t one;
-    uint32_t path[TSRI_TOKEN_MOST + 2]; /* places on the way to a node of a tree */
+    uint32_t path[TSRI_TOKEN_MOST + 2 + TSRI_PLAIN_PATH]; /* places on the way to a node of a tree */
     size_t n_path;
     const uint32_t *rows[TSRI_TOKEN_MOST + 2];
     size_t end_at[TSRI_TOKEN_MOST + 2];
@@ -188,20 +189,51 @@ typedef struct walk {
     uint32_t most;  /* the most that a place behind a token needs */
 } walk;
 
-static bool take_token(tsr_guide *g, walk *w, uint32_t place)
+static bool take_need(walk *w, uint32_t need)
+{
+    w->most = need > w->most ? need : w->most;
+    return need <= w->limit;
+}
+
+static bool take_place(tsr_guide *g, walk *w, uint32_t place)
 {
     uint32_t x = tsri_run_place(g->run, place)->dist;
     bool fits_never = x > (uint64_t)w->limit * g->v->longest; /* even if each token were the longest */
     if (w->by_need && !fits_never && (x > w->limit || x > w->most)) /* need is no more than dist */
         x = need_of(g, place);
-    w->most = x > w->most ? x : w->most;
-    return x <= w->limit;
+    return take_need(w, x);
+}
+
+static void set_tokens(uint32_t *mask, const tsri_tree *t, size_t from, size_t to)
+{
+    for (uint32_t k = t->first[from]; k < t->first[to]; k++)
+        tsri_set_bit(mask, (size_t)t->tokens[k]);
+}
+
+/* Decide over node i of the tree of plain tokens, which leads to the last place on the path, and all below it at once,
+ * where those go on whatever they are: false where that isn't known. */
+static bool take_below(tsr_guide *g, size_t i, walk *w)
+{
+    const tsri_tree *t = &g->v->plain;
+    const tsri_place *p = tsri_run_place(g->run, g->path[g->n_path - 1]);
+    bool takes;
+    if (p->run >= g->v->longest_run && p->run_dist <= w->limit && p->dist <= w->limit)
+        takes = take_need(w, p->run_dist > p->dist ? p->run_dist : p->dist);
+    else if ((p->knows_loops || t->skip[i] - i >= MANY_NODES) &&
+             (t->below[i] & ~tsri_run_loops(g->run, g->path, &g->n_path)) == 0)
+        takes = take_place(g, w, g->path[g->n_path - 1]);
+    else
+        return false;
+    if (takes)
+        set_tokens(w->mask, t, i, t->skip[i]);
+    return true;
 }
 
 /* Set the tokens of the tree that can come at path[0]. */
 static void walk_tree(tsr_guide *g, const tsri_tree *t, walk *w)
 {
     size_t d = 0;
+    bool plain = t == &g->v->plain;
     unsigned age = tsri_run_age(g->run);
     g->n_path = 1;
     g->rows[0] = NULL;
@@ -214,23 +246,25 @@ static void walk_tree(tsr_guide *g, const tsri_tree *t, walk *w)
         if (!g->rows[d])
             g->rows[d] = tsri_run_row(g->run, g->path[d]);
         if (g->rows[d])
-            next = g->rows[d][byte];
+            next = g->rows[d][g->grammar->class_of[byte]];
         if (next == TSRI_NOT_KNOWN) {
             g->n_path = d + 1;
             next = tsri_run_step(g->run, &g->path[d], byte);
         }
+        bool below = next != TSRI_DEAD && t->skip[i] > i + 1;
         if (next != TSRI_DEAD) {
             g->path[d + 1] = next;
             g->n_path = d + 2;
-            if (t->first[i] < t->first[i + 1] && take_token(g, w, next))
-                for (uint32_t k = t->first[i]; k < t->first[i + 1]; k++)
-                    tsri_set_bit(w->mask, (size_t)t->tokens[k]);
+            if (plain && below && take_below(g, i, w))
+                below = false;
+            else if (t->first[i] < t->first[i + 1] && take_place(g, w, g->path[d + 1]))
+                set_tokens(w->mask, t, i, i + 1);
         }
         if (tsri_run_age(g->run) != age) { /* places were forgotten: those on the path have new numbers and no rows */
             memset(g->rows, 0, sizeof g->rows);
             age = tsri_run_age(g->run);
         }
-        if (next != TSRI_DEAD && t->skip[i] > i + 1) {
+        if (below) {
             d++;
             g->rows[d] = NULL;
             g->end_at[d] = t->skip[i];
@@ -239,6 +273,27 @@ static void walk_tree(tsr_guide *g, const tsri_tree *t, walk *w)
             i = t->skip[i];
         }
     }
+}
+
+/* The plain tokens of path[0], by the places behind so many plain characters; false when those aren't the same for all. */
+static bool take_chain(tsr_guide *g, walk *w)
+{
+    const tsr_vocab *v = g->v;
+    g->path[1] = g->path[0];
+    g->n_path = 2;
+    for (size_t n = 1; n <= v->longest_run; n++) {
+        uint32_t next = tsri_run_plain_next(g->run, g->path, &g->n_path);
+        if (next == TSRI_NONE || next == TSRI_DEAD)
+            return next == TSRI_DEAD;
+        size_t last = next == g->path[1] ? v->longest_run : n;
+        g->path[1] = next;
+        const uint32_t *shorter = v->up_to + (n - 1) * v->n_words, *these = v->up_to + last * v->n_words;
+        if (take_place(g, w, next))
+            for (size_t i = 0; i < v->n_words; i++)
+                w->mask[i] |= these[i] & ~shorter[i];
+        n = last;
+    }
+    return true;
 }
 
 /* The mask of path[0], without ends; gives at least the bytes that the end takes behind any of its tokens. */
@@ -253,7 +308,7 @@ static uint32_t make_mask(tsr_guide *g, uint32_t *mask)
         w.most = p->run_dist;
     bool more = run < v->longest_run && tsri_run_plain_most(g->run, g->path[0], run) > run;
     walk_tree(g, &v->other, &w);
-    if (more)
+    if (more && !take_chain(g, &w))
         walk_tree(g, &v->plain, &w);
     return w.most;
 }
@@ -312,7 +367,7 @@ static void tight_mask(tsr_guide *g, uint32_t limit)
     g->path[0] = g->now;
     walk_tree(g, &v->other, &w);
     g->path[0] = g->now;
-    if (more)
+    if (more && !take_chain(g, &w))
         walk_tree(g, &v->plain, &w);
     tsri_run_place(g->run, g->now)->reach = w.most;
 }

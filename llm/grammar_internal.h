@@ -69,6 +69,8 @@ struct tsr_grammar { /* the network; while it is written, `status` keeps the fir
     size_t names_len, names_cap;
     uint32_t root;
     bool byte_used[256]; /* finished: some arc takes it */
+    uint8_t class_of[256]; /* finished: bytes of one class are taken by the same arcs; classes in the order of bytes */
+    uint32_t n_classes;
     tsr_status status;
     tsr_error *err; /* only while it is written */
 };
@@ -123,6 +125,9 @@ void tsri_net_chars(tsr_grammar *g, uint32_t from, const tsri_chars *set, bool a
 /* The same by way of a rule that takes one character of the set, for sets whose spelling is long. */
 void tsri_net_chars_by(tsr_grammar *g, uint32_t from, const tsri_chars *set, uint32_t rule, uint32_t to);
 bool tsri_is_plain(uint32_t ch);
+/* Plain characters come in 32 kinds: small letters, capitals, digits, the space, all beyond ASCII, and signs. The kind of
+ * the character that a byte is, or is a part of, as a bit. */
+uint32_t tsri_plain_kind(uint8_t byte);
 /* The spelling of one character in a JSON string; gives the bytes written, 6 at most. */
 size_t tsri_json_char(char out[8], uint32_t ch);
 

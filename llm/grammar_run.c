@@ -121,6 +121,11 @@ tsr_status tsri_run_status(const tsri_run *r, tsr_error *err)
     return r->status;
 }
 
+const tsr_grammar *tsri_run_grammar(const tsri_run *r)
+{
+    return r->s.g;
+}
+
 tsri_place *tsri_run_place(tsri_run *r, uint32_t place)
 {
     return &r->s.places[place];
@@ -144,7 +149,7 @@ unsigned tsri_run_age(const tsri_run *r)
 const uint32_t *tsri_run_row(const tsri_run *r, uint32_t place)
 {
     uint32_t row = r->s.places[place].row;
-    return row == TSRI_NONE ? NULL : r->s.rows + (size_t)row * 256;
+    return row == TSRI_NONE ? NULL : r->s.rows + (size_t)row * r->s.g->n_classes;
 }
 
 /* ---- one step ---- */
@@ -364,9 +369,10 @@ uint32_t tsri_run_step(tsri_run *r, const uint32_t *place, uint8_t byte)
         tsri_store_forget(&r->s, r->shift, r->work);
         tsri_store_give_row(&r->s, *place);
     }
-    uint32_t *row = r->s.rows + (size_t)r->s.places[*place].row * 256;
-    if (row[byte] != TSRI_NOT_KNOWN)
-        return row[byte];
+    const uint8_t class = r->s.g->class_of[byte];
+    const uint32_t *row = tsri_run_row(r, *place);
+    if (row[class] != TSRI_NOT_KNOWN)
+        return row[class];
     next = step_once(r, *place, byte);
     if (r->s.full) {
         r->s.full = false;
@@ -378,7 +384,7 @@ uint32_t tsri_run_step(tsri_run *r, const uint32_t *place, uint8_t byte)
         r->s.full = false;
     }
     if (r->status == TSR_OK)
-        r->s.rows[(size_t)r->s.places[*place].row * 256 + byte] = next;
+        r->s.rows[(size_t)r->s.places[*place].row * r->s.g->n_classes + class] = next;
     return r->status == TSR_OK ? next : TSRI_DEAD;
 }
 

@@ -44,12 +44,16 @@ typedef struct tsri_place {
     uint32_t need;  /* grammar_guide.c: tokens of a shortest way to the end; TSRI_NONE: not known */
     uint32_t reach; /* grammar_guide.c: the most `need` behind any token; TSRI_NONE: not known */
     uint32_t reach_bound; /* grammar_guide.c: at least `reach`, in bytes; known with the mask */
+    uint32_t plain_next; /* grammar_plain.c: the place behind any plain character; TSRI_NONE: they differ; TSRI_NOT_KNOWN */
+    uint32_t loops; /* grammar_plain.c: once knows_loops, the kinds of plain characters that lead back to the place */
     uint32_t run_dist; /* at least the bytes to the end behind each of those that `run` counts */
-    bool can_end;
+    bool can_end, knows_loops;
     uint8_t run; /* so many plain characters can come, whatever they are */
 } tsri_place;
 
 typedef struct tsri_run tsri_run;
+
+const tsr_grammar *tsri_run_grammar(const tsri_run *r);
 
 /* near_most: counts above it are alike to whoever looks at so many bytes. The grammar must outlive. */
 tsr_status tsri_run_open(tsri_run **out, const tsr_grammar *g, uint32_t near_most, tsr_error *err);
@@ -73,7 +77,7 @@ tsri_item tsri_run_item(const tsri_run *r, const tsri_place *p, uint32_t i);
 uint32_t tsri_run_frame_dist(const tsri_run *r, uint32_t frame);
 unsigned tsri_run_age(const tsri_run *r); /* how often places were forgotten */
 
-/* Remembered steps of a place, [256]: TSRI_NOT_KNOWN, or a place. NULL when it has none yet. */
+/* Remembered steps of a place, one for each class of bytes: TSRI_NOT_KNOWN, or a place. NULL when it has none yet. */
 const uint32_t *tsri_run_row(const tsri_run *r, uint32_t place);
 
 /* The place with all counts cut to near_most: as far as so many bytes go, it takes the same. */
@@ -81,5 +85,13 @@ uint32_t tsri_run_near(tsri_run *r, const uint32_t *place);
 
 /* How many plain characters can come one after the other at most; most + 1: more, or too many readings to say. */
 size_t tsri_run_plain_most(tsri_run *r, uint32_t place, size_t most);
+
+/* The place behind path[*n - 1] and one plain character, whichever: TSRI_DEAD when none can come, TSRI_NONE when they lead
+ * to different places. `path` is a list that is kept, *n of it in use, with room for TSRI_PLAIN_PATH more. */
+uint32_t tsri_run_plain_next(tsri_run *r, uint32_t *path, size_t *n);
+enum { TSRI_PLAIN_PATH = 3 };
+
+/* The kinds (tsri_plain_kind) of which every character leads from path[*n - 1] to that place itself. */
+uint32_t tsri_run_loops(tsri_run *r, uint32_t *path, size_t *n);
 
 #endif

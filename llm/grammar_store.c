@@ -28,7 +28,7 @@ tsr_status tsri_store_open(tsri_store *s, const tsr_grammar *g, uint32_t near_mo
     struct { void *at; size_t n, size; } parts[] = {
         {&s->places, MAX_PLACES, sizeof *s->places}, {&s->items, MAX_ITEMS, sizeof *s->items},
         {&s->frames, MAX_FRAMES, sizeof *s->frames}, {&s->ways, MAX_WAYS, sizeof *s->ways},
-        {&s->rows, (size_t)MAX_ROWS * 256, sizeof *s->rows}, {&s->place_slots, PLACE_SLOTS, sizeof(uint32_t)},
+        {&s->rows, (size_t)MAX_ROWS * g->n_classes, sizeof *s->rows}, {&s->place_slots, PLACE_SLOTS, sizeof(uint32_t)},
         {&s->frame_slots, FRAME_SLOTS, sizeof(uint32_t)}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts && st == TSR_OK; i++)
         st = tsr_alloc_array(parts[i].at, parts[i].n, parts[i].size, "running a grammar", err);
@@ -38,7 +38,8 @@ tsr_status tsri_store_open(tsri_store *s, const tsr_grammar *g, uint32_t near_mo
     memset(s->frame_slots, 0, FRAME_SLOTS * sizeof(uint32_t));
     memset(s->frames, 0, sizeof *s->frames);
     memset(s->places, 0, 2 * sizeof *s->places);
-    s->places[TSRI_DEAD] = (tsri_place){.dist = TSRI_NEVER, .row = TSRI_NONE, .near = TSRI_DEAD, .mask = TSRI_NONE};
+    s->places[TSRI_DEAD] = (tsri_place){.dist = TSRI_NEVER, .row = TSRI_NONE, .near = TSRI_DEAD, .mask = TSRI_NONE,
+                                         .plain_next = TSRI_DEAD};
     s->n_frames = 1;
     s->n_places = 2;
     return TSR_OK;
@@ -58,7 +59,7 @@ bool tsri_store_give_row(tsri_store *s, uint32_t place)
     if (s->n_rows == MAX_ROWS)
         return false;
     s->places[place].row = s->n_rows++;
-    memset(s->rows + (size_t)s->places[place].row * 256, 0, 256 * sizeof *s->rows);
+    memset(s->rows + (size_t)s->places[place].row * s->g->n_classes, 0, s->g->n_classes * sizeof *s->rows);
     return true;
 }
 
@@ -317,6 +318,7 @@ static void pack_places(tsri_store *s, const uint8_t *kept, const uint32_t *new_
             s->items[n_items + k].frame = new_frame[s->items[n_items + k].frame];
         n_items += p.n_items;
         p.row = p.near = p.mask = p.reach = TSRI_NONE;
+        p.plain_next = TSRI_NOT_KNOWN;
         new_place[i] = n;
         uint32_t slot = hash_items(s->items + p.items_at, p.n_items, p.can_end) % PLACE_SLOTS;
         while (s->place_slots[slot])

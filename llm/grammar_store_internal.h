@@ -15,7 +15,7 @@ typedef struct tsri_store {
     tsri_item *items;
     tsri_frame *frames; /* the first is none */
     tsri_way *ways;
-    uint32_t *rows; /* [n_rows * 256] */
+    uint32_t *rows; /* [n_rows][g->n_classes] */
     uint32_t n_places, n_items, n_frames, n_ways, n_rows;
     uint32_t *place_slots, *frame_slots; /* open addressing; 0: empty */
     struct {

@@ -10,6 +10,7 @@ static void tree_deinit(tsri_tree *t)
 {
     tsr_free(t->byte);
     tsr_free(t->skip);
+    tsr_free(t->below);
     tsr_free(t->first);
     tsr_free(t->tokens);
 }
@@ -219,6 +220,17 @@ static tsr_status build_tables(tsr_vocab *v, const uint8_t *chars, tsr_error *er
     return TSR_OK;
 }
 
+static tsr_status note_kinds(tsri_tree *t, tsr_error *err)
+{
+    tsr_status st = tsr_alloc_array(&t->below, t->n, sizeof *t->below, "a tree of tokens", err);
+    for (size_t i = t->n; i-- > 0 && st == TSR_OK;) {
+        t->below[i] = 0;
+        for (size_t child = i + 1; child < t->skip[i]; child = t->skip[child])
+            t->below[i] |= t->below[child] | tsri_plain_kind(t->byte[child]);
+    }
+    return st;
+}
+
 static tsr_status build(tsr_vocab *v, tsr_error *err)
 {
     size_t n_plain = 0, n_other = 0;
@@ -246,6 +258,8 @@ static tsr_status build(tsr_vocab *v, tsr_error *err)
         st = build_tree(&v->plain, v, plain, n_plain, err);
         plain = NULL;
     }
+    if (st == TSR_OK)
+        st = note_kinds(&v->plain, err);
     if (st == TSR_OK) {
         st = build_tree(&v->other, v, other, n_other, err);
         other = NULL;

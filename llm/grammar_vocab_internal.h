@@ -13,6 +13,7 @@ enum { TSRI_TOKEN_MOST = 512 }; /* bytes of one token's text; longer ones don't 
 typedef struct tsri_tree {
     uint8_t *byte;     /* [n] */
     uint32_t *skip;    /* [n] */
+    uint32_t *below;   /* [n] kinds of plain characters in the texts below node i (tsri_plain_kind); plain trees only */
     uint32_t *first;   /* [n + 1] tokens that end at node i: tokens[first[i] .. first[i + 1]) */
     int32_t *tokens;
     size_t n, n_tokens;
