@@ -369,14 +369,21 @@ static void rank_rules(tsr_grammar *g)
 
 /* ---- plain characters ---- */
 
-enum { NEAR = 3 }; /* empty arcs that are followed to the next link; what lies further counts as none */
+/* Empty arcs that are followed to the next link, and arcs of a state that are looked at; what lies further counts as none. */
+enum { NEAR = 3, FEW = 16 };
+
+static uint32_t end_of_few(const tsr_grammar *g, uint32_t s)
+{
+    uint32_t end = g->first[s + 1];
+    return end - g->first[s] < FEW ? end : g->first[s] + FEW;
+}
 
 /* The longest run from any state that `s` reaches without a byte, and the bytes behind it. */
 static void look_near(const tsr_grammar *g, uint32_t s, int depth, uint8_t *run, uint32_t *far)
 {
     *run = g->run[s] > *run ? g->run[s] : *run;
     *far = g->run_far[s] > *far ? g->run_far[s] : *far;
-    for (uint32_t i = g->first[s]; depth && i < g->first[s + 1]; i++)
+    for (uint32_t i = g->first[s]; depth && i < end_of_few(g, s); i++)
         if (g->arcs[i].kind == TSRI_ARC_EMPTY)
             look_near(g, g->arcs[i].to, depth - 1, run, far);
 }
@@ -385,7 +392,7 @@ static bool ends_near(const tsr_grammar *g, uint32_t s, int depth)
 {
     if (g->is_end[s])
         return true;
-    for (uint32_t i = g->first[s]; depth && i < g->first[s + 1]; i++)
+    for (uint32_t i = g->first[s]; depth && i < end_of_few(g, s); i++)
         if (g->arcs[i].kind == TSRI_ARC_EMPTY && ends_near(g, g->arcs[i].to, depth - 1))
             return true;
     return false;
@@ -423,7 +430,7 @@ static bool links_near(const tsr_grammar *g, const uint8_t *link_to_end, uint32_
 {
     if (link_to_end[s])
         return true;
-    for (uint32_t i = g->first[s]; depth && i < g->first[s + 1]; i++)
+    for (uint32_t i = g->first[s]; depth && i < end_of_few(g, s); i++)
         if (g->arcs[i].kind == TSRI_ARC_EMPTY && links_near(g, link_to_end, g->arcs[i].to, depth - 1))
             return true;
     return false;

@@ -296,21 +296,18 @@ static bool take_chain(tsr_guide *g, walk *w)
     return true;
 }
 
-/* The mask of path[0], without ends; gives at least the bytes that the end takes behind any of its tokens. */
-static uint32_t make_mask(tsr_guide *g, uint32_t *mask)
+/* The mask of path[0] within w's limit, without ends. Plain tokens come out of the table as far as they all fit. */
+static void make_mask(tsr_guide *g, walk *w)
 {
     const tsr_vocab *v = g->v;
-    walk w = {.mask = mask, .limit = TSRI_NEVER};
     const tsri_place *p = tsri_run_place(g->run, g->path[0]);
-    size_t run = p->run < v->longest_run ? p->run : v->longest_run;
-    memcpy(mask, v->up_to + run * v->n_words, v->n_words * sizeof *mask); /* of length 0: none */
+    size_t run = p->run_dist > w->limit ? 0 : p->run < v->longest_run ? p->run : v->longest_run;
+    memcpy(w->mask, v->up_to + run * v->n_words, v->n_words * sizeof *w->mask); /* of length 0: none */
     if (run)
-        w.most = p->run_dist;
-    bool more = run < v->longest_run && tsri_run_plain_most(g->run, g->path[0], run) > run;
-    walk_tree(g, &v->other, &w);
-    if (more && !take_chain(g, &w))
-        walk_tree(g, &v->plain, &w);
-    return w.most;
+        w->most = p->run_dist;
+    walk_tree(g, &v->other, w);
+    if (run < v->longest_run && !take_chain(g, w))
+        walk_tree(g, &v->plain, w);
 }
 
 /* The mask of g->now as the grammar has it, ends included; NULL after a failure. */
@@ -332,7 +329,8 @@ static const uint32_t *full_mask(tsr_guide *g)
             tsri_run_place(g->run, g->owner[slot])->mask = TSRI_NONE;
         g->owner[slot] = TSRI_NONE;
         uint32_t *mask = g->pool + slot * n_words;
-        uint32_t bound = make_mask(g, mask);
+        walk w = {.mask = mask, .limit = TSRI_NEVER};
+        make_mask(g, &w);
         if (tsri_run_status(g->run, NULL) != TSR_OK)
             return NULL;
         if (tsri_run_age(g->run) != g->age) {
@@ -343,7 +341,7 @@ static const uint32_t *full_mask(tsr_guide *g)
         for (size_t i = 0; i < n_words && p->can_end; i++)
             mask[i] |= g->v->ends[i];
         p->mask = slot;
-        p->reach_bound = bound;
+        p->reach_bound = w.most; /* no place needs more than the bytes to its end */
         g->owner[slot] = g->path[0];
     }
     tsri_place *now = tsri_run_place(g->run, g->now);
@@ -352,23 +350,13 @@ static const uint32_t *full_mask(tsr_guide *g)
     return g->pool + slot * n_words;
 }
 
-/* As the full mask, but only tokens behind which no more than `limit` are needed. Plain ones come out of the table as
- * long as even their bytes fit. */
+/* As the full mask, but only tokens behind which no more than `limit` are needed. */
 static void tight_mask(tsr_guide *g, uint32_t limit)
 {
-    const tsr_vocab *v = g->v;
     walk w = {.mask = g->tight, .limit = limit, .by_need = true};
-    const tsri_place *p = tsri_run_place(g->run, g->now);
-    size_t run = p->run_dist > limit ? 0 : p->run < v->longest_run ? p->run : v->longest_run;
-    memcpy(g->tight, v->up_to + run * v->n_words, v->n_words * sizeof *g->tight);
-    if (run)
-        w.most = p->run_dist;
-    bool more = run < v->longest_run && tsri_run_plain_most(g->run, g->now, run) > run;
     g->path[0] = g->now;
-    walk_tree(g, &v->other, &w);
-    g->path[0] = g->now;
-    if (more && !take_chain(g, &w))
-        walk_tree(g, &v->plain, &w);
+    g->n_path = 1;
+    make_mask(g, &w);
     tsri_run_place(g->run, g->now)->reach = w.most;
 }
 

@@ -9,8 +9,7 @@
 
 enum {
     MAX_WORK = 1 << 16, /* items of one step */
-    SEEN_SLOTS = 2 * MAX_WORK,
-    MAX_PLAIN = 1 << 12 /* items of tsri_run_plain_most */
+    SEEN_SLOTS = 2 * MAX_WORK
 };
 
 typedef struct pending { /* a way into a rule that is to be entered */
@@ -42,10 +41,6 @@ struct tsri_run {
     uint8_t run;
     uint32_t run_dist;
 
-    tsri_item *before, *between, *after; /* [MAX_PLAIN] of tsri_run_plain_most */
-    size_t n_after;
-    bool plain_ended; /* some reading ended with the character taken last */
-
     uint64_t budget;
     tsr_status status;
 };
@@ -74,9 +69,7 @@ tsr_status tsri_run_open(tsri_run **out, const tsr_grammar *g, uint32_t near_mos
         {&r->shift, MAX_WORK, sizeof *r->shift}, {&r->seen, SEEN_SLOTS, sizeof *r->seen},
         {&r->pending, MAX_WORK, sizeof *r->pending}, {&r->pending_of, n_rules, sizeof(uint32_t)},
         {&r->heap, n_rules, sizeof(uint32_t)}, {&r->rule_of_rank, n_rules, sizeof(uint32_t)},
-        {&r->gathered, MAX_WORK, sizeof *r->gathered},
-        {&r->before, MAX_PLAIN, sizeof *r->before}, {&r->between, MAX_PLAIN, sizeof *r->between},
-        {&r->after, MAX_PLAIN, sizeof *r->after}};
+        {&r->gathered, MAX_WORK, sizeof *r->gathered}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts && st == TSR_OK; i++)
         st = take(parts[i].at, parts[i].n, parts[i].size, err);
     if (st != TSR_OK) {
@@ -97,8 +90,7 @@ void tsri_run_close(tsri_run *r)
     if (!r)
         return;
     tsri_store_deinit(&r->s);
-    void *parts[] = {r->work, r->shift, r->seen, r->pending, r->pending_of, r->heap, r->rule_of_rank, r->gathered,
-                     r->before, r->between, r->after, r};
+    void *parts[] = {r->work, r->shift, r->seen, r->pending, r->pending_of, r->heap, r->rule_of_rank, r->gathered, r};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         tsr_free(parts[i]);
 }
@@ -328,13 +320,14 @@ static void close_step(tsri_run *r)
     r->n_shift = r->status == TSR_OK && !r->s.full ? tsri_sort_items(r->shift, r->n_shift) : 0;
 }
 
-/* Put what the items take of a byte from lo to hi into `work`. */
-static void take_bytes(tsri_run *r, const tsri_item *items, size_t n, uint8_t lo, uint8_t hi)
+/* Put what the items take of a byte into `work`. */
+static void take_byte(tsri_run *r, const tsri_place *p, uint8_t byte)
 {
     const tsr_grammar *g = r->s.g;
-    for (size_t k = 0; k < n; k++)
+    const tsri_item *items = r->s.items + p->items_at;
+    for (size_t k = 0; k < p->n_items; k++)
         for (uint32_t i = g->first[items[k].state]; i < g->first[items[k].state + 1]; i++)
-            if (g->arcs[i].kind == TSRI_ARC_BYTES && g->arcs[i].lo <= hi && g->arcs[i].hi >= lo)
+            if (g->arcs[i].kind == TSRI_ARC_BYTES && g->arcs[i].lo <= byte && g->arcs[i].hi >= byte)
                 follow(r, g->arcs[i].to, items[k].frame);
 }
 
@@ -353,9 +346,8 @@ uint32_t tsri_run_start(tsri_run *r)
 
 static uint32_t step_once(tsri_run *r, uint32_t place, uint8_t byte)
 {
-    const tsri_place *p = &r->s.places[place];
     begin_step(r);
-    take_bytes(r, r->s.items + p->items_at, p->n_items, byte, byte);
+    take_byte(r, &r->s.places[place], byte);
     close_step(r);
     return r->status == TSR_OK && !r->s.full ? tsri_place_of(&r->s, r->shift, r->n_shift, r->can_end, r->run, r->run_dist) : TSRI_DEAD;
 }
@@ -413,59 +405,6 @@ uint32_t tsri_run_near(tsri_run *r, const uint32_t *place)
     }
     r->s.places[*place].near = near;
     return near;
-}
-
-/* ---- plain characters ---- */
-
-/* Add what is left of the items when one of the bytes and then `n` continuation bytes are taken to r->after. */
-static bool take_plain(tsri_run *r, size_t n_items, uint8_t lo, uint8_t hi, int n)
-{
-    const tsri_item *items = r->before;
-    for (int i = 0; i <= n; i++) {
-        begin_step(r);
-        take_bytes(r, items, n_items, i ? 0x80 : lo, i ? 0xBF : hi);
-        close_step(r);
-        if (r->status != TSR_OK || r->s.full || r->n_shift + r->n_after > MAX_PLAIN)
-            return false;
-        items = r->between;
-        n_items = r->n_shift;
-        memcpy(r->between, r->shift, n_items * sizeof *r->between);
-    }
-    r->plain_ended = r->plain_ended || r->can_end;
-    memcpy(r->after + r->n_after, r->between, n_items * sizeof *r->after);
-    r->n_after += n_items;
-    return true;
-}
-
-/* What is left behind any plain character at all; in bytes, a little more than those. */
-static bool take_any_plain(tsri_run *r, size_t n)
-{
-    r->n_after = 0;
-    r->plain_ended = false;
-    bool ok = take_plain(r, n, 0x20, '"' - 1, 0) && take_plain(r, n, '"' + 1, '\\' - 1, 0) &&
-              take_plain(r, n, '\\' + 1, 0x7E, 0) && take_plain(r, n, 0xC2, 0xDF, 1) &&
-              take_plain(r, n, 0xE0, 0xEF, 2) && take_plain(r, n, 0xF0, 0xF4, 3);
-    r->s.full = false; /* there are too many readings: the answer is "more" */
-    return ok;
-}
-
-size_t tsri_run_plain_most(tsri_run *r, uint32_t place, size_t most)
-{
-    const tsri_place *p = &r->s.places[place];
-    size_t n = p->n_items, taken = 0;
-    if (n > MAX_PLAIN)
-        return most + 1;
-    memcpy(r->before, r->s.items + p->items_at, n * sizeof *r->before);
-    for (; taken <= most; taken++) {
-        if (!take_any_plain(r, n))
-            return most + 1;
-        n = tsri_sort_items(r->after, r->n_after);
-        memcpy(r->before, r->after, n * sizeof *r->before);
-        /* What can end without another byte has no items left, but the character was taken. */
-        if (n == 0)
-            return r->plain_ended ? taken + 1 : taken;
-    }
-    return taken;
 }
 
 /* ---- whole texts ---- */

@@ -83,9 +83,6 @@ const uint32_t *tsri_run_row(const tsri_run *r, uint32_t place);
 /* The place with all counts cut to near_most: as far as so many bytes go, it takes the same. */
 uint32_t tsri_run_near(tsri_run *r, const uint32_t *place);
 
-/* How many plain characters can come one after the other at most; most + 1: more, or too many readings to say. */
-size_t tsri_run_plain_most(tsri_run *r, uint32_t place, size_t most);
-
 /* The place behind path[*n - 1] and one plain character, whichever: TSRI_DEAD when none can come, TSRI_NONE when they lead
  * to different places. `path` is a list that is kept, *n of it in use, with room for TSRI_PLAIN_PATH more. */
 uint32_t tsri_run_plain_next(tsri_run *r, uint32_t *path, size_t *n);
