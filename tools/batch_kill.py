@@ -6,17 +6,16 @@ Whenever a batch gets to its end it is checked and begun anew, until N kills hav
 line is torn by hand too, since a kill hardly ever meets a write. Exit code 1 when a promise is broken.
 """
 
-import argparse
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from long_check import HERE, arguments, folder
+
 SAMPLES = os.path.join(HERE, "..", "samples")
 DONE_WITH_FAILURES = 65
 LONGEST_S = 3  # before a kill
@@ -65,18 +64,17 @@ def tear(path, rng):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("tessera")
-    p.add_argument("--model", default=os.path.join(HERE, "..", "models", "nano"))
+    p = arguments()
     p.add_argument("--kills", type=int, default=200)
     p.add_argument("--lines", type=int, default=30)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--keep")
     a = p.parse_args()
     rng = random.Random(a.seed)
-    folder = a.keep or tempfile.mkdtemp(prefix="tessera-batch-")
-    os.makedirs(folder, exist_ok=True)
-    manifest, calm, out = (os.path.join(folder, n) for n in ("manifest.jsonl", "calm.jsonl", "out.jsonl"))
+    with folder(a.keep) as kept:
+        kill_batches(a, rng, *(os.path.join(kept, n) for n in ("manifest.jsonl", "calm.jsonl", "out.jsonl")))
+
+
+def kill_batches(a, rng, manifest, calm, out):
     make_manifest(manifest, a.lines)
     command = [a.tessera, "batch", "-m", a.model, manifest, "--quiet", "--temperature", "0", "--threads", "1", "-o"]
 

@@ -6,26 +6,23 @@ usage: long_sound.py TESSERA [--model DIR] [--seconds N] [--window S] [--keep FO
 Needs espeak-ng. The words are those that the small model of this repository knows. Exit code 1 when a promise is broken.
 """
 
-import argparse
 import array
 import json
 import os
 import random
 import subprocess
 import sys
-import tempfile
-import threading
-import time
 import wave
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from long_check import HERE, arguments, check, check_memory, folder, run
+
 sys.path.insert(0, os.path.join(HERE, "train"))
 from vocabulary import DIGITS, WORDS  # noqa: E402
 
 VOICES = ["en-us+m4", "en-us+f5", "en+m8", "en+f5", "en-us+rob", "en+belinda"]
 RATE = 22050  # espeak-ng's own
 SHORT_CLIPS = 60
-MEMORY_SLACK = 12 << 20  # bytes that the resident set may grow after the first tenth
+MAX_GROWTH = 12          # MiB that the resident set may grow after the first fifth
 WORSE_AT_MOST = 0.08     # word errors of the long sound above those of short clips
 UNHEARD_AT_MOST = 0.3    # seconds of an utterance outside what was heard
 
@@ -84,30 +81,11 @@ def make_long(rng, phrases, seconds, path):
     return truth, (at + RATE) / RATE
 
 
-def watch(pid, sizes, stop):
-    while not stop.is_set():
-        try:
-            with open(f"/proc/{pid}/status") as f:
-                line = next((x for x in f if x.startswith("VmRSS")), None)
-            if line:
-                sizes.append((time.monotonic(), int(line.split()[1]) * 1024))
-        except OSError:
-            return
-        stop.wait(0.2)
-
-
-def transcribe(tessera, arguments):
-    """Standard output and the sizes of the resident set over time."""
-    p = subprocess.Popen([tessera, "transcribe", *arguments], stdout=subprocess.PIPE)
-    sizes, stop = [], threading.Event()
-    t = threading.Thread(target=watch, args=(p.pid, sizes, stop))
-    t.start()
-    out = p.communicate()[0].decode()
-    stop.set()
-    t.join()
-    if p.returncode not in (0, 65):
-        sys.exit(f"transcribe ended with {p.returncode}")
-    return out, sizes
+def transcribe(tessera, rest):
+    r = run([tessera, "transcribe", *rest])
+    if r.code not in (0, 65):
+        sys.exit(f"transcribe ended with {r.code}: {r.err}")
+    return r
 
 
 def as_heard(words):
@@ -125,11 +103,6 @@ def errors(want, got):
 
 def words_of(text):
     return ["".join(c for c in w if c.isalnum()) for w in text.lower().split()]
-
-
-def check(ok, what):
-    print(("ok      " if ok else "BROKEN  ") + what, flush=True)
-    return ok
 
 
 def check_account(v, seconds):
@@ -160,46 +133,33 @@ def check_silence(v, truth):
     return check(worst <= UNHEARD_AT_MOST, f"of {len(truth)} utterances none has more than {worst:.2f} s outside what was heard")
 
 
-def check_memory(sizes):
-    sizes = [s for _, s in sizes]
-    tenth = max(1, len(sizes) // 10)
-    early, late = max(sizes[:2 * tenth]), max(sizes[2 * tenth:] or sizes)
-    return check(late <= early + MEMORY_SLACK, f"resident set: {early / 2**20:.1f} MiB at the beginning, {late / 2**20:.1f} MiB later")
-
-
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("tessera")
-    p.add_argument("--model", default=os.path.join(HERE, "..", "models", "nano"))
+    p = arguments()
     p.add_argument("--seconds", type=float, default=3600)
     p.add_argument("--window", default="4", help="seconds; the small model hears short sounds best")
     p.add_argument("--pause", default="0.35")
-    p.add_argument("--keep", help="folder for what was made")
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
     rng = random.Random(a.seed)
-    with tempfile.TemporaryDirectory() as tmp:
-        folder = a.keep or tmp
-        os.makedirs(folder, exist_ok=True)
-        phrases = make_phrases(rng, 200, folder)
-        long_path = os.path.join(folder, "long.wav")
+    with folder(a.keep) as kept:
+        phrases = make_phrases(rng, 200, kept)
+        long_path = os.path.join(kept, "long.wav")
         truth, seconds = make_long(rng, phrases, a.seconds, long_path)
-        with open(os.path.join(folder, "truth.json"), "w") as f:
+        with open(os.path.join(kept, "truth.json"), "w") as f:
             json.dump(truth, f)
         common = ["-m", a.model, "--window", a.window, "--pause", a.pause, "--json", "--quiet"]
-        begin = time.monotonic()
-        out, sizes = transcribe(a.tessera, [*common, long_path])
-        print(f"        {seconds:.0f} s of sound in {time.monotonic() - begin:.0f} s")
-        v = json.loads(out)
-        with open(os.path.join(folder, "long.json"), "w") as f:
-            f.write(out)
-        ok = check_account(v, seconds) & check_silence(v, truth) & check_memory(sizes)
+        r = transcribe(a.tessera, [*common, long_path])
+        print(f"        {seconds:.0f} s of sound in {r.seconds:.0f} s")
+        v = json.loads(r.out)
+        with open(os.path.join(kept, "long.json"), "w") as f:
+            f.write(r.out)
+        ok = check_account(v, seconds) & check_silence(v, truth) & check_memory("transcribe", r.mib, MAX_GROWTH)
 
         clips = []
         for i, (words, x) in enumerate(phrases[:SHORT_CLIPS]):
-            clips.append(os.path.join(folder, f"clip{i}.wav"))
+            clips.append(os.path.join(kept, f"clip{i}.wav"))
             write_wav(clips[-1], array.array("h", bytes(2 * 4000)) + x + array.array("h", bytes(2 * 4000)))
-        out, _ = transcribe(a.tessera, [*common, *clips])
+        out = transcribe(a.tessera, [*common, *clips]).out
         short = [json.loads(line)["text"] for line in out.splitlines()]
         n = sum(len(words) for words, _ in phrases[:SHORT_CLIPS])
         wrong = sum(errors(as_heard(w), words_of(t)) for (w, _), t in zip(phrases, short))

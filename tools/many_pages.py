@@ -5,18 +5,11 @@ usage: many_pages.py TESSERA [--model DIR] [--pages N] [--keep FOLDER] [--max-gr
 Every tenth page is empty, which read tells as a failure. Exit code 1 when a promise is broken.
 """
 
-import argparse
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-from long_sound import check, watch  # noqa: E402
+from long_check import arguments, check, check_memory, folder, run
 
 
 def make_pdf(path, n):
@@ -39,17 +32,6 @@ def make_pdf(path, n):
         f.write(out)
 
 
-def run(arguments):
-    begin, sizes, stop = time.monotonic(), [], threading.Event()
-    p = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    t = threading.Thread(target=watch, args=(p.pid, sizes, stop))
-    t.start()
-    out, err = p.communicate()
-    stop.set()
-    t.join()
-    return p.returncode, out.decode(), err.decode(), [s / 2**20 for _, s in sizes], time.monotonic() - begin
-
-
 def check_pages(v, err, n):
     pages, empty = v["pages"], [k for k in range(1, n + 1) if k % 10 == 0]
     ok = check([p["page"] for p in pages] == list(range(1, n + 1)), f"{len(pages)} of {n} pages, in order")
@@ -62,29 +44,22 @@ def check_pages(v, err, n):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("tessera")
-    p.add_argument("--model", default=os.path.join(HERE, "..", "models", "nano"))
+    p = arguments()
     p.add_argument("--pages", type=int, default=50)
     p.add_argument("--max-growth", type=float, default=32, help="MiB")
-    p.add_argument("--keep", help="folder for the document and the result")
     a = p.parse_args()
-    with tempfile.TemporaryDirectory() as tmp:
-        folder = a.keep or tmp
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, "pages.pdf")
+    with folder(a.keep) as kept:
+        path = os.path.join(kept, "pages.pdf")
         make_pdf(path, a.pages)
-        code, out, err, sizes, took = run([a.tessera, "read", "-m", a.model, path, "--json", "-n", "32", "--budget", "70"])
-        print(f"        {a.pages} pages in {took:.0f} s, peak memory {max(sizes, default=0):.0f} MiB", flush=True)
-        with open(os.path.join(folder, "pages.json"), "w") as f:
-            f.write(out)
-        ok = check(code == 65, f"exit code {code}: some pages have failed")
-        if not out.startswith("{"):
-            sys.exit(err)
-        ok &= check_pages(json.loads(out), err, a.pages)
-        fifth = max(1, len(sizes) // 5)
-        early, late = max(sizes[:fifth], default=0), max(sizes[fifth:], default=0)
-        ok &= check(late <= early + a.max_growth, f"resident set {early:.0f} MiB in the first fifth, {late:.0f} MiB at most later")
+        r = run([a.tessera, "read", "-m", a.model, path, "--json", "-n", "32", "--budget", "70"])
+        print(f"        {a.pages} pages in {r.seconds:.0f} s, peak memory {max(r.mib, default=0):.0f} MiB", flush=True)
+        with open(os.path.join(kept, "pages.json"), "w") as f:
+            f.write(r.out)
+        ok = check(r.code == 65, f"exit code {r.code}: some pages have failed")
+        if not r.out.startswith("{"):
+            sys.exit(r.err)
+        ok &= check_pages(json.loads(r.out), r.err, a.pages)
+        ok &= check_memory("read", r.mib, a.max_growth)
     return 0 if ok else 1
 
 
