@@ -2,7 +2,9 @@
  *
  * One to three rows of input: each row of weights is read once, in its file's own bytes (decode is bound by that). More:
  * an item takes 64 outputs; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
- * in the worker's scratch, which all rows of input pass by. Borders depend on shapes alone. */
+ * in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
+ * that the second cache holds the inputs' stretch, and their sums stay in scratch until the last stretch: rows of y lie so
+ * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone. */
 #include "int8_internal.h"
 
 #include <assert.h>
@@ -19,10 +21,17 @@ enum {
     GEMV_TILE = 32,       /* outputs of an item then, at least; at best a product is so many items, */
     GEMV_ITEMS = 24,      /* for each of which memory must be waited for once */
     ITEM_OUT = 64,        /* outputs of an item of panels */
+    SUM_ROWS = 1024,      /* rows of input whose sums are kept at once */
     ROUND_ROWS = 4        /* rows of input that an item rounds */
 };
 
-_Static_assert(sizeof(tsri_int8_panel) <= TSR_POOL_SCRATCH_BYTES, "a panel fits the scratch");
+/* What an item of panels has in its worker's scratch: of a gated pair [rows, 2, ITEM_OUT], else [rows, ITEM_OUT]. */
+typedef struct panel_scratch {
+    tsri_int8_panel panel;
+    float sums[SUM_ROWS * 2 * ITEM_OUT];
+} panel_scratch;
+
+_Static_assert(sizeof(panel_scratch) <= TSR_POOL_SCRATCH_BYTES, "an item of panels fits the scratch");
 _Static_assert(TSRI_INT8_PANEL_K % TSRI_QUANT_MAX_ELEMS == 0, "no block is cut");
 
 tsri_int8_form tsri_int8_form_of(tsr_type type)
@@ -109,6 +118,7 @@ void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *i
 static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
 {
     size_t row = tsri_whole(k, TSRI_INT8_PAD);
+    row += row % (2 * TSRI_INT8_PAD) ? 0 : TSRI_INT8_PAD; /* an odd number of lines: rows spread over all sets of a cache */
     *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
     if (at) {
         in->p = (int8_t *)at;
@@ -148,65 +158,77 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 
 /* ---- items ---- */
 
-/* Outputs [o, end) of a product, for all rows of x. */
-typedef void stretch_fn(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch);
+/* The product, from output *o on to before *end, that item `item` belongs to. */
+static const tsr_product *outputs_of(const job *j, size_t item, size_t *o, size_t *end)
+{
+    size_t w = 0;
+    for (; !j->gated && item >= j->n_items[w]; w++)
+        item -= j->n_items[w];
+    *o = item * j->tile[w];
+    *end = tsri_least(*o + j->tile[w], j->p[w].w->shape[0]);
+    return &j->p[w];
+}
 
-static void by_rows(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch)
+static void by_rows(const job *j, const tsr_product *p, size_t o, size_t end)
 {
     size_t row_bytes = tsr_view_row_bytes(p->w);
-    (void)scratch;
     for (size_t i = 0; i < j->n; i++)
         j->kern->rows(p->y + i * p->ldy + o, p->w->type, (const uint8_t *)p->w->data + o * row_bytes, row_bytes, end - o,
                       &j->in, i, j->k);
 }
 
-static void by_panels(const job *j, const tsr_product *p, size_t o, size_t end, void *scratch)
-{
-    tsri_int8_panel *panel = scratch;
-    const tsr_type_traits *t = tsr_type_info(p->w->type);
-    size_t row_bytes = tsr_view_row_bytes(p->w);
-    for (; o < end; o += TSRI_INT8_OUT) {
-        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o);
-        const uint8_t *w = (const uint8_t *)p->w->data + o * row_bytes;
-        for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
-            size_t n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
-            j->kern->pack(panel, p->w->type, w + k / t->block_elems * t->block_bytes, row_bytes, n_out, n_k);
-            for (size_t i = 0; i < j->n; i += TSRI_INT8_ROWS)
-                j->kern->tile(p->y + i * p->ldy + o, p->ldy, k > 0, panel, j->form, &j->in, i,
-                              tsri_least(TSRI_INT8_ROWS, j->n - i), k, n_k, n_out);
-        }
-    }
-}
-
-static void gate(const job *j, size_t o, size_t end)
-{
-    for (size_t i = 0; i < j->n; i++)
-        tsr_gelu_mul(j->p[0].y + i * j->p[0].ldy + o, j->p[1].y + i * j->p[1].ldy + o, end - o);
-}
-
-static void run_item(const job *j, size_t item, stretch_fn *stretch, void *scratch)
-{
-    size_t w = 0;
-    for (; !j->gated && item >= j->n_items[w]; w++)
-        item -= j->n_items[w];
-    size_t o = item * j->tile[w], end = tsri_least(o + j->tile[w], j->p[w].w->shape[0]);
-    stretch(j, &j->p[w], o, end, scratch);
-    if (j->gated) {
-        stretch(j, &j->p[1], o, end, scratch);
-        gate(j, o, end);
-    }
-}
-
 static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
+    const job *j = ctx;
+    size_t o, end;
+    const tsr_product *p = outputs_of(j, item, &o, &end);
     (void)worker;
-    run_item(ctx, item, by_rows, scratch);
+    (void)scratch;
+    by_rows(j, p, o, end);
+    if (!j->gated)
+        return;
+    by_rows(j, &j->p[1], o, end);
+    for (size_t i = 0; i < j->n; i++)
+        tsr_gelu_mul(p->y + i * p->ldy + o, j->p[1].y + i * j->p[1].ldy + o, end - o);
+}
+
+/* sums[i * ld + r] (+)= products of outputs o + r, before `end`, with rows [first, first + n) of x over the stretch from k on. */
+static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, float *sums,
+                        size_t ld, tsri_int8_panel *panel)
+{
+    const tsr_type_traits *t = tsr_type_info(w->type);
+    size_t row_bytes = tsr_view_row_bytes(w), n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
+    const uint8_t *from = (const uint8_t *)w->data + k / t->block_elems * t->block_bytes;
+    for (; o < end; o += TSRI_INT8_OUT, sums += TSRI_INT8_OUT) {
+        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o);
+        j->kern->pack(panel, w->type, from + o * row_bytes, row_bytes, n_out, n_k);
+        for (size_t i = 0; i < n; i += TSRI_INT8_ROWS)
+            j->kern->tile(sums + i * ld, ld, k > 0, panel, j->form, &j->in, first + i, tsri_least(TSRI_INT8_ROWS, n - i), k, n_k,
+                          n_out);
+    }
 }
 
 static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
+    const job *j = ctx;
+    panel_scratch *s = scratch;
+    size_t o, end, ld = j->gated ? 2 * ITEM_OUT : ITEM_OUT;
+    const tsr_product *p = outputs_of(j, item, &o, &end);
     (void)worker;
-    run_item(ctx, item, by_panels, scratch);
+    for (size_t first = 0, n; first < j->n; first += n) {
+        n = tsri_least(SUM_ROWS, j->n - first);
+        for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
+            add_stretch(j, p->w, o, end, first, n, k, s->sums, ld, &s->panel);
+            if (j->gated)
+                add_stretch(j, j->p[1].w, o, end, first, n, k, s->sums + ITEM_OUT, ld, &s->panel);
+        }
+        for (size_t i = 0; i < n; i++) {
+            float *y = p->y + (first + i) * p->ldy + o;
+            memcpy(y, s->sums + i * ld, (end - o) * sizeof *y);
+            if (j->gated)
+                tsr_gelu_mul(y, s->sums + i * ld + ITEM_OUT, end - o);
+        }
+    }
 }
 
 /* Gives the number of items. */
