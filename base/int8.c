@@ -3,7 +3,7 @@
  * One to three rows of input: each row of weights is read once, in its file's own bytes (decode is bound by that). More:
  * an item takes 64 outputs; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
  * in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
- * that the second cache holds the inputs' stretch, and their sums stay in scratch until the last stretch: rows of y lie so
+ * that the second cache holds the inputs' stretch, and their sums stay in scratch before the last stretch: rows of y lie so
  * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone. */
 #include "int8_internal.h"
 
@@ -192,19 +192,25 @@ static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
         tsr_gelu_mul(p->y + i * p->ldy + o, j->p[1].y + i * j->p[1].ldy + o, end - o);
 }
 
-/* sums[i * ld + r] (+)= products of outputs o + r, before `end`, with rows [first, first + n) of x over the stretch from k on. */
-static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, float *sums,
-                        size_t ld, tsri_int8_panel *panel)
+/* Sums of an item: row i begins at at[i * ld]. */
+typedef struct sums {
+    float *at;
+    size_t ld;
+} sums;
+
+/* to = from + products of outputs [o, end) with rows [first, first + n) of x over the stretch from k on. */
+static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
+                        sums to, tsri_int8_panel *panel)
 {
     const tsr_type_traits *t = tsr_type_info(w->type);
     size_t row_bytes = tsr_view_row_bytes(w), n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
-    const uint8_t *from = (const uint8_t *)w->data + k / t->block_elems * t->block_bytes;
-    for (; o < end; o += TSRI_INT8_OUT, sums += TSRI_INT8_OUT) {
-        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o);
-        j->kern->pack(panel, w->type, from + o * row_bytes, row_bytes, n_out, n_k);
+    const uint8_t *bytes = (const uint8_t *)w->data + k / t->block_elems * t->block_bytes;
+    for (size_t at = 0; at < end - o; at += TSRI_INT8_OUT) {
+        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o - at);
+        j->kern->pack(panel, w->type, bytes + (o + at) * row_bytes, row_bytes, n_out, n_k);
         for (size_t i = 0; i < n; i += TSRI_INT8_ROWS)
-            j->kern->tile(sums + i * ld, ld, k > 0, panel, j->form, &j->in, first + i, tsri_least(TSRI_INT8_ROWS, n - i), k, n_k,
-                          n_out);
+            j->kern->tile(to.at + i * to.ld + at, to.ld, k ? from.at + i * from.ld + at : NULL, from.ld, panel, j->form, &j->in,
+                          first + i, tsri_least(TSRI_INT8_ROWS, n - i), k, n_k, n_out);
     }
 }
 
@@ -212,22 +218,20 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     panel_scratch *s = scratch;
-    size_t o, end, ld = j->gated ? 2 * ITEM_OUT : ITEM_OUT;
+    size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
     (void)worker;
     for (size_t first = 0, n; first < j->n; first += n) {
         n = tsri_least(SUM_ROWS, j->n - first);
+        sums y = {p->y + first * p->ldy + o, p->ldy}, a = {s->sums, j->gated ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
-            add_stretch(j, p->w, o, end, first, n, k, s->sums, ld, &s->panel);
+            bool last = j->k - k <= TSRI_INT8_PANEL_K;
+            add_stretch(j, p->w, o, end, first, n, k, a, last ? y : a, &s->panel);
             if (j->gated)
-                add_stretch(j, j->p[1].w, o, end, first, n, k, s->sums + ITEM_OUT, ld, &s->panel);
+                add_stretch(j, j->p[1].w, o, end, first, n, k, b, b, &s->panel);
         }
-        for (size_t i = 0; i < n; i++) {
-            float *y = p->y + (first + i) * p->ldy + o;
-            memcpy(y, s->sums + i * ld, (end - o) * sizeof *y);
-            if (j->gated)
-                tsr_gelu_mul(y, s->sums + i * ld + ITEM_OUT, end - o);
-        }
+        for (size_t i = 0; j->gated && i < n; i++)
+            tsr_gelu_mul(y.at + i * y.ld, b.at + i * b.ld, end - o);
     }
 }
 

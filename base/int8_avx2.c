@@ -125,14 +125,14 @@ INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_
         tile_of(n, 16, 4, form.offsets ? with : without, y, panel, x, first, k0, k);
 }
 
-static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
-                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
+                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
     for (size_t i = 0; i < n; i += AT_ONCE) {
         size_t now = n - i < AT_ONCE ? n - i : AT_ONCE;
         float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
-        for (size_t r = 0; add && r < now; r++)
-            memcpy(sums[r], y + (i + r) * ldy, n_out * sizeof *y);
+        for (size_t r = 0; from && r < now; r++)
+            memcpy(sums[r], from + (i + r) * ldf, n_out * sizeof *y);
         if (now == AT_ONCE)
             tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
         else

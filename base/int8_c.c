@@ -36,15 +36,15 @@ static float group_share(const tsri_int8_panel *panel, tsri_int8_form form, size
     return a * xs * (float)(sum + zero);
 }
 
-static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
-                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
+                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
     for (size_t i = 0; i < n; i++) {
         const int8_t *p = x->p + (first + i) * x->ldp + k0;
         const float *xs = x->xs + (first + i) * x->lds + k0 / TSRI_INT8_BLOCK;
         const int32_t *corr = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / form.group;
         for (size_t r = 0; r < n_out; r++) {
-            float s = add ? y[i * ldy + r] : 0.0f;
+            float s = from ? from[i * ldf + r] : 0.0f;
             for (size_t g = 0; g < k / form.group; g++)
                 s += group_share(panel, form, g, r, p + g * form.group, xs[g * form.group / TSRI_INT8_BLOCK], corr + g);
             y[i * ldy + r] = s;

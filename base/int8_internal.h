@@ -59,9 +59,9 @@ typedef struct tsri_int8_kernels {
     float (*round32)(int8_t *p, int32_t sums[8], const float *x);
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
-    /* y[i * ldy + r] (+)= products of the panel's row r < n_out with row i < n of x from its element k0 on, over k elements.
-     * n at most TSRI_INT8_ROWS. Nothing beyond n_out is written. */
-    void (*tile)(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form,
+    /* y[i * ldy + r] = from[i * ldf + r] + products of the panel's row r < n_out with row i < n of x from its element k0 on,
+     * over k elements. n at most TSRI_INT8_ROWS. from: NULL for zeros; it may be y. Nothing beyond n_out is written. */
+    void (*tile)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
     /* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */
     void (*rows)(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,

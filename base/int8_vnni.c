@@ -39,8 +39,9 @@ INLINE int32_t four(const int8_t *p)
 }
 
 /* What tiles of all sizes share: constants where it is inlined. */
-INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, bool add, const tsri_int8_panel *panel,
-                    const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0, __mmask16 m1)
+INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, const float *from, size_t ldf,
+                    const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0,
+                    __mmask16 m1)
 {
     const int8_t *p = x->p + first * x->ldp + k0;
     const float *xs = x->xs + first * x->lds + k0 / TSRI_INT8_BLOCK;
@@ -50,8 +51,8 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
     const float *a = panel->a, *o = panel->o;
     __m512 f[TSRI_INT8_ROWS][2];
     for (size_t i = 0; i < n; i++) {
-        f[i][0] = add ? _mm512_maskz_loadu_ps(m0, y + i * ldy) : _mm512_setzero_ps();
-        f[i][1] = add ? _mm512_maskz_loadu_ps(m1, y + i * ldy + 16) : _mm512_setzero_ps();
+        f[i][0] = from ? _mm512_maskz_loadu_ps(m0, from + i * ldf) : _mm512_setzero_ps();
+        f[i][1] = from ? _mm512_maskz_loadu_ps(m1, from + i * ldf + 16) : _mm512_setzero_ps();
     }
     for (size_t g = 0; g < k / group; g++) {
         __m512i s[TSRI_INT8_ROWS][2];
@@ -87,26 +88,26 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
 }
 
 #define TILE(n, group, offsets)                                                                                         \
-    static void tile_##n##_##group##_##offsets(float *y, size_t ldy, bool add, const tsri_int8_panel *panel,            \
-                                               const tsri_int8_input *x, size_t first, size_t k0, size_t k,             \
-                                               __mmask16 m0, __mmask16 m1)                                              \
+    static void tile_##n##_##group##_##offsets(float *y, size_t ldy, const float *from, size_t ldf,                     \
+                                               const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first,    \
+                                               size_t k0, size_t k, __mmask16 m0, __mmask16 m1)                         \
     {                                                                                                                   \
-        tile_of(n, group, offsets, y, ldy, add, panel, x, first, k0, k, m0, m1);                                        \
+        tile_of(n, group, offsets, y, ldy, from, ldf, panel, x, first, k0, k, m0, m1);                                  \
     }
 #define TILES(n) TILE(n, 16, 0) TILE(n, 16, 1) TILE(n, 32, 0) TILE(n, 32, 1)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 
-typedef void (*tile_fn)(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first,
-                        size_t k0, size_t k, __mmask16 m0, __mmask16 m1);
+typedef void (*tile_fn)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel,
+                        const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0, __mmask16 m1);
 #define ENTRY(n) {tile_##n##_16_0, tile_##n##_16_1, tile_##n##_32_0, tile_##n##_32_1}
 static const tile_fn tiles[TSRI_INT8_ROWS][4] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
 
-static void tile(float *y, size_t ldy, bool add, const tsri_int8_panel *panel, tsri_int8_form form, const tsri_int8_input *x,
-                 size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
+                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
     __mmask16 m0 = (__mmask16)(n_out >= 16 ? 0xffffu : (1u << n_out) - 1u);
     __mmask16 m1 = (__mmask16)(n_out >= 32 ? 0xffffu : n_out > 16 ? (1u << (n_out - 16)) - 1u : 0u);
-    tiles[n - 1][(form.group == 32) * 2 + form.offsets](y, ldy, add, panel, x, first, k0, k, m0, m1);
+    tiles[n - 1][(form.group == 32) * 2 + form.offsets](y, ldy, from, ldf, panel, x, first, k0, k, m0, m1);
 }
 
 /* ---- rows ---- */
