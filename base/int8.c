@@ -117,8 +117,7 @@ void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *i
 /* Bytes of one row of input, and the arrays of n rows laid out one after the other. */
 static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
 {
-    size_t row = tsri_whole(k, TSRI_INT8_PAD);
-    row += row % (2 * TSRI_INT8_PAD) ? 0 : TSRI_INT8_PAD; /* an odd number of lines: rows spread over all sets of a cache */
+    size_t row = (tsri_parts(k, TSRI_INT8_PAD) | 1) * TSRI_INT8_PAD; /* an odd number of lines: rows spread over a cache's sets */
     *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
     if (at) {
         in->p = (int8_t *)at;
