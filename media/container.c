@@ -39,7 +39,7 @@ static const row rows[] = {
     {TSR_KIND_MP4, "mov", check_mov},        {TSR_KIND_M4A, "mov", check_mov},
     {TSR_KIND_MOV, "mov", check_mov},        {TSR_KIND_3GP, "mov", check_mov},
     {TSR_KIND_MKV, "matroska", check_matroska}, {TSR_KIND_WEBM, "matroska", check_matroska},
-    {TSR_KIND_AVI, "avi", check_avi},
+    {TSR_KIND_AVI, "avi", check_avi},        {TSR_KIND_MPEGTS, "mpegts", NULL},
 };
 
 /* Bytes of the ID3v2 tag that these 10 bytes start, 0 when they start none. */

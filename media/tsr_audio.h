@@ -1,7 +1,7 @@
 /* tsr_audio.h: the sound of a file becomes mono samples at one rate, at once or piece by piece.
  *
- * Read are wav, aiff, caf, au, mp3, flac, ogg, aac, amr and the sound of mp4, mov, 3gp, mkv, webm and
- * avi. Pure but for FFmpeg's log, which is silenced for the whole process at the first use. Any
+ * Read are wav, aiff, caf, au, mp3, flac, ogg, aac, amr and the sound of mp4, mov, 3gp, mkv, webm, avi
+ * and mpeg-ts. Pure but for FFmpeg's log, which is silenced for the whole process at the first use. Any
  * thread; one call has one thread. */
 #ifndef TSR_AUDIO_H
 #define TSR_AUDIO_H

@@ -2,8 +2,9 @@
  *
  * Opening plans: it reads the container through (demuxing only, nothing is decoded) and so knows every
  * frame's time, which of them will be picked, and the size they will have. Frames are then decoded
- * one at a time. Read are mp4, mov, 3gp, mkv, webm, avi and ogg. A tsr_video belongs to one thread
- * at a time; its source must outlive it.
+ * one at a time. Read are mp4, mov, 3gp, mkv, webm, avi, ogg and mpeg-ts; in the last, recordings begin
+ * anywhere, and are shown from the first key frame on, which stands for the moments before it. A tsr_video
+ * belongs to one thread at a time; its source must outlive it.
  *
  * Time 0 is the film's first frame; a frame is on show from its time stamp until the next one's, so
  * variable frame rates need nothing special. */

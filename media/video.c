@@ -121,6 +121,19 @@ static void fill_missing_times(tsr_video *v)
     }
 }
 
+/* A recording of a broadcast begins anywhere: what is shown before its first picture that stands alone can't be decoded. */
+static void hide_undecodable(tsr_video *v)
+{
+    size_t key = 0;
+    while (key < v->n_packets && !v->packets[key].is_key)
+        key++;
+    if (v->in.container.kind != TSR_KIND_MPEGTS || key == v->n_packets)
+        return;
+    for (size_t i = 0; i < v->n_packets; i++)
+        if (i < key || v->packets[i].pts < v->packets[key].pts)
+            v->packets[i].is_hidden = true;
+}
+
 typedef struct sort_row {
     int64_t pts;
     uint32_t packet;
@@ -256,6 +269,7 @@ static tsr_status survey(tsr_video *v, tsr_error *err)
     st = scan(v, s, &last_duration, err);
     if (st == TSR_OK) {
         fill_missing_times(v);
+        hide_undecodable(v);
         st = sort_packets(v, s->time_base, err);
     }
     return st == TSR_OK ? plan(v, s->time_base, last_duration, err) : st;

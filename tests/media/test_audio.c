@@ -171,7 +171,7 @@ static void every_coding_is_read(void **state)
         {"speech.opus", "ogg", "opus", 0, 0, 0.98},      {"speech.m4a", "m4a", "aac", 0, 0, 0.98},
         {"speech.aac", "aac", "aac", 1024, 480, 0.98},   {"speech.mkv", "mkv", "opus", 0, 0, 0.98},
         {"speech.webm", "webm", "vorbis", 0, 1024, 0.98}, {"speech.avi", "avi", "adpcm_ms", 0, 1024, 0.98},
-        {"speech.aiff", "aiff", "pcm_mulaw", 0, 0, 0.98},
+        {"speech.aiff", "aiff", "pcm_mulaw", 0, 0, 0.98}, {"speech.ts", "mpeg-ts", "mp2", 481, 255, 0.98},
     };
     tsr_audio want = decode(open_fixture("speech.wav"), NULL);
     assert_int_equal(want.n_samples, 20000);

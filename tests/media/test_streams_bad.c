@@ -6,10 +6,11 @@
 
 static const char *const sounds[] = {"speech.wav",  "speech.flac", "speech.mp3",  "speech.ogg",  "speech.opus",
                                      "speech.m4a",  "speech.aac",  "speech.mkv",  "speech.webm", "speech.mov",
-                                     "speech.avi",  "speech.aiff", "tone.amr",    "six.wav",     "cover.m4a"};
+                                     "speech.avi",  "speech.aiff", "tone.amr",    "six.wav",     "cover.m4a",
+                                     "speech.ts"};
 static const char *const films[] = {"code.mp4",      "code_open.mkv", "code_vp8.webm", "code_vp9.webm", "code_b.avi",
                                     "code.mov",      "code.ogv",      "code_hevc.mp4", "code_av1.mp4",  "code_vfr.mkv",
-                                    "turn_90.mp4",   "sar.mp4",       "colour_odd.mov"};
+                                    "turn_90.mp4",   "sar.mp4",       "colour_odd.mov", "code.m2ts",     "code_cut.ts"};
 enum { N_SOUNDS = sizeof sounds / sizeof sounds[0], N_FILMS = sizeof films / sizeof films[0] };
 
 static void assert_reason(tsr_status st, const tsr_error *e)
@@ -117,13 +118,21 @@ static void the_smallest_sounds_are_cut_at_every_byte(void **state)
     }
 }
 
+/* A recording of a broadcast ends anywhere, and says nowhere how long it is. */
+static bool is_recording(const char *file)
+{
+    return strstr(file, ".ts") || strstr(file, ".m2ts");
+}
+
 static void cut_films_are_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_FILMS; i++) {
         size_t ok, tried;
         cut(films[i], 1021, try_film, &ok, &tried);
-        if (ok > (strstr(films[i], ".ogv") ? tried / 2 : 0))
+        if (is_recording(films[i]) && ok * 2 < tried)
+            fail_msg("%s: %zu of %zu cuts were refused", films[i], tried - ok, tried);
+        if (!is_recording(films[i]) && ok > (strstr(films[i], ".ogv") ? tried / 2 : 0))
             fail_msg("%s: %zu of %zu cuts were not seen", films[i], ok, tried);
     }
 }

@@ -85,6 +85,7 @@ static const film films[] = {
     {"code_vp8.webm", "vp8", 100, 25},    {"code_vp9.webm", "vp9", 100, 25},  {"code_b.avi", "mpeg4", 75, 25},
     {"code.avi", "mpeg4", 75, 25},        {"code.mov", "mjpeg", 50, 25},      {"code.ogv", "theora", 50, 25},
     {"code_hevc.mp4", "hevc", 50, 25},    {"code_av1.mp4", "av1", 25, 25},    {"code_2997.mkv", "h264", 90, 29.97},
+    {"code.ts", "h264", 75, 25},          {"code.m2ts", "mpeg2video", 50, 25},
 };
 enum { N_FILMS = sizeof films / sizeof films[0] };
 
@@ -398,7 +399,8 @@ static void the_probe_tells_what_is_there(void **state)
         const char *file, *container;
         bool audio, video;
     } rows[] = {{"code.mp4", "mp4", true, true}, {"code.avi", "avi", false, true}, {"cover.m4a", "m4a", true, false},
-                {"speech.webm", "webm", true, false}, {"code.ogv", "ogv", false, true}};
+                {"speech.webm", "webm", true, false}, {"code.ogv", "ogv", false, true},
+                {"code.m2ts", "mpeg-ts", false, true}, {"speech.ts", "mpeg-ts", true, false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         tsr_source *s = open_fixture(rows[i].file);
         assert_int_equal(tsr_media_probe(&f, s, NULL), TSR_OK);
@@ -413,6 +415,34 @@ static void the_probe_tells_what_is_there(void **state)
     assert_int_equal(f.video_us, 6000000);
     assert_string_equal(f.audio_codec, "aac");
     assert_string_equal(f.video_codec, "h264");
+    tsr_source_close(s);
+}
+
+/* What was recorded from a broadcast begins and ends between two pictures that stand alone. It is shown from the first of
+ * those on, which stands for the moments before it. */
+static void a_recording_is_shown_from_its_first_whole_picture(void **state)
+{
+    (void)state;
+    enum { CUT = 8, WHOLE = 25 }; /* frames of the film that it was cut from: its first, and the first that stands alone */
+    tsr_video_opts o = tsr_video_opts_default();
+    o.fps = 5;
+    tsr_source *s = open_fixture("code_cut.ts");
+    for (int all = 0; all < 2; all++) {
+        o.decode_all = all;
+        tsr_video *v = open_film(s, &o);
+        size_t n;
+        const tsr_video_pick *p = tsr_video_get_picks(v, &n);
+        assert_int_equal(n, 9);
+        for (size_t i = 0; i < n; i++) {
+            tsr_image img = next_picture(v);
+            unsigned at = CUT + 5 * (unsigned)i;
+            assert_int_equal(read_code(&img), at > WHOLE ? at : WHOLE);
+            assert_true(fabs(p[i].time_s - 0.2 * (double)i) < 0.001);
+            tsr_image_deinit(&img);
+        }
+        assert_at_end(v);
+        tsr_video_close(v);
+    }
     tsr_source_close(s);
 }
 
@@ -462,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_call_can_be_stopped),
         cmocka_unit_test(memory_does_not_grow_with_the_film),
         cmocka_unit_test(the_probe_tells_what_is_there),
+        cmocka_unit_test(a_recording_is_shown_from_its_first_whole_picture),
         cmocka_unit_test(a_film_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,10 @@ $ff -f lavfi -i "$code" -t 2 $exact -c:v mjpeg -q:v 20 -pix_fmt yuvj420p code.mo
 $ff -f lavfi -i "$code" -t 2 $exact -c:v libtheora -q:v 3 -g 10 code.ogv
 $ff -f lavfi -i "$code" -t 2 $exact -c:v libx265 -preset medium -crf 30 -x265-params "log-level=none:pools=none:frame-threads=1:keyint=20:info=0" -tag:v hvc1 code_hevc.mp4
 $ff -f lavfi -i "$code" -t 1 $exact -c:v libaom-av1 -cpu-used 8 -crf 40 -g 10 -threads 1 -pix_fmt yuv420p10le code_av1.mp4
+# broadcast and camcorders: packets of 188 bytes and of 192; one that begins and ends anywhere, as recordings do
+$ff -f lavfi -i "$code" -t 3 $exact $x264 -bf 2 -g 25 -keyint_min 25 -sc_threshold 0 -f mpegts code.ts
+$ff -f lavfi -i "$code" -t 2 $exact -c:v mpeg2video -q:v 20 -g 12 -bf 2 -threads 1 -f mpegts -mpegts_m2ts_mode 1 code.m2ts
+dd if=code.ts of=code_cut.ts bs=188 skip=20 count=70 2>/dev/null
 # 29.97 frames per second with a clock of milliseconds, and a broken-off variable rate:
 # frame N is shown at N*N/50 seconds.
 $ff -f lavfi -i "$code" -frames:v 90 $exact -vf "setpts=N*1001/30000/TB" -r 30000/1001 $x264 -g 30 code_2997.mkv
@@ -74,6 +78,7 @@ $ff -i speech.wav $exact -c:a libopus -b:a 24k speech.mkv
 $ff -i speech.wav $exact -c:a libvorbis -q:a 4 speech.webm
 $ff -i speech.wav $exact -c:a alac speech.mov
 $ff -i speech.wav $exact -c:a adpcm_ms speech.avi
+$ff -i speech.wav $exact -c:a mp2 -b:a 48k -f mpegts speech.ts
 $ff -i speech.wav $exact -c:a pcm_mulaw speech.aiff
 # Six channels that all differ, at 16 kHz so that nothing is resampled.
 $ff -f lavfi -i "aevalsrc='0.5*sin(880*2*PI*t)|0.1*sin(440*2*PI*t)|0.3|0|-0.2|0.1':d=0.1:s=16000:c=5.1" $exact -c:a pcm_s24le six.wav
