@@ -179,11 +179,17 @@ done:
     return st;
 }
 
+/* Frames would be shown among those of another time. Less than a second is what muxers get wrong. */
+static bool jumps_back(const AVStream *s, int64_t from, int64_t to)
+{
+    return from != AV_NOPTS_VALUE && to != AV_NOPTS_VALUE && (double)(from - to) * av_q2d(s->time_base) > 1.0;
+}
+
 static tsr_status scan(tsr_video *v, AVStream *s, int64_t *last_duration, tsr_error *err)
 {
     AVPacket *pkt = av_packet_alloc();
     bool end = false;
-    int64_t last = INT64_MIN;
+    int64_t last = INT64_MIN, last_dts = AV_NOPTS_VALUE;
     tsr_status st = pkt ? TSR_OK : tsr_fail(err, TSR_ERR_NOMEM, "out of memory: %s", v->in.name);
     *last_duration = 0;
     while (st == TSR_OK && !end) {
@@ -196,6 +202,12 @@ static tsr_status scan(tsr_video *v, AVStream *s, int64_t *last_duration, tsr_er
             st = tsr_fail(err, TSR_ERR_DATA, "%s: is damaged: a frame at an impossible time", v->in.name);
             break;
         }
+        if (jumps_back(s, last_dts, pkt->dts)) {
+            st = tsr_fail(err, TSR_ERR_DATA, "%s: its time stamps jump back, by %.1f s before frame %zu: two films in one file, or "
+                          "damage", v->in.name, (double)(last_dts - pkt->dts) * av_q2d(s->time_base), v->n_packets);
+            break;
+        }
+        last_dts = pkt->dts != AV_NOPTS_VALUE ? pkt->dts : last_dts;
         if (t != AV_NOPTS_VALUE && t >= last && !hidden) {
             last = t;
             *last_duration = pkt->duration > 0 ? pkt->duration : 0;

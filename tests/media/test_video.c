@@ -446,6 +446,35 @@ static void a_recording_is_shown_from_its_first_whole_picture(void **state)
     tsr_source_close(s);
 }
 
+/* Two recordings one after the other, as a recorder leaves them that starts anew: counters of packets go on, time doesn't. */
+static void a_film_whose_time_jumps_back_is_refused(void **state)
+{
+    (void)state;
+    enum { PACKET = 188, PIDS = 1 << 13 };
+    static uint8_t counter[PIDS];
+    size_t len;
+    unsigned char *one = test_read_file(fixture_path("code.ts"), &len), *two = malloc(2 * len);
+    memcpy(two, one, len);
+    memcpy(two + len, one, len);
+    for (size_t i = 0; i + PACKET <= 2 * len; i += PACKET) {
+        unsigned char *p = two + i;
+        unsigned pid = (p[1] & 0x1fu) << 8 | p[2];
+        if (i >= len && p[3] & 0x10) /* it has a payload */
+            counter[pid] = (counter[pid] + 1) & 15;
+        else if (i < len)
+            counter[pid] = p[3] & 15;
+        p[3] = (unsigned char)((p[3] & 0xf0) | counter[pid]);
+    }
+    tsr_error err = {0};
+    tsr_video *v;
+    tsr_source *s = open_bytes(two, 2 * len, "twice");
+    assert_int_equal(tsr_video_open(&v, s, NULL, &err), TSR_ERR_DATA);
+    assert_non_null(strstr(err.text, "twice: its time stamps jump back, by 3.0 s before frame 75"));
+    tsr_source_close(s);
+    free(one);
+    free(two);
+}
+
 static void a_film_survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -493,6 +522,7 @@ int main(void)
         cmocka_unit_test(memory_does_not_grow_with_the_film),
         cmocka_unit_test(the_probe_tells_what_is_there),
         cmocka_unit_test(a_recording_is_shown_from_its_first_whole_picture),
+        cmocka_unit_test(a_film_whose_time_jumps_back_is_refused),
         cmocka_unit_test(a_film_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
