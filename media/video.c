@@ -125,9 +125,11 @@ static void fill_missing_times(tsr_video *v)
 static void hide_undecodable(tsr_video *v)
 {
     size_t key = 0;
+    if (v->in.container.kind != TSR_KIND_MPEGTS)
+        return;
     while (key < v->n_packets && !v->packets[key].is_key)
         key++;
-    if (v->in.container.kind != TSR_KIND_MPEGTS || key == v->n_packets)
+    if (key == v->n_packets)
         return;
     for (size_t i = 0; i < v->n_packets; i++)
         if (i < key || v->packets[i].pts < v->packets[key].pts)
@@ -179,10 +181,10 @@ done:
     return st;
 }
 
-/* Frames would be shown among those of another time. Less than a second is what muxers get wrong. */
-static bool jumps_back(const AVStream *s, int64_t from, int64_t to)
+/* Seconds by which decoding times go back; any numbers may stand there. */
+static double seconds_back(const AVStream *s, int64_t from, int64_t to)
 {
-    return from != AV_NOPTS_VALUE && to != AV_NOPTS_VALUE && (double)(from - to) * av_q2d(s->time_base) > 1.0;
+    return from != AV_NOPTS_VALUE && to != AV_NOPTS_VALUE ? ((double)from - (double)to) * av_q2d(s->time_base) : 0.0;
 }
 
 static tsr_status scan(tsr_video *v, AVStream *s, int64_t *last_duration, tsr_error *err)
@@ -202,9 +204,10 @@ static tsr_status scan(tsr_video *v, AVStream *s, int64_t *last_duration, tsr_er
             st = tsr_fail(err, TSR_ERR_DATA, "%s: is damaged: a frame at an impossible time", v->in.name);
             break;
         }
-        if (jumps_back(s, last_dts, pkt->dts)) {
+        double back = seconds_back(s, last_dts, pkt->dts);
+        if (back > 1.0) { /* frames would be shown among those of another time; less is what muxers get wrong */
             st = tsr_fail(err, TSR_ERR_DATA, "%s: its time stamps jump back, by %.1f s before frame %zu: two films in one file, or "
-                          "damage", v->in.name, (double)(last_dts - pkt->dts) * av_q2d(s->time_base), v->n_packets);
+                          "damage", v->in.name, back, v->n_packets);
             break;
         }
         last_dts = pkt->dts != AV_NOPTS_VALUE ? pkt->dts : last_dts;
