@@ -3,12 +3,14 @@
  *
  * Blocks are not rounded up and the unused part of the header is poisoned under AddressSanitizer:
  * one byte too far on either side is found, as with plain malloc. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "tsr_alloc.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -23,7 +25,7 @@
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, HUGE_PAGE = 2 << 20 };
 
 static atomic_size_t live_blocks, live_bytes, peak_bytes, n_requests;
 static atomic_size_t fail_countdown; /* 0: never; 1: the next request fails, and stays at 1 */
@@ -52,8 +54,11 @@ void *tsr_alloc(size_t n)
 {
     atomic_fetch_add_explicit(&n_requests, 1, memory_order_relaxed);
     void *raw;
-    if (must_fail() || n > (size_t)PTRDIFF_MAX - ALIGN || posix_memalign(&raw, ALIGN, n + ALIGN) != 0)
+    bool huge = n >= HUGE_PAGE;
+    if (must_fail() || n > (size_t)PTRDIFF_MAX - ALIGN || posix_memalign(&raw, huge ? HUGE_PAGE : ALIGN, n + ALIGN) != 0)
         return NULL;
+    if (huge)
+        madvise(raw, n + ALIGN, MADV_HUGEPAGE); /* fewer faults; where it can't be, pages stay small */
     memcpy(raw, &n, sizeof n);
     count_in(n);
     unsigned char *block = (unsigned char *)raw + ALIGN;

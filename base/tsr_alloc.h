@@ -1,7 +1,8 @@
 /* tsr_alloc.h: the one allocator. Everything that the library itself allocates comes from here,
  * so that tests can count it and make the k-th request fail.
  *
- * Blocks are aligned to 64 bytes. A size of 0 gives a valid block. Any thread may call. */
+ * Blocks are aligned to 64 bytes. A size of 0 gives a valid block. Any thread may call. For blocks of 2 MiB and more huge
+ * pages are asked for, where the system gives them on request: what is touched grows by up to 2 MiB a block. */
 #ifndef TSR_ALLOC_H
 #define TSR_ALLOC_H
 
