@@ -207,9 +207,7 @@ static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, s
     for (size_t at = 0; at < end - o; at += TSRI_INT8_OUT) {
         size_t n_out = tsri_least(TSRI_INT8_OUT, end - o - at);
         j->kern->pack(panel, w->type, bytes + (o + at) * row_bytes, row_bytes, n_out, n_k);
-        for (size_t i = 0; i < n; i += TSRI_INT8_ROWS)
-            j->kern->tile(to.at + i * to.ld + at, to.ld, k ? from.at + i * from.ld + at : NULL, from.ld, panel, j->form, &j->in,
-                          first + i, tsri_least(TSRI_INT8_ROWS, n - i), k, n_k, n_out);
+        j->kern->tile(to.at + at, to.ld, k ? from.at + at : NULL, from.ld, panel, j->form, &j->in, first, n, k, n_k, n_out);
     }
 }
 

@@ -21,7 +21,6 @@
 enum {
     TSRI_INT8_BLOCK = 32,     /* elements of an input that share a scale */
     TSRI_INT8_OUT = 32,       /* rows of weights in a panel */
-    TSRI_INT8_ROWS = 6,       /* rows of input that a tile takes at most */
     TSRI_INT8_PANEL_K = 512,  /* elements of a row in a panel: whole blocks of every type */
     TSRI_INT8_MAX_K = 1 << 20,
     TSRI_INT8_PAD = 64        /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
@@ -60,7 +59,7 @@ typedef struct tsri_int8_kernels {
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
     /* y[i * ldy + r] = from[i * ldf + r] + products of the panel's row r < n_out with row i < n of x from its element k0 on,
-     * over k elements. n at most TSRI_INT8_ROWS. from: NULL for zeros; it may be y. Nothing beyond n_out is written. */
+     * over k elements. from: NULL for zeros; it may be y. Nothing beyond n_out is written. */
     void (*tile)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
     /* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */

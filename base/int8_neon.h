@@ -13,7 +13,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* Sums of a tile in registers: so many rows of input by LANES times four outputs, half of a panel's. */
-enum { AT_ONCE = TSRI_INT8_ROWS, LANES = TSRI_INT8_OUT / 8 };
+enum { AT_ONCE = 6, LANES = TSRI_INT8_OUT / 8 };
 
 INLINE int8x16_t load_s8(const void *p)
 {

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+enum { ROWS = 6 }; /* of input that a tile takes at most */
+
 /* ---- inputs ---- */
 
 static float round32(int8_t *p, int32_t sums[8], const float *x)
@@ -49,13 +51,13 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
     const float *sums = (const float *)x->corr + first * x->ldc + k0 / group;
     const uint8_t *q = panel->q;
     const float *a = panel->a, *o = panel->o;
-    __m512 f[TSRI_INT8_ROWS][2];
+    __m512 f[ROWS][2];
     for (size_t i = 0; i < n; i++) {
         f[i][0] = from ? _mm512_maskz_loadu_ps(m0, from + i * ldf) : _mm512_setzero_ps();
         f[i][1] = from ? _mm512_maskz_loadu_ps(m1, from + i * ldf + 16) : _mm512_setzero_ps();
     }
     for (size_t g = 0; g < k / group; g++) {
-        __m512i s[TSRI_INT8_ROWS][2];
+        __m512i s[ROWS][2];
         for (size_t i = 0; i < n; i++)
             s[i][0] = s[i][1] = offsets ? _mm512_setzero_si512() : _mm512_set1_epi32(zeros[i * x->ldc + g]);
         for (size_t e = 0; e < group; e += 4, q += 4 * TSRI_INT8_OUT) {
@@ -100,14 +102,17 @@ TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 typedef void (*tile_fn)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel,
                         const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0, __mmask16 m1);
 #define ENTRY(n) {tile_##n##_16_0, tile_##n##_16_1, tile_##n##_32_0, tile_##n##_32_1}
-static const tile_fn tiles[TSRI_INT8_ROWS][4] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
+static const tile_fn tiles[ROWS][4] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
 
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
     __mmask16 m0 = (__mmask16)(n_out >= 16 ? 0xffffu : (1u << n_out) - 1u);
     __mmask16 m1 = (__mmask16)(n_out >= 32 ? 0xffffu : n_out > 16 ? (1u << (n_out - 16)) - 1u : 0u);
-    tiles[n - 1][(form.group == 32) * 2 + form.offsets](y, ldy, from, ldf, panel, x, first, k0, k, m0, m1);
+    size_t kind = (form.group == 32 ? 2u : 0u) + (form.offsets ? 1u : 0u);
+    for (size_t i = 0; i < n; i += ROWS)
+        tiles[(n - i < ROWS ? n - i : ROWS) - 1][kind](y + i * ldy, ldy, from ? from + i * ldf : NULL, ldf, panel, x, first + i,
+                                                       k0, k, m0, m1);
 }
 
 /* ---- rows ---- */
