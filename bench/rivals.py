@@ -2,7 +2,7 @@
 """rivals.py: tessera and llama.cpp on the same file, in turns, in one run; ratios against the faster rival.
 
 usage: rivals.py MODEL.gguf [MMPROJ.gguf] [--rounds N] [--prompts 512,2048] [--decode N] [--csv FILE]
-                 [--node DIR] [--python PROGRAM] [--args '...']
+                 [--node DIR] [--python PROGRAM] [--ik DIR] [--args '...']
 
 --node: a folder with the npm package node-llama-cpp (prebuilt; text only). --python: a Python whose package
 llama-cpp-python was built from source on this machine (text, pictures and sounds). Either may be missing. Every side
@@ -11,6 +11,7 @@ time; each run is a process that warms up before it measures. --args: further ar
 import argparse
 import json
 import os
+import re
 import shlex
 import statistics
 import sys
@@ -52,6 +53,22 @@ def rival_tower(a, kind, path):
     return {kind: 1 / json.loads(r["stdout"].splitlines()[-1])["encode_s"]}, r
 
 
+def ik_text(a, n):
+    r = common.run_undisturbed([os.path.join(a.ik, "llama-bench"), "-m", a.model, "-t", str(common.cpus()), "-r", "1", "-n", "0",
+                                "-p", str(n), "-gp", f"{n},{a.decode}", "-o", "json"])
+    rates = {t["test"]: t["avg_ts"] for t in json.loads(r["stdout"])}
+    return {f"prefill {n}": rates[f"pp{n}"], f"decode at {n}": rates[f"tg{a.decode}@pp{n}"]}, r
+
+
+def ik_picture(a, path):
+    r = common.run_undisturbed([os.path.join(a.ik, "llama-mtmd-cli"), "-m", a.model, "--mmproj", a.mmproj, "--image", path,
+                                "-p", "a", "-t", str(common.cpus()), "-n", "1", "-c", "2048", "--chat-template", "gemma"])
+    ms = re.search(r"image slice encoded in (\d+) ms", r["stdout"] + r["stderr"])
+    if not ms:
+        raise common.Failed(f"ik_llama.cpp: no time of the picture\n{r['stderr'][-2000:]}")
+    return {"picture": 1000 / int(ms[1])}, r
+
+
 def sides_of_text(a, n):
     threads, decode = str(common.cpus()), str(a.decode)
     sides = {"tessera": lambda: tessera_text(a, n)}
@@ -61,6 +78,17 @@ def sides_of_text(a, n):
     if a.python:
         sides["llama-cpp-python"] = lambda: rival_text(
             a, lambda m, k: [a.python, os.path.join(HERE, "rival_python.py"), "text", m, threads, decode, str(k)], n)
+    if a.ik:
+        sides["ik_llama.cpp"] = lambda: ik_text(a, n)
+    return sides
+
+
+def sides_of_tower(a, kind, path):
+    sides = {"tessera": lambda: tessera_tower(a, kind, path)}
+    if a.python:
+        sides["llama-cpp-python"] = lambda: rival_tower(a, kind, path)
+    if a.ik and kind == "picture":
+        sides["ik_llama.cpp"] = lambda: ik_picture(a, path)
     return sides
 
 
@@ -106,19 +134,21 @@ def main():
     p.add_argument("--csv")
     p.add_argument("--node", type=os.path.abspath)
     p.add_argument("--python")
+    p.add_argument("--ik", type=os.path.abspath)
     p.add_argument("--args", default="")
     a = p.parse_args()
-    if not a.node and not a.python:
-        sys.exit("rivals.py: neither --node nor --python: there is nobody to compare with")
+    if not a.node and not a.python and not a.ik:
+        sys.exit("rivals.py: neither --node nor --python nor --ik: there is nobody to compare with")
     rows, facts = [], {"model": os.path.basename(a.model), "args": a.args, **common.machine_facts()}
     for n in a.prompts:
         take_turns(a, sides_of_text(a, n), a.rounds, rows, facts)
-    if a.mmproj and a.python:
+    if a.mmproj:
         with tempfile.TemporaryDirectory() as folder:
             for kind, path in (("picture", phases.picture(os.path.join(folder, "picture.ppm"))),
                                ("sound", phases.sound(os.path.join(folder, "sound.wav")))):
-                take_turns(a, {"tessera": lambda k=kind, q=path: tessera_tower(a, k, q),
-                               "llama-cpp-python": lambda k=kind, q=path: rival_tower(a, k, q)}, a.rounds, rows, facts)
+                sides = sides_of_tower(a, kind, path)
+                if len(sides) > 1:
+                    take_turns(a, sides, a.rounds, rows, facts)
     if a.csv:
         common.write_csv(a.csv, rows)
     tell(rows)

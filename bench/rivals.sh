@@ -3,7 +3,7 @@
 # else: the npm package node-llama-cpp, as it comes, and the Python package llama-cpp-python, built from its source for
 # this machine. What can't be had is said and left out.
 # BENCH_MODEL, BENCH_MMPROJ: files to take; without them a random E2B in Q4_0 is made (4.4 GB) and removed again.
-# RIVALS: arguments of bench/rivals.py, e.g. '--rounds 5 --prompts 512'. RIVALS_PYTHON=no: without building the latter.
+# RIVALS: arguments of bench/rivals.py, e.g. '--rounds 5 --prompts 512 --ik FOLDER'. RIVALS_PYTHON=no: without building the latter.
 set -eu
 cd "$(dirname "$0")/.."
 
