@@ -22,16 +22,18 @@ enum {
     GEMV_ITEMS = 24,      /* for each of which memory must be waited for once */
     ITEM_OUT = 64,        /* outputs of an item of panels */
     SUM_ROWS = 1024,      /* rows of input whose sums are kept at once */
+    GATE_MOST = 16384,    /* outputs of a gate's item for few rows, at most */
     ROUND_ROWS = 4        /* rows of input that an item rounds */
 };
 
-/* What an item of panels has in its worker's scratch: of a gated pair [rows, 2, ITEM_OUT], else [rows, ITEM_OUT]. */
+/* What an item of panels has in its worker's scratch: of a gate and its up [rows, 2, ITEM_OUT], else [rows, ITEM_OUT]. */
 typedef struct panel_scratch {
     tsri_int8_panel panel;
     float sums[SUM_ROWS * 2 * ITEM_OUT];
 } panel_scratch;
 
 _Static_assert(sizeof(panel_scratch) <= TSR_POOL_SCRATCH_BYTES, "an item of panels fits the scratch");
+_Static_assert((int)GEMV_MAX_ROWS * 2 * GATE_MOST * sizeof(float) <= TSR_POOL_SCRATCH_BYTES, "so does one of a few rows' gate");
 _Static_assert(TSRI_INT8_PANEL_K % TSRI_QUANT_MAX_ELEMS == 0, "no block is cut");
 
 tsri_int8_form tsri_int8_form_of(tsr_type type)
@@ -97,21 +99,33 @@ static void note_sums(const tsri_int8_input *in, size_t to, size_t b, const int3
         in->lanes[to * in->ldl + 8 * b + i] = -(int32_t)form.zero * sums[i];
 }
 
-void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
-                         tsri_int8_form form)
+/* Values [at, at + n) of a row, whole blocks. */
+static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
+                       tsri_int8_form form)
 {
-    int8_t *p = in->p + to * in->ldp;
     float *xs = in->xs + to * in->lds;
-    memset(p + k, 0, in->ldp - k); /* kernels may read on to the end of a row; k is whole blocks */
-    memset(xs + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *xs);
+    for (size_t b = at / TSRI_INT8_BLOCK; n > 0; b++, x += TSRI_INT8_BLOCK, n -= TSRI_INT8_BLOCK) {
+        int32_t sums[8];
+        xs[b] = kern->round32(in->p + to * in->ldp + b * TSRI_INT8_BLOCK, sums, x);
+        note_sums(in, to, b, sums, xs[b], form);
+    }
+}
+
+/* Zeros behind a row of k values: kernels may read on to its end; k is whole blocks. */
+static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8_form form)
+{
+    memset(in->p + to * in->ldp + k, 0, in->ldp - k);
+    memset(in->xs + to * in->lds + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *in->xs);
     memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
     if (in->lanes)
         memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
-    for (size_t b = 0; b < k / TSRI_INT8_BLOCK; b++) {
-        int32_t sums[8];
-        xs[b] = kern->round32(p + b * TSRI_INT8_BLOCK, sums, x + b * TSRI_INT8_BLOCK);
-        note_sums(in, to, b, sums, xs[b], form);
-    }
+}
+
+void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
+                         tsri_int8_form form)
+{
+    clear_rest(in, to, k, form);
+    round_part(kern, in, to, 0, x, k, form);
 }
 
 /* Bytes of one row of input, and the arrays of n rows laid out one after the other. */
@@ -131,20 +145,24 @@ static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k
 typedef struct job {
     tsr_product p[TSR_PRODUCTS_MOST];
     size_t n_products;
-    bool gated; /* of two: p[0].y := gelu(p[0].y) * p[1].y */
+    const tsr_view *up; /* beside a gate, which p[0].w is then, alone: what they make together becomes `mid` */
     const float *x;
     size_t ldx, n, k;
+    bool few;
     size_t tile[TSR_PRODUCTS_MOST];    /* outputs of an item of each */
     size_t n_items[TSR_PRODUCTS_MOST];
-    tsri_int8_form form;
-    tsri_int8_input in;
+    tsri_int8_form form, mid_form;
+    tsri_int8_input in, mid;
     const tsri_int8_kernels *kern;
 } job;
 
 static void round_rows(const job *j, size_t first, size_t last)
 {
-    for (size_t i = first; i < last; i++)
+    for (size_t i = first; i < last; i++) {
         tsri_int8_round_row(j->kern, &j->in, i, j->x + i * j->ldx, j->k, j->form);
+        if (j->up)
+            clear_rest(&j->mid, i, j->up->shape[0], j->mid_form);
+    }
 }
 
 static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
@@ -161,19 +179,33 @@ static void round_item(void *ctx, size_t item, unsigned worker, void *scratch)
 static const tsr_product *outputs_of(const job *j, size_t item, size_t *o, size_t *end)
 {
     size_t w = 0;
-    for (; !j->gated && item >= j->n_items[w]; w++)
+    for (; item >= j->n_items[w]; w++)
         item -= j->n_items[w];
     *o = item * j->tile[w];
     *end = tsri_least(*o + j->tile[w], j->p[w].w->shape[0]);
     return &j->p[w];
 }
 
-static void by_rows(const job *j, const tsr_product *p, size_t o, size_t end)
+/* Sums of an item: row i begins at at[i * ld]. */
+typedef struct sums {
+    float *at;
+    size_t ld;
+} sums;
+
+/* Outputs [o, end) of rows [first, first + n): of the gate, g, and of its up become those of the next input. */
+static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
-    size_t row_bytes = tsr_view_row_bytes(p->w);
+    for (size_t i = 0; i < n; i++) {
+        tsr_gelu_mul(g.at + i * g.ld, up.at + i * up.ld, end - o);
+        round_part(j->kern, &j->mid, first + i, o, g.at + i * g.ld, end - o, j->mid_form);
+    }
+}
+
+static void by_rows(const job *j, const tsr_view *w, size_t o, size_t end, sums y)
+{
+    size_t row_bytes = tsr_view_row_bytes(w);
     for (size_t i = 0; i < j->n; i++)
-        j->kern->rows(p->y + i * p->ldy + o, p->w->type, (const uint8_t *)p->w->data + o * row_bytes, row_bytes, end - o,
-                      &j->in, i, j->k);
+        j->kern->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, end - o, &j->in, i, j->k);
 }
 
 static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
@@ -182,20 +214,15 @@ static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
     size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
     (void)worker;
-    (void)scratch;
-    by_rows(j, p, o, end);
-    if (!j->gated)
+    if (!j->up) {
+        by_rows(j, p->w, o, end, (sums){p->y + o, p->ldy});
         return;
-    by_rows(j, &j->p[1], o, end);
-    for (size_t i = 0; i < j->n; i++)
-        tsr_gelu_mul(p->y + i * p->ldy + o, j->p[1].y + i * j->p[1].ldy + o, end - o);
+    }
+    sums gate = {scratch, 2 * (end - o)}, up = {gate.at + (end - o), gate.ld};
+    by_rows(j, p->w, o, end, gate);
+    by_rows(j, j->up, o, end, up);
+    gate_rows(j, 0, j->n, o, end, gate, up);
 }
-
-/* Sums of an item: row i begins at at[i * ld]. */
-typedef struct sums {
-    float *at;
-    size_t ld;
-} sums;
 
 /* to = from + products of outputs [o, end) with rows [first, first + n) of x over the stretch from k on. */
 static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
@@ -217,45 +244,44 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
     panel_scratch *s = scratch;
     size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
+    sums a = {s->sums, j->up ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
     (void)worker;
     for (size_t first = 0, n; first < j->n; first += n) {
         n = tsri_least(SUM_ROWS, j->n - first);
-        sums y = {p->y + first * p->ldy + o, p->ldy}, a = {s->sums, j->gated ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
             bool last = j->k - k <= TSRI_INT8_PANEL_K;
-            add_stretch(j, p->w, o, end, first, n, k, a, last ? y : a, &s->panel);
-            if (j->gated)
-                add_stretch(j, j->p[1].w, o, end, first, n, k, b, b, &s->panel);
+            sums to = last && !j->up ? (sums){p->y + first * p->ldy + o, p->ldy} : a;
+            add_stretch(j, p->w, o, end, first, n, k, a, to, &s->panel);
+            if (j->up)
+                add_stretch(j, j->up, o, end, first, n, k, b, b, &s->panel);
         }
-        for (size_t i = 0; j->gated && i < n; i++)
-            tsr_gelu_mul(y.at + i * y.ld, b.at + i * b.ld, end - o);
+        if (j->up)
+            gate_rows(j, first, n, o, end, a, b);
     }
 }
 
-/* Gives the number of items. */
-static size_t share_out(job *j, bool few)
+/* Outputs are shared out, and the items run. */
+static void run_items(tsr_pool *pool, job *j)
 {
-    size_t out = 0, items = 0, n = j->gated ? 1 : j->n_products;
-    for (size_t i = 0; i < n; i++)
+    size_t out = 0, items = 0;
+    for (size_t i = 0; i < j->n_products; i++)
         out += j->p[i].w->shape[0];
-    for (size_t i = 0; i < n; i++) {
-        j->tile[i] = few ? tsri_whole(tsri_parts(out, GEMV_ITEMS), GEMV_TILE) : ITEM_OUT;
+    for (size_t i = 0; i < j->n_products; i++) {
+        j->tile[i] = j->few ? tsri_whole(tsri_parts(out, GEMV_ITEMS), GEMV_TILE) : ITEM_OUT;
+        if (j->few && j->up)
+            j->tile[i] = tsri_least(j->tile[i], GATE_MOST);
         j->n_items[i] = tsri_parts(j->p[i].w->shape[0], j->tile[i]);
         items += j->n_items[i];
     }
-    return items;
+    tsr_pool_run(pool, items, j->few ? rows_item : panels_item, j);
 }
 
-/* As many rows of x as the pool's memory for inputs holds. */
-static void pass(tsr_pool *pool, job *j, bool few)
+static void run_rounding(tsr_pool *pool, job *j)
 {
-    size_t items = share_out(j, few);
-    lay_out(&j->in, tsri_pool_inputs(pool), j->n, j->k, few);
-    if (few)
+    if (j->few)
         round_rows(j, 0, j->n);
     else
         tsr_pool_run(pool, tsri_parts(j->n, ROUND_ROWS), round_item, j);
-    tsr_pool_run(pool, items, few ? rows_item : panels_item, j);
 }
 
 bool tsri_int8_same_form(tsr_type a, tsr_type b)
@@ -264,19 +290,55 @@ bool tsri_int8_same_form(tsr_type a, tsr_type b)
     return x.group == y.group && x.zero == y.zero && x.offsets == y.offsets;
 }
 
-void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, bool gated, const float *x, size_t ldx,
-                        size_t n)
+static job job_of(const tsr_view *w, const float *x, size_t ldx, size_t n)
 {
-    job j = {.n_products = n_products, .gated = gated, .ldx = ldx, .k = p->w->shape[1], .form = tsri_int8_form_of(p->w->type),
+    job j = {.x = x, .ldx = ldx, .k = w->shape[1], .few = n <= GEMV_MAX_ROWS, .form = tsri_int8_form_of(w->type),
              .kern = tsri_int8_get()};
-    bool few = n <= GEMV_MAX_ROWS;
-    size_t most = TSRI_POOL_INPUT_BYTES / lay_out(&j.in, NULL, 0, j.k, few);
-    assert(most > GEMV_MAX_ROWS && j.form.group && n_products <= TSR_PRODUCTS_MOST);
-    for (size_t at = 0, left = tsri_parts(n, most); left > 0; left--, at += j.n) {
-        j.n = tsri_parts(n - at, left); /* about alike */
+    assert(j.form.group);
+    return j;
+}
+
+/* As many passes as rows of so many bytes make: into so many, about alike. */
+static size_t n_passes(size_t n, size_t row_bytes)
+{
+    size_t most = TSRI_POOL_INPUT_BYTES / row_bytes;
+    assert(most > GEMV_MAX_ROWS);
+    return tsri_parts(n, most);
+}
+
+void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
+{
+    job j = job_of(p->w, x, ldx, n);
+    j.n_products = n_products;
+    assert(n_products <= TSR_PRODUCTS_MOST);
+    for (size_t at = 0, left = n_passes(n, lay_out(&j.in, NULL, 0, j.k, j.few)); left > 0; left--, at += j.n) {
+        j.n = tsri_parts(n - at, left);
         j.x = x + at * ldx;
         for (size_t i = 0; i < n_products; i++)
             j.p[i] = (tsr_product){p[i].w, p[i].y + at * p[i].ldy, p[i].ldy};
-        pass(pool, &j, few);
+        lay_out(&j.in, tsri_pool_inputs(pool), j.n, j.k, j.few);
+        run_rounding(pool, &j);
+        run_items(pool, &j);
+    }
+}
+
+void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    job first = job_of(w->gate, x, ldx, n), second = job_of(w->down, NULL, 0, n);
+    size_t row = lay_out(&first.in, NULL, 0, first.k, first.few), mid = lay_out(&first.mid, NULL, 0, second.k, first.few);
+    first.n_products = second.n_products = 1;
+    first.up = w->up;
+    first.mid_form = second.form;
+    for (size_t at = 0, left = n_passes(n, row + mid); left > 0; left--, at += first.n) {
+        first.n = second.n = tsri_parts(n - at, left);
+        first.x = x + at * ldx;
+        first.p[0] = (tsr_product){.w = w->gate};
+        second.p[0] = (tsr_product){w->down, y + at * ldy, ldy};
+        lay_out(&first.in, tsri_pool_inputs(pool), first.n, first.k, first.few);
+        lay_out(&first.mid, (unsigned char *)tsri_pool_inputs(pool) + first.n * row, first.n, second.k, first.few);
+        second.in = first.mid;
+        run_rounding(pool, &first);
+        run_items(pool, &first);
+        run_items(pool, &second);
     }
 }

@@ -167,7 +167,7 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
         return;
     if (is_rounded(pool, w)) {
         const tsr_product one = {w, y, ldy};
-        tsri_int8_products(pool, &one, 1, false, x, ldx, n);
+        tsri_int8_products(pool, &one, 1, x, ldx, n);
         return;
     }
     if (n >= GEMM_MIN_ROWS && tsr_cpu_get() > TSR_CPU_C) {
@@ -198,7 +198,7 @@ static bool go_together(const tsr_pool *pool, const tsr_product *p, size_t n_pro
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
 {
     if (n > 0 && n_products > 1 && go_together(pool, p, n_products)) {
-        tsri_int8_products(pool, p, n_products, false, x, ldx, n);
+        tsri_int8_products(pool, p, n_products, x, ldx, n);
         return;
     }
     for (size_t i = 0; i < n_products; i++)
@@ -227,17 +227,18 @@ void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, si
     tsr_pool_run(pool, tsri_parts(n, GATE_ROWS), gate_item, &j);
 }
 
-void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
-               float *u, size_t ld)
+void tsr_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work)
 {
-    const tsr_product both[2] = {{gate, y, ld}, {up, u, ld}};
-    assert(gate->shape[0] == up->shape[0] && gate->shape[1] == up->shape[1]);
-    if (n > 0 && go_together(pool, both, 2)) {
-        tsri_int8_products(pool, both, 2, true, x, ldx, n);
+    size_t width = w->gate->shape[0], ld = 2 * width;
+    const tsr_product both[2] = {{w->gate, work, ld}, {w->up, work + width, ld}}, down = {w->down, y, ldy};
+    assert(w->up->shape[0] == width && w->up->shape[1] == w->gate->shape[1] && w->down->shape[1] == width);
+    if (n > 0 && go_together(pool, both, 2) && go_together(pool, &down, 1)) {
+        tsri_int8_mlp(pool, w, x, ldx, n, y, ldy);
         return;
     }
     tsr_matmul_each(pool, both, 2, x, ldx, n);
-    tsr_gelu_mul_rows(pool, y, ld, u, ld, n, gate->shape[0]);
+    tsr_gelu_mul_rows(pool, work, ld, work + width, ld, n, width);
+    tsr_matmul(pool, w->down, work, ld, n, y, ldy);
 }
 
 const char *tsr_matmul_path(tsr_type type)

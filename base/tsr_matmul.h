@@ -36,10 +36,14 @@ enum { TSR_PRODUCTS_MOST = 3 };
  * the pool woken, once where that can be. */
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
 
-/* y := gelu_tanh(x gate^T) * (x up^T), with the bits of two products and tsr_gelu_mul. gate and up: of one shape. y and u: [n,
- * rows(gate)] with row stride ld; u is scratch. */
-void tsr_gated(tsr_pool *pool, const tsr_view *gate, const tsr_view *up, const float *x, size_t ldx, size_t n, float *y,
-               float *u, size_t ld);
+/* A gated feed-forward block's weights: gate and up [width, cols], down [out, width]. */
+typedef struct tsr_mlp_weights {
+    const tsr_view *gate, *up, *down;
+} tsr_mlp_weights;
+
+/* y := (gelu_tanh(x gate^T) * (x up^T)) down^T, with the bits of three products and tsr_gelu_mul. x: [n, cols], y: [n, out], row
+ * strides given. work: scratch, [n, 2 width]; it isn't touched where all three are multiplied by inputs rounded to int8. */
+void tsr_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work);
 
 /* tsr_gelu_mul for n rows of `width` values, row strides given, shared out over the pool. */
 void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, size_t ld_u, size_t n, size_t width);

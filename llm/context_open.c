@@ -189,8 +189,7 @@ static tsr_status open_scratch(tsr_context *c, tsr_error *err)
     plan(c, &c->attn, n, w.q, sizeof *c->attn, &st, err);
     plan(c, &c->k, n, w.kv, sizeof *c->k, &st, err);
     plan(c, &c->v, n, w.kv, sizeof *c->v, &st, err);
-    plan(c, &c->gate, n, w.ffn, sizeof *c->gate, &st, err);
-    plan(c, &c->up, n, w.ffn, sizeof *c->up, &st, err);
+    plan(c, &c->mid, n, 2 * w.ffn, sizeof *c->mid, &st, err);
     plan(c, &c->logits, logit_rows, cfg->vocab, sizeof *c->logits, &st, err);
     if (cfg->ple_dim) {
         plan(c, &c->ple, n, cfg->n_layers * cfg->ple_dim, sizeof *c->ple, &st, err);
@@ -231,11 +230,10 @@ void tsr_context_close(tsr_context *c)
 {
     if (!c)
         return;
-    void *const owned[] = {c->pos,       c->key_end,     c->wanted,      c->bad,        c->h,        c->x,
-                           c->y,         c->q,           c->attn,        c->k,          c->v,        c->gate,
-                           c->up,        c->logits,      c->ple,         c->ple_mid,    c->moe.probs, c->moe.chosen,
-                           c->moe.weight, c->moe.order,  c->moe.start,   c->moe.in,     c->moe.mid,  c->moe.out,
-                           c->moe.sum};
+    void *const owned[] = {c->pos,        c->key_end,   c->wanted,     c->bad,      c->h,      c->x,       c->y,
+                           c->q,          c->attn,      c->k,          c->v,        c->mid,    c->logits,  c->ple,
+                           c->ple_mid,    c->moe.probs, c->moe.chosen, c->moe.weight, c->moe.order, c->moe.start, c->moe.in,
+                           c->moe.mid,    c->moe.out,   c->moe.sum};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         tsr_free(owned[i]);
     for (size_t t = 0; t < TSR_N_LAYER_TYPES; t++) {

@@ -86,7 +86,7 @@ struct tsr_context {
     float *x, *y;     /* [n, hidden] */
     float *q, *attn;  /* [n, n_heads * head_dim] */
     float *k, *v;     /* [n, n_kv_heads * head_dim] */
-    float *gate, *up; /* [n, ffn_width] */
+    float *mid;       /* [n, 2 ffn_width]: of the dense FFN */
     float *ple_mid;   /* [n, ple_dim] */
     float *logits;    /* [TSRI_LOGIT_ROWS, vocab] */
     tsri_moe_scratch moe;

@@ -122,8 +122,7 @@ static void run_expert(tsr_context *c, const tsri_layer *w, size_t e)
     tsr_view gate, up, out = tsr_view_slice(&w->experts_out, e);
     input_views(w, e, width, &gate, &up);
     tsri_for_rows(c, n, gather_row, pairs);
-    tsr_gated(c->pool, &gate, &up, c->moe.in, hidden, n, c->moe.mid, c->moe.mid + width, 2 * width);
-    tsr_matmul(c->pool, &out, c->moe.mid, 2 * width, n, c->moe.out, hidden);
+    tsr_mlp(c->pool, &(tsr_mlp_weights){&gate, &up, &out}, c->moe.in, hidden, n, c->moe.out, hidden, c->moe.mid);
     tsri_for_rows(c, n, add_row, pairs);
 }
 

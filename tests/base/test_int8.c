@@ -308,40 +308,44 @@ static void check_rows_alone(size_t out, size_t k, size_t n)
 static void more_rows_than_fit_are_done_in_passes(void **state)
 {
     (void)state;
-    check_rows_alone(8, 65536, 220);
+    check_rows_alone(8, 65536, 400);
     check_rows_alone(70, 1280, 2060);
 }
 
 /* ---- several of one input ---------------------------------------------------------------------- */
 
-/* Products together are those alone, to the bit: types of one form and of several, gated and not, fast and exact. */
-static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t outs[3], size_t k, size_t n, bool gated)
+static tsr_view random_view(tsr_type type, size_t out, size_t k)
 {
-    size_t n_products = gated ? 2 : 3, ldx = k + PAD_X, ldy = outs[0] + outs[1] + outs[2] + PAD_Y;
-    float *x = malloc(n * ldx * sizeof *x), *y[3], *want[3];
+    tsr_view v = view_of(type, NULL, out, k);
+    unsigned char *w = malloc(v.n_bytes);
+    fill_blocks(type, w, v.n_elems / tsr_type_info(type)->block_elems);
+    v.data = w;
+    return v;
+}
+
+static float *random_rows(size_t n, size_t ld)
+{
+    float *x = malloc(n * ld * sizeof *x);
+    for (size_t i = 0; i < n * ld; i++)
+        x[i] = unit();
+    return x;
+}
+
+/* Products together are those alone, to the bit: types of one form and of several, fast and exact. */
+static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t outs[3], size_t k, size_t n)
+{
+    size_t ldx = k + PAD_X, ldy = outs[0] + outs[1] + outs[2] + PAD_Y;
+    float *x = random_rows(n, ldx), *y[3], *want[3];
     tsr_view v[3];
     tsr_product p[3];
-    for (size_t i = 0; i < n * ldx; i++)
-        x[i] = unit();
     for (size_t i = 0; i < 3; i++) {
-        v[i] = view_of(types[i], NULL, outs[i], k);
-        unsigned char *w = malloc(v[i].n_bytes);
-        fill_blocks(types[i], w, v[i].n_elems / tsr_type_info(types[i])->block_elems);
-        v[i].data = w;
+        v[i] = random_view(types[i], outs[i], k);
         y[i] = calloc(n * ldy, sizeof *y[i]);
         want[i] = calloc(n * ldy, sizeof *want[i]);
         p[i] = (tsr_product){&v[i], y[i], ldy};
-        if (i < n_products)
-            tsr_matmul(pool, &v[i], x, ldx, n, want[i], ldy);
+        tsr_matmul(pool, &v[i], x, ldx, n, want[i], ldy);
     }
-    for (size_t i = 0; gated && i < n; i++)
-        tsr_gelu_mul(want[0] + i * ldy, want[1] + i * ldy, outs[0]);
-    if (gated)
-        tsr_gated(pool, &v[0], &v[1], x, ldx, n, y[0], y[1], ldy);
-    else
-        tsr_matmul_each(pool, p, n_products, x, ldx, n);
-    for (size_t r = 0; gated && r < n; r++) /* scratch: what stands in it is nobody's, but nothing beside it is touched */
-        memcpy(y[1] + r * ldy, want[1] + r * ldy, outs[1] * sizeof *y[1]);
+    tsr_matmul_each(pool, p, 3, x, ldx, n);
     for (size_t i = 0; i < 3; i++) {
         assert_memory_equal(y[i], want[i], n * ldy * sizeof *y[i]);
         free((void *)(uintptr_t)v[i].data);
@@ -351,11 +355,34 @@ static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t
     free(x);
 }
 
+/* A gated block is its three products, to the bit. Its scratch stays as it was where nothing of it is to be floats. */
+static void check_mlp(tsr_pool *pool, const tsr_type types[3], size_t width, size_t out, size_t k, size_t n, bool scratch_stays)
+{
+    size_t ldx = k + PAD_X, ldy = out + PAD_Y, ld = 2 * width;
+    float *x = random_rows(n, ldx), *y = calloc(n * ldy, sizeof *y), *want = calloc(n * ldy, sizeof *want);
+    float *work = calloc(n * ld, sizeof *work), *mid = calloc(n * ld, sizeof *mid), *none = calloc(n * ld, sizeof *none);
+    tsr_view v[3] = {random_view(types[0], width, k), random_view(types[1], width, k), random_view(types[2], out, width)};
+    tsr_matmul(pool, &v[0], x, ldx, n, mid, ld);
+    tsr_matmul(pool, &v[1], x, ldx, n, mid + width, ld);
+    for (size_t i = 0; i < n; i++)
+        tsr_gelu_mul(mid + i * ld, mid + i * ld + width, width);
+    tsr_matmul(pool, &v[2], mid, ld, n, want, ldy);
+    tsr_mlp(pool, &(tsr_mlp_weights){&v[0], &v[1], &v[2]}, x, ldx, n, y, ldy, work);
+    assert_memory_equal(y, want, n * ldy * sizeof *y);
+    assert_int_equal(memcmp(work, none, n * ld * sizeof *work) == 0, scratch_stays);
+    for (size_t i = 0; i < 3; i++)
+        free((void *)(uintptr_t)v[i].data);
+    float *const all[] = {x, y, want, work, mid, none};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
 static void products_together_are_those_alone(void **state)
 {
     static const tsr_type types[][3] = {{TSR_Q4_0, TSR_Q4_0, TSR_Q4_0}, {TSR_Q4_K, TSR_Q4_K, TSR_Q6_K}, {TSR_Q8_0, TSR_IQ4_NL, TSR_Q8_0},
-                                        {TSR_Q4_1, TSR_Q5_1, TSR_Q4_K}, {TSR_Q6_K, TSR_Q6_K, TSR_Q6_K}};
-    static const size_t outs[][3] = {{64, 64, 64}, {1, 1, 70}, {129, 129, 33}, {800, 800, 31}};
+                                        {TSR_Q4_1, TSR_Q5_1, TSR_Q4_K}, {TSR_Q6_K, TSR_Q6_K, TSR_Q6_K}, {TSR_Q4_0, TSR_Q4_0, TSR_BF16}};
+    static const bool as_int8[] = {true, true, true, true, true, false};
+    static const size_t outs[][3] = {{64, 64, 64}, {1, 1, 70}, {129, 129, 33}, {800, 800, 31}}, widths[] = {256, 768};
     static const size_t rows[] = {1, 3, 4, 13};
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
@@ -364,16 +391,31 @@ static void products_together_are_those_alone(void **state)
         assert_int_equal(tsr_pool_set_products(pool, kind == 2 ? TSR_PRODUCTS_EXACT : TSR_PRODUCTS_FAST, NULL), TSR_OK);
         for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
             tsr_cpu_set((tsr_cpu_level)l);
-            for (size_t t = 0; t < 5; t++)
-                for (size_t o = 0; o < 4; o++)
-                    for (size_t r = 0; r < 4; r++) {
-                        check_together(pool, types[t], outs[o], 512, rows[r], false);
-                        check_together(pool, types[t], outs[o], 256, rows[r], true);
-                    }
+            for (size_t t = 0; t < 6; t++)
+                for (size_t r = 0; r < 4; r++) {
+                    for (size_t o = 0; o < 4 && as_int8[t]; o++)
+                        check_together(pool, types[t], outs[o], 512, rows[r]);
+                    for (size_t o = 0; o < 2; o++)
+                        check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], kind < 2 && as_int8[t]);
+                }
         }
         tsr_cpu_set(tsr_cpu_detect());
         tsr_pool_close(pool);
     }
+}
+
+/* More outputs than a few rows' item may have, more rows than sums are kept of, more than the pool's memory holds. */
+static void large_gated_blocks_are_their_products(void **state)
+{
+    static const tsr_type types[3] = {TSR_Q4_0, TSR_Q4_0, TSR_Q8_0};
+    tsr_pool *pool;
+    (void)state;
+    assert_int_equal(tsr_pool_open(&pool, 2, NULL), TSR_OK);
+    assert_int_equal(tsr_pool_set_products(pool, TSR_PRODUCTS_FAST, NULL), TSR_OK);
+    check_mlp(pool, types, 450016, 2, 32, 3, true);
+    check_mlp(pool, types, 96, 33, 64, 1030, true);
+    check_mlp(pool, types, 131072, 2, 32, 130, true);
+    tsr_pool_close(pool);
 }
 
 /* ---- bench ---------------------------------------------------------------------------------- */
@@ -450,6 +492,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_not_finite_stays_visible),
         cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
         cmocka_unit_test(products_together_are_those_alone),
+        cmocka_unit_test(large_gated_blocks_are_their_products),
     };
     tsr_cpu_level level;
     if (argc >= 4 && tsr_cpu_parse(&level, argv[3], NULL) == TSR_OK)
