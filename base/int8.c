@@ -145,7 +145,7 @@ static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k
 typedef struct job {
     tsr_product p[TSR_PRODUCTS_MOST];
     size_t n_products;
-    const tsr_view *up; /* beside a gate, which p[0].w is then, alone: what they make together becomes `mid` */
+    const tsr_mlp *mlp; /* whose gate p[0].w is, alone: what it and the up make becomes `mid`; NULL: outputs go to p's y */
     const float *x;
     size_t ldx, n, k;
     bool few;
@@ -160,8 +160,8 @@ static void round_rows(const job *j, size_t first, size_t last)
 {
     for (size_t i = first; i < last; i++) {
         tsri_int8_round_row(j->kern, &j->in, i, j->x + i * j->ldx, j->k, j->form);
-        if (j->up)
-            clear_rest(&j->mid, i, j->up->shape[0], j->mid_form);
+        if (j->mlp)
+            clear_rest(&j->mid, i, j->mlp->gate->shape[0], j->mid_form);
     }
 }
 
@@ -196,7 +196,7 @@ typedef struct sums {
 static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
     for (size_t i = 0; i < n; i++) {
-        tsr_gelu_mul(g.at + i * g.ld, up.at + i * up.ld, end - o);
+        tsr_mlp_activate(j->mlp, g.at + i * g.ld, up.at + i * up.ld, end - o);
         round_part(j->kern, &j->mid, first + i, o, g.at + i * g.ld, end - o, j->mid_form);
     }
 }
@@ -214,13 +214,14 @@ static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
     size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
     (void)worker;
-    if (!j->up) {
+    if (!j->mlp) {
         by_rows(j, p->w, o, end, (sums){p->y + o, p->ldy});
         return;
     }
     sums gate = {scratch, 2 * (end - o)}, up = {gate.at + (end - o), gate.ld};
     by_rows(j, p->w, o, end, gate);
-    by_rows(j, j->up, o, end, up);
+    if (j->mlp->up)
+        by_rows(j, j->mlp->up, o, end, up);
     gate_rows(j, 0, j->n, o, end, gate, up);
 }
 
@@ -244,18 +245,19 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
     panel_scratch *s = scratch;
     size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
-    sums a = {s->sums, j->up ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
+    sums a = {s->sums, j->mlp ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
     (void)worker;
-    for (size_t first = 0, n; first < j->n; first += n) {
-        n = tsri_least(SUM_ROWS, j->n - first);
+    size_t parts = tsri_parts(j->n, j->mlp ? SUM_ROWS / 2 : SUM_ROWS);
+    for (size_t first = 0, n; first < j->n; first += n, parts--) {
+        n = tsri_parts(j->n - first, parts);
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
             bool last = j->k - k <= TSRI_INT8_PANEL_K;
-            sums to = last && !j->up ? (sums){p->y + first * p->ldy + o, p->ldy} : a;
+            sums to = last && !j->mlp ? (sums){p->y + first * p->ldy + o, p->ldy} : a;
             add_stretch(j, p->w, o, end, first, n, k, a, to, &s->panel);
-            if (j->up)
-                add_stretch(j, j->up, o, end, first, n, k, b, b, &s->panel);
+            if (j->mlp && j->mlp->up)
+                add_stretch(j, j->mlp->up, o, end, first, n, k, b, b, &s->panel);
         }
-        if (j->up)
+        if (j->mlp)
             gate_rows(j, first, n, o, end, a, b);
     }
 }
@@ -268,7 +270,7 @@ static void run_items(tsr_pool *pool, job *j)
         out += j->p[i].w->shape[0];
     for (size_t i = 0; i < j->n_products; i++) {
         j->tile[i] = j->few ? tsri_whole(tsri_parts(out, GEMV_ITEMS), GEMV_TILE) : ITEM_OUT;
-        if (j->few && j->up)
+        if (j->few && j->mlp)
             j->tile[i] = tsri_least(j->tile[i], GATE_MOST);
         j->n_items[i] = tsri_parts(j->p[i].w->shape[0], j->tile[i]);
         items += j->n_items[i];
@@ -284,10 +286,24 @@ static void run_rounding(tsr_pool *pool, job *j)
         tsr_pool_run(pool, tsri_parts(j->n, ROUND_ROWS), round_item, j);
 }
 
-bool tsri_int8_same_form(tsr_type a, tsr_type b)
+static bool is_rounded(const tsr_pool *pool, const tsr_view *w)
+{
+    return w->n_dims == 2 && tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && w->shape[0] > 0 && w->shape[1] > 0 &&
+           w->shape[1] <= TSRI_INT8_MAX_K;
+}
+
+static bool same_form(tsr_type a, tsr_type b)
 {
     tsri_int8_form x = tsri_int8_form_of(a), y = tsri_int8_form_of(b);
     return x.group == y.group && x.zero == y.zero && x.offsets == y.offsets;
+}
+
+bool tsri_int8_takes(const tsr_pool *pool, const tsr_product *p, size_t n_products)
+{
+    bool ok = n_products <= TSR_PRODUCTS_MOST;
+    for (size_t i = 0; i < n_products && ok; i++)
+        ok = is_rounded(pool, p[i].w) && same_form(p[i].w->type, p[0].w->type) && p[i].w->shape[1] == p[0].w->shape[1];
+    return ok;
 }
 
 static job job_of(const tsr_view *w, const float *x, size_t ldx, size_t n)
@@ -322,18 +338,18 @@ void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products,
     }
 }
 
-void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
-    job first = job_of(w->gate, x, ldx, n), second = job_of(w->down, NULL, 0, n);
+    job first = job_of(m->gate, x, ldx, n), second = job_of(m->down, NULL, 0, n);
     size_t row = lay_out(&first.in, NULL, 0, first.k, first.few), mid = lay_out(&first.mid, NULL, 0, second.k, first.few);
     first.n_products = second.n_products = 1;
-    first.up = w->up;
+    first.mlp = m;
     first.mid_form = second.form;
     for (size_t at = 0, left = n_passes(n, row + mid); left > 0; left--, at += first.n) {
         first.n = second.n = tsri_parts(n - at, left);
         first.x = x + at * ldx;
-        first.p[0] = (tsr_product){.w = w->gate};
-        second.p[0] = (tsr_product){w->down, y + at * ldy, ldy};
+        first.p[0] = (tsr_product){.w = m->gate};
+        second.p[0] = (tsr_product){m->down, y + at * ldy, ldy};
         lay_out(&first.in, tsri_pool_inputs(pool), first.n, first.k, first.few);
         lay_out(&first.mid, (unsigned char *)tsri_pool_inputs(pool) + first.n * row, first.n, second.k, first.few);
         second.in = first.mid;

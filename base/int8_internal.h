@@ -80,10 +80,12 @@ void tsri_int8_init_i8mm(tsri_int8_kernels *k);
 void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
                          tsri_int8_form form);
 
-/* As tsr_matmul_each and tsr_mlp: with inputs rounded to int8, for weights of block types with rows of at most TSRI_INT8_MAX_K
- * elements, on a pool with fast products. Products of one x, and a gate and its up: of one form. */
+/* Whether these products of one x can be made together with inputs rounded to int8: weights of block types and of one form, with
+ * rows of at most TSRI_INT8_MAX_K elements, on a pool with fast products. */
+bool tsri_int8_takes(const tsr_pool *pool, const tsr_product *p, size_t n_products);
+
+/* As tsr_matmul_each and tsr_mlp_run, for weights that are taken: gate and up together, and down. */
 void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
-void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
-bool tsri_int8_same_form(tsr_type a, tsr_type b);
+void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
 #endif

@@ -28,7 +28,6 @@ enum {
     BF16_K = 1024,       /* this long, stay in the first cache */
     GEMV_TILE = 64,      /* outputs of one item */
     GEMV_LONG_ROW = 4096, /* from here x crowds the first cache, and four rows at once read it less often */
-    GATE_ROWS = 4,       /* rows that an item gates */
     GEMM_MIN_ROWS = 12,  /* from here packing W pays, where the processor has kernels for it (gemm.c) */
     TILE_OUT = 128,      /* rows of W in one item */
     TILE_K = 1024,       /* and the part of their length that is decoded at once: whole blocks of any type */
@@ -150,11 +149,6 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
     }
 }
 
-static bool is_rounded(const tsr_pool *pool, const tsr_view *w)
-{
-    return tsr_type_is_block(w->type) && tsri_pool_inputs(pool) && w->shape[1] > 0 && w->shape[1] <= TSRI_INT8_MAX_K;
-}
-
 void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
     job j = {.w = w, .x = x, .y = y, .ldx = ldx, .ldy = ldy, .n = n};
@@ -165,8 +159,8 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     j.kern = tsri_kernels_get();
     if (n == 0 || j.out == 0)
         return;
-    if (is_rounded(pool, w)) {
-        const tsr_product one = {w, y, ldy};
+    const tsr_product one = {w, y, ldy};
+    if (tsri_int8_takes(pool, &one, 1)) {
         tsri_int8_products(pool, &one, 1, x, ldx, n);
         return;
     }
@@ -185,60 +179,14 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     }
 }
 
-/* Products that int8.c can do together. */
-static bool go_together(const tsr_pool *pool, const tsr_product *p, size_t n_products)
-{
-    bool ok = n_products <= TSR_PRODUCTS_MOST;
-    for (size_t i = 0; i < n_products && ok; i++)
-        ok = p[i].w->n_dims == 2 && is_rounded(pool, p[i].w) && tsri_int8_same_form(p[i].w->type, p[0].w->type) &&
-             p[i].w->shape[0] > 0 && p[i].w->shape[1] == p[0].w->shape[1];
-    return ok;
-}
-
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
 {
-    if (n > 0 && n_products > 1 && go_together(pool, p, n_products)) {
+    if (n > 0 && n_products > 1 && tsri_int8_takes(pool, p, n_products)) {
         tsri_int8_products(pool, p, n_products, x, ldx, n);
         return;
     }
     for (size_t i = 0; i < n_products; i++)
         tsr_matmul(pool, p[i].w, x, ldx, n, p[i].y, p[i].ldy);
-}
-
-typedef struct gate_job {
-    float *g;
-    const float *u;
-    size_t ld_g, ld_u, n, width;
-} gate_job;
-
-static void gate_item(void *ctx, size_t item, unsigned worker, void *scratch)
-{
-    const gate_job *j = ctx;
-    size_t end = tsri_least((item + 1) * GATE_ROWS, j->n);
-    (void)worker;
-    (void)scratch;
-    for (size_t i = item * GATE_ROWS; i < end; i++)
-        tsr_gelu_mul(j->g + i * j->ld_g, j->u + i * j->ld_u, j->width);
-}
-
-void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, size_t ld_u, size_t n, size_t width)
-{
-    gate_job j = {.g = g, .u = u, .ld_g = ld_g, .ld_u = ld_u, .n = n, .width = width};
-    tsr_pool_run(pool, tsri_parts(n, GATE_ROWS), gate_item, &j);
-}
-
-void tsr_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work)
-{
-    size_t width = w->gate->shape[0], ld = 2 * width;
-    const tsr_product both[2] = {{w->gate, work, ld}, {w->up, work + width, ld}}, down = {w->down, y, ldy};
-    assert(w->up->shape[0] == width && w->up->shape[1] == w->gate->shape[1] && w->down->shape[1] == width);
-    if (n > 0 && go_together(pool, both, 2) && go_together(pool, &down, 1)) {
-        tsri_int8_mlp(pool, w, x, ldx, n, y, ldy);
-        return;
-    }
-    tsr_matmul_each(pool, both, 2, x, ldx, n);
-    tsr_gelu_mul_rows(pool, work, ld, work + width, ld, n, width);
-    tsr_matmul(pool, w->down, work, ld, n, y, ldy);
 }
 
 const char *tsr_matmul_path(tsr_type type)

@@ -36,17 +36,31 @@ enum { TSR_PRODUCTS_MOST = 3 };
  * the pool woken, once where that can be. */
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
 
-/* A gated feed-forward block's weights: gate and up [width, cols], down [out, width]. */
-typedef struct tsr_mlp_weights {
+typedef enum tsr_activation { TSR_GELU_TANH, TSR_SILU } tsr_activation;
+
+/* What values are clamped to, as by tsr_clamp: outputs of the gate, those of up, and what becomes down's input. */
+typedef struct tsr_mlp_limits {
+    float gate_min, gate_max, up_min, up_max, mid_min, mid_max;
+} tsr_mlp_limits;
+
+/* A feed-forward block: gate [width, cols], up of the same shape or NULL, down [out, width]. */
+typedef struct tsr_mlp {
     const tsr_view *gate, *up, *down;
-} tsr_mlp_weights;
+    tsr_activation activation; /* TSR_SILU has no up */
+    const tsr_mlp_limits *limits; /* NULL: none */
+} tsr_mlp;
 
-/* y := (gelu_tanh(x gate^T) * (x up^T)) down^T, with the bits of three products and tsr_gelu_mul. x: [n, cols], y: [n, out], row
- * strides given. work: scratch, [n, 2 width]; it isn't touched where all three are multiplied by inputs rounded to int8. */
-void tsr_mlp(tsr_pool *pool, const tsr_mlp_weights *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work);
+enum { TSR_MLP_ROWS = 768 };
 
-/* tsr_gelu_mul for n rows of `width` values, row strides given, shared out over the pool. */
-void tsr_gelu_mul_rows(tsr_pool *pool, float *g, size_t ld_g, const float *u, size_t ld_u, size_t n, size_t width);
+/* y := (activation(x gate^T) * (x up^T)) down^T, clamped as the limits say, with the bits of its products and tsr_gelu_mul or
+ * tsr_sigmoid_mul. x: [n, cols], y: [n, out], row strides given; y may be x where those are the same. work: scratch, [n or
+ * TSR_MLP_ROWS, whichever is less, 2 width, or width without up]; it isn't touched where all weights are multiplied by inputs
+ * rounded to int8. */
+void tsr_mlp_run(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work);
+
+/* What lies between its products, one-threaded: g := activation(g) * u, clamped, for n outputs of the gate, g, and of up. u isn't
+ * read where there is no up, and is spent where there is. */
+void tsr_mlp_activate(const tsr_mlp *m, float *g, float *u, size_t n);
 
 /* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8" or "bf16". */
 const char *tsr_matmul_path(tsr_type type);

@@ -117,7 +117,6 @@ typedef struct values_job {
     const tsri_conformer_shape *s;
     const tsri_conformer *c;
     const tsri_conformer_run *r;
-    const tsri_conformer_ffn *ffn;
     float *a, *b, *v;
 } values_job;
 
@@ -128,29 +127,14 @@ static tsri_enc_norm norm_of(const tsri_conformer_shape *s, const float *weight,
     return (tsri_enc_norm){weight, s->hidden, NORM_EPS, tsri_enc_range_then(is_in, clip), tsri_enc_open_range()};
 }
 
-static void silu_rows(void *ctx, size_t first, size_t n)
-{
-    const values_job *j = ctx;
-    size_t width = 4 * j->s->hidden;
-    for (size_t t = first; t < first + n; t++) {
-        float *x = j->a + t * width;
-        tsri_enc_clamp_row(x, x, width, tsri_enc_out(&j->ffn->up));
-        tsr_sigmoid_mul(x, x, x, width);
-        tsri_enc_clamp_row(x, x, width, tsri_enc_in(&j->ffn->down));
-    }
-}
-
 static void feed_forward(const tsri_conformer_ffn *f, const tsri_conformer_shape *s, const tsri_conformer_run *r)
 {
-    size_t h = s->hidden;
     tsri_enc_norm pre = norm_of(s, f->pre_norm, tsri_enc_open_range());
     tsri_enc_norm post = norm_of(s, f->post_norm, tsri_enc_out(&f->down));
-    values_job j = {.s = s, .ffn = f, .a = r->work};
+    const tsri_enc_mlp mlp = {&f->up, NULL, &f->down, TSR_SILU};
     pre.out = tsri_enc_in(&f->up);
     tsri_enc_rms(r->pool, &pre, r->h, r->n, r->x);
-    tsri_enc_linear_run(r->pool, &f->up, r->x, h, pre.out, r->n, r->work, 4 * h, NULL);
-    tsri_enc_rows(r->pool, r->n, silu_rows, &j);
-    tsri_enc_linear_run(r->pool, &f->down, r->work, 4 * h, tsri_enc_in(&f->down), r->n, r->x, h, NULL);
+    tsri_enc_mlp_run(r->pool, &mlp, r->x, pre.out, r->n, r->x, r->work, NULL);
     tsri_enc_rms_add(r->pool, &post, r->x, r->n, s->residual_weight, r->h);
 }
 
@@ -218,9 +202,7 @@ static void attention(const tsri_conformer *c, const tsri_conformer_shape *s, co
     values_job j = {.s = s, .c = c, .r = r, .a = q, .b = k, .v = v};
     pre.out = tsri_enc_common_in(qkv, 3);
     tsri_enc_rms(r->pool, &pre, r->h, r->n, r->x);
-    tsri_enc_linear_run(r->pool, &c->q, r->x, h, pre.out, r->n, q, h, r->clamped);
-    tsri_enc_linear_run(r->pool, &c->k, r->x, h, pre.out, r->n, k, h, r->clamped);
-    tsri_enc_linear_run(r->pool, &c->v, r->x, h, pre.out, r->n, v, h, r->clamped);
+    tsri_enc_linears_run(r->pool, qkv, 3, r->x, h, pre.out, r->n, (float *const[]){q, k, v}, (const size_t[]){h, h, h}, r->clamped);
     tsri_enc_rows(r->pool, r->n, scale_rows, &j);
     tsr_pool_run(r->pool, r->n, attend_item, &j);
     tsri_enc_linear_run(r->pool, &c->post, r->x, h, tsri_enc_in(&c->post), r->n, q, h, NULL);

@@ -67,34 +67,6 @@ tsri_enc_range tsri_enc_common_in(const tsri_enc_linear *const *lins, size_t n)
     return common;
 }
 
-typedef struct clamp_job {
-    const float *x;
-    size_t ldx, cols;
-    float *y;
-    tsri_enc_range to;
-} clamp_job;
-
-static void clamp_rows(void *ctx, size_t first, size_t n)
-{
-    const clamp_job *j = ctx;
-    for (size_t r = first; r < first + n; r++)
-        tsri_enc_clamp_row(j->y + r * j->cols, j->x + r * j->ldx, j->cols, j->to);
-}
-
-void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, tsri_enc_range is_in,
-                         size_t n, float *y, size_t ldy, float *tmp)
-{
-    size_t cols = tsr_view_cols(&lin->w);
-    tsri_enc_range in = tsri_enc_in(lin);
-    if (is_same(in, is_in) || is_open(in)) {
-        tsr_matmul(pool, &lin->w, x, ldx, n, y, ldy);
-        return;
-    }
-    clamp_job j = {x, ldx, cols, tmp, in};
-    tsri_enc_rows(pool, n, clamp_rows, &j);
-    tsr_matmul(pool, &lin->w, tmp, cols, n, y, ldy);
-}
-
 typedef struct rows_job {
     tsri_enc_rows_fn fn;
     void *ctx;
@@ -114,6 +86,100 @@ void tsri_enc_rows(tsr_pool *pool, size_t n_rows, tsri_enc_rows_fn fn, void *ctx
 {
     rows_job j = {fn, ctx, n_rows};
     tsr_pool_run(pool, (n_rows + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, rows_item, &j);
+}
+
+typedef struct clamp_job {
+    const float *x;
+    size_t ldx, cols;
+    float *y;
+    tsri_enc_range to;
+} clamp_job;
+
+static void clamp_rows(void *ctx, size_t first, size_t n)
+{
+    const clamp_job *j = ctx;
+    for (size_t r = first; r < first + n; r++)
+        tsri_enc_clamp_row(j->y + r * j->cols, j->x + r * j->ldx, j->cols, j->to);
+}
+
+/* x as a layer with this range of inputs wants it: x itself, or clamped, in tmp. */
+static const float *clamped(tsr_pool *pool, tsri_enc_range in, tsri_enc_range is_in, const float *x, size_t *ldx, size_t cols,
+                            size_t n, float *tmp)
+{
+    if (is_same(in, is_in) || is_open(in))
+        return x;
+    clamp_job j = {x, *ldx, cols, tmp, in};
+    tsri_enc_rows(pool, n, clamp_rows, &j);
+    *ldx = cols;
+    return tmp;
+}
+
+void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, tsri_enc_range is_in,
+                         size_t n, float *y, size_t ldy, float *tmp)
+{
+    x = clamped(pool, tsri_enc_in(lin), is_in, x, &ldx, tsr_view_cols(&lin->w), n, tmp);
+    tsr_matmul(pool, &lin->w, x, ldx, n, y, ldy);
+}
+
+void tsri_enc_linears_run(tsr_pool *pool, const tsri_enc_linear *const *lins, size_t n_lins, const float *x, size_t ldx,
+                          tsri_enc_range is_in, size_t n, float *const *y, const size_t *ldy, float *tmp)
+{
+    tsr_product p[TSR_PRODUCTS_MOST] = {{0}};
+    bool as_it_is = true;
+    assert(n_lins <= TSR_PRODUCTS_MOST);
+    for (size_t i = 0; i < n_lins; i++) {
+        p[i] = (tsr_product){&lins[i]->w, y[i], ldy[i]};
+        as_it_is = as_it_is && is_same(tsri_enc_in(lins[i]), is_in);
+    }
+    if (as_it_is)
+        tsr_matmul_each(pool, p, n_lins, x, ldx, n);
+    for (size_t i = 0; !as_it_is && i < n_lins; i++)
+        tsri_enc_linear_run(pool, lins[i], x, ldx, is_in, n, y[i], ldy[i], tmp);
+}
+
+/* ---- feed-forward blocks ---- */
+
+typedef struct mlp_job {
+    const tsr_mlp *mlp;
+    float *work;
+    size_t width;
+} mlp_job;
+
+static void activate_rows(void *ctx, size_t first, size_t n)
+{
+    const mlp_job *j = ctx;
+    for (float *g = j->work + first * 2 * j->width; n > 0; n--, g += 2 * j->width)
+        tsr_mlp_activate(j->mlp, g, g + j->width, j->width);
+}
+
+/* Gate and up want x in ranges of their own. */
+static void run_apart(tsr_pool *pool, const tsri_enc_mlp *m, const tsr_mlp *mlp, const float *x, tsri_enc_range is_in, size_t n,
+                      float *y, float *work, float *tmp)
+{
+    size_t cols = tsr_view_cols(mlp->gate), width = tsr_view_rows(mlp->gate), out = tsr_view_rows(mlp->down);
+    mlp_job j = {mlp, work, width};
+    for (size_t now; n > 0; n -= now, x += now * cols, y += now * out) {
+        now = n < TSR_MLP_ROWS ? n : TSR_MLP_ROWS;
+        tsri_enc_linear_run(pool, m->gate, x, cols, is_in, now, work, 2 * width, tmp);
+        tsri_enc_linear_run(pool, m->up, x, cols, is_in, now, work + width, 2 * width, tmp);
+        tsri_enc_rows(pool, now, activate_rows, &j);
+        tsr_matmul(pool, mlp->down, work, 2 * width, now, y, out);
+    }
+}
+
+void tsri_enc_mlp_run(tsr_pool *pool, const tsri_enc_mlp *m, const float *x, tsri_enc_range is_in, size_t n, float *y, float *work,
+                      float *tmp)
+{
+    tsri_enc_range gate = tsri_enc_out(m->gate), up = m->up ? tsri_enc_out(m->up) : gate, mid = tsri_enc_in(m->down);
+    const tsr_mlp_limits limits = {gate.min, gate.max, up.min, up.max, mid.min, mid.max};
+    tsr_mlp mlp = {&m->gate->w, m->up ? &m->up->w : NULL, &m->down->w, m->activation, &limits};
+    size_t cols = tsr_view_cols(mlp.gate), ldx = cols;
+    if (m->up && !is_same(tsri_enc_in(m->up), tsri_enc_in(m->gate))) {
+        run_apart(pool, m, &mlp, x, is_in, n, y, work, tmp);
+        return;
+    }
+    x = clamped(pool, tsri_enc_in(m->gate), is_in, x, &ldx, cols, n, tmp);
+    tsr_mlp_run(pool, &mlp, x, ldx, n, y, tsr_view_rows(mlp.down), work);
 }
 
 typedef struct rms_job {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tsr_matmul.h"
 #include "tsr_pool.h"
 #include "tsr_tensor.h"
 #include "tsr_weights.h"
@@ -63,6 +64,20 @@ tsri_enc_range tsri_enc_common_in(const tsri_enc_linear *const *lins, size_t n);
  * in another range than the layer's. */
 void tsri_enc_linear_run(tsr_pool *pool, const tsri_enc_linear *lin, const float *x, size_t ldx, tsri_enc_range is_in,
                          size_t n, float *y, size_t ldy, float *tmp);
+
+/* linear_run for n_lins layers of the same x, at most TSR_PRODUCTS_MOST: y[i], row stride ldy[i]. */
+void tsri_enc_linears_run(tsr_pool *pool, const tsri_enc_linear *const *lins, size_t n_lins, const float *x, size_t ldx,
+                          tsri_enc_range is_in, size_t n, float *const *y, const size_t *ldy, float *tmp);
+
+/* A feed-forward block: y = down · clamp(activation(gate · x) * up · x), outputs of gate and up clamped too, y not. up: NULL for
+ * none. x: [n, cols], clamped to `is_in`; y: [n, rows of down], which may be x. work: as tsr_mlp_run wants it; tmp: [n, cols],
+ * as above. */
+typedef struct tsri_enc_mlp {
+    const tsri_enc_linear *gate, *up, *down;
+    tsr_activation activation;
+} tsri_enc_mlp;
+void tsri_enc_mlp_run(tsr_pool *pool, const tsri_enc_mlp *m, const float *x, tsri_enc_range is_in, size_t n, float *y, float *work,
+                      float *tmp);
 
 /* ---- rows ---- */
 

@@ -16,7 +16,6 @@
 
 enum {
     MAX_HEADS = 1024,
-    MLP_ROWS = 768, /* rows of gate and up that exist at once */
     PREFIX_BYTES = 96
 };
 
@@ -270,7 +269,7 @@ static tsr_status plan_run(run *r, tsr_error *err)
     tsri_vision_tower *t = r->t;
     size_t longer = most(r->grid_w, r->grid_h), dims = t->head_dim / 4, total = 0;
     size_t attention = r->n * (t->n_heads + 2 * t->n_kv) * t->head_dim; /* all factors are bounded above */
-    size_t work = most(most(attention, r->n * t->patch * t->patch * 3), least(r->n, MLP_ROWS) * t->ffn * 2);
+    size_t work = most(most(attention, r->n * t->patch * t->patch * 3), least(r->n, TSR_MLP_ROWS) * t->ffn * 2);
     const struct {
         float **at;
         size_t rows, cols;
@@ -397,9 +396,8 @@ static void attention(run *r, const layer *l)
     tsri_enc_norm in = norm_of(t, l->input_norm);
     in.out = tsri_enc_common_in(qkv, 3);
     tsri_enc_rms(t->workers, &in, r->h, r->n, r->x);
-    tsri_enc_linear_run(t->workers, &l->q, r->x, t->hidden, in.out, r->n, q, dq, r->clamped);
-    tsri_enc_linear_run(t->workers, &l->k, r->x, t->hidden, in.out, r->n, k, dk, r->clamped);
-    tsri_enc_linear_run(t->workers, &l->v, r->x, t->hidden, in.out, r->n, v, dk, r->clamped);
+    tsri_enc_linears_run(t->workers, qkv, 3, r->x, t->hidden, in.out, r->n, (float *const[]){q, k, v}, (const size_t[]){dq, dk, dk},
+                         r->clamped);
     heads_job heads = {r, l, q, k, v};
     tsri_enc_rows(t->workers, r->n, prepare_heads, &heads);
     tsri_enc_range to = tsri_enc_in(&l->o);
@@ -411,42 +409,16 @@ static void attention(run *r, const layer *l)
     tsri_enc_linear_run(t->workers, &l->o, q, dq, to, r->n, r->x, t->hidden, NULL);
 }
 
-typedef struct gate_job {
-    const layer *l;
-    float *gate, *up;
-    size_t width;
-} gate_job;
-
-static void gate_rows(void *ctx, size_t first, size_t n)
-{
-    const gate_job *j = ctx;
-    size_t width = j->width;
-    for (size_t i = first; i < first + n; i++) {
-        float *gate = j->gate + i * width, *up = j->up + i * width;
-        tsri_enc_clamp_row(gate, gate, width, tsri_enc_out(&j->l->gate));
-        tsri_enc_clamp_row(up, up, width, tsri_enc_out(&j->l->up));
-        tsr_gelu_mul(gate, up, width);
-        tsri_enc_clamp_row(gate, gate, width, tsri_enc_in(&j->l->down));
-    }
-}
-
-/* r->h in; r->x: the result, not clamped. MLP_ROWS rows at a time. */
+/* r->h in; r->x: the result, not clamped. */
 static void feed_forward(run *r, const layer *l)
 {
     const tsri_vision_tower *t = r->t;
     const tsri_enc_linear *const both[] = {&l->gate, &l->up};
+    const tsri_enc_mlp mlp = {&l->gate, &l->up, &l->down, TSR_GELU_TANH};
     tsri_enc_norm pre = norm_of(t, l->pre_ffn_norm);
     pre.out = tsri_enc_common_in(both, 2);
     tsri_enc_rms(t->workers, &pre, r->h, r->n, r->x);
-    for (size_t first = 0; first < r->n; first += MLP_ROWS) {
-        size_t n = least(MLP_ROWS, r->n - first);
-        float *x = r->x + first * t->hidden, *gate = r->work, *up = gate + n * t->ffn;
-        tsri_enc_linear_run(t->workers, &l->gate, x, t->hidden, pre.out, n, gate, t->ffn, r->clamped);
-        tsri_enc_linear_run(t->workers, &l->up, x, t->hidden, pre.out, n, up, t->ffn, r->clamped);
-        gate_job j = {l, gate, up, t->ffn};
-        tsri_enc_rows(t->workers, n, gate_rows, &j);
-        tsri_enc_linear_run(t->workers, &l->down, gate, t->ffn, tsri_enc_in(&l->down), n, x, t->hidden, NULL);
-    }
+    tsri_enc_mlp_run(t->workers, &mlp, r->x, pre.out, r->n, r->x, r->work, r->clamped);
 }
 
 static void run_layer(run *r, const layer *l)

@@ -6,11 +6,11 @@
 void tsri_ffn(tsr_context *c, size_t l)
 {
     const tsri_layer *w = &c->d->layers[l];
-    const tsr_mlp_weights mlp = {&w->gate, &w->up, &w->down};
+    const tsr_mlp mlp = {.gate = &w->gate, .up = &w->up, .down = &w->down};
     size_t hidden = c->d->config.hidden;
     tsri_norm_rows(c, c->x, c->h, w->pre_ffn_norm);
     c->place = TSRI_IN_FFN;
-    tsr_mlp(c->pool, &mlp, c->x, hidden, c->n, c->y, hidden, c->mid);
+    tsr_mlp_run(c->pool, &mlp, c->x, hidden, c->n, c->y, hidden, c->mid);
     if (c->d->config.n_experts) {
         tsri_norm_rows(c, c->y, c->y, w->post_ffn_norm_1);
         tsri_moe(c, l);

@@ -122,7 +122,8 @@ static void run_expert(tsr_context *c, const tsri_layer *w, size_t e)
     tsr_view gate, up, out = tsr_view_slice(&w->experts_out, e);
     input_views(w, e, width, &gate, &up);
     tsri_for_rows(c, n, gather_row, pairs);
-    tsr_mlp(c->pool, &(tsr_mlp_weights){&gate, &up, &out}, c->moe.in, hidden, n, c->moe.out, hidden, c->moe.mid);
+    tsr_mlp mlp = {.gate = &gate, .up = &up, .down = &out};
+    tsr_mlp_run(c->pool, &mlp, c->moe.in, hidden, n, c->moe.out, hidden, c->moe.mid);
     tsri_for_rows(c, n, add_row, pairs);
 }
 

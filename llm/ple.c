@@ -41,12 +41,20 @@ void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds)
     tsri_for_rows(c, c->n, prepare_row, &j);
 }
 
+static void gate_row(tsr_context *c, const void *arg, size_t r, void *scratch)
+{
+    const size_t *layer = arg;
+    size_t dim = c->d->config.ple_dim;
+    (void)scratch;
+    tsr_gelu_mul(c->ple_mid + r * dim, c->ple + (r * c->d->config.n_layers + *layer) * dim, dim);
+}
+
 void tsri_ple_layer(tsr_context *c, size_t l)
 {
     const tsri_layer *w = &c->d->layers[l];
-    size_t hidden = c->d->config.hidden, dim = c->d->config.ple_dim, stride = c->d->config.n_layers * dim;
+    size_t hidden = c->d->config.hidden, dim = c->d->config.ple_dim;
     tsr_matmul(c->pool, &w->ple_gate, c->h, hidden, c->n, c->ple_mid, dim);
-    tsr_gelu_mul_rows(c->pool, c->ple_mid, dim, c->ple + l * dim, stride, c->n, dim);
+    tsri_for_rows(c, c->n, gate_row, &l);
     tsr_matmul(c->pool, &w->ple_proj, c->ple_mid, dim, c->n, c->y, hidden);
     tsri_add_normed_rows(c, c->h, c->y, w->post_ple_norm);
 }

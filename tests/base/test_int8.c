@@ -367,7 +367,7 @@ static void check_mlp(tsr_pool *pool, const tsr_type types[3], size_t width, siz
     for (size_t i = 0; i < n; i++)
         tsr_gelu_mul(mid + i * ld, mid + i * ld + width, width);
     tsr_matmul(pool, &v[2], mid, ld, n, want, ldy);
-    tsr_mlp(pool, &(tsr_mlp_weights){&v[0], &v[1], &v[2]}, x, ldx, n, y, ldy, work);
+    tsr_mlp_run(pool, &(tsr_mlp){.gate = &v[0], .up = &v[1], .down = &v[2]}, x, ldx, n, y, ldy, work);
     assert_memory_equal(y, want, n * ldy * sizeof *y);
     assert_int_equal(memcmp(work, none, n * ld * sizeof *work) == 0, scratch_stays);
     for (size_t i = 0; i < 3; i++)
