@@ -6,6 +6,7 @@
 #define TSR_GEMM_SIMD_H
 
 #include "gemm_internal.h"
+#include "registers_internal.h"
 
 #define INLINED static inline __attribute__((always_inline))
 
@@ -14,18 +15,21 @@ INLINED void rows(float *y, size_t ldy, bool add, const uint32_t *panel, const w
 {
     acc a[ROWS][2];
     const word *three[ROWS / 3];
+    IN_REGISTERS
     for (size_t i = 0; i < n; i++)
         a[i][0] = a[i][1] = acc_zero();
     for (size_t i = 0; i < n; i += 3)
         three[i / 3] = x + i * ldx;
     for (size_t s = 0; s < steps; s++, panel += OUTS) {
         step w0 = step_load(panel), w1 = step_load(panel + LANES);
+        IN_REGISTERS
         for (size_t i = 0; i < n; i++) {
             step xi = step_set(three[i / 3][i % 3 * ldx + s]);
             a[i][0] = acc_fma(w0, xi, a[i][0]);
             a[i][1] = acc_fma(w1, xi, a[i][1]);
         }
     }
+    IN_REGISTERS
     for (size_t i = 0; i < n; i++, y += ldy)
         for (size_t v = 0; v < 2; v++)
             acc_store(y + LANES * v, add ? acc_add(acc_load(y + LANES * v), a[i][v]) : a[i][v]);

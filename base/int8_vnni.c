@@ -4,6 +4,7 @@
  * A tile of 32 outputs by up to 6 rows of input has 12 integer sums, which each group turns into shares of 12 float ones. */
 #include "int8_vnni.h"
 #include "int8_x86_rows.h"
+#include "registers_internal.h"
 
 #include <math.h>
 
@@ -52,6 +53,7 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
     const uint8_t *q = panel->q;
     const float *a = panel->a, *o = panel->o;
     __m512 f[ROWS][2];
+    IN_REGISTERS
     for (size_t i = 0; i < n; i++) {
         f[i][0] = from ? _mm512_maskz_loadu_ps(m0, from + i * ldf) : _mm512_setzero_ps();
         f[i][1] = from ? _mm512_maskz_loadu_ps(m1, from + i * ldf + 16) : _mm512_setzero_ps();
@@ -83,6 +85,7 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
             }
         }
     }
+    IN_REGISTERS
     for (size_t i = 0; i < n; i++) {
         _mm512_mask_storeu_ps(y + i * ldy, m0, f[i][0]);
         _mm512_mask_storeu_ps(y + i * ldy + 16, m1, f[i][1]);

@@ -1,10 +1,11 @@
 /* rows_simd.h: the kernels of rows_internal.h, for a file that has said what a vector is: vec, LANES, vec_zero, vec_set,
- * vec_fma(a, b, c) = a b + c, vec_sum, vec_load, vec_store, load_f16, load_bf16, load_q8; and MAX_QUERIES. Counts are
- * constants at every call, so that the accumulators live in registers. */
+ * vec_fma(a, b, c) = a b + c, vec_sums, vec_load, vec_store, HOLD, which keeps a vector in its register, load_f16, load_bf16,
+ * load_q8; and MAX_QUERIES. Counts are constants at every call, so that the accumulators live in registers. */
 #ifndef TSR_ROWS_SIMD_H
 #define TSR_ROWS_SIMD_H
 
 #include "kernels_internal.h"
+#include "registers_internal.h"
 #include "rows_internal.h"
 
 #define INLINED static inline __attribute__((always_inline))
@@ -47,16 +48,18 @@ INLINED void score_tile(tsr_type type, const unsigned char *rows, size_t row_byt
         }
         for (size_t i = 0; i < n_q; i++) {
             vec x = vec_load(q + i * n + at);
+            HOLD(x);
             for (size_t r = 0; r < n_rows; r++)
                 a[r][i] = vec_fma(k[r], x, a[r][i]);
         }
     }
-    for (size_t r = 0; r < n_rows; r++)
-        for (size_t i = 0; i < n_q; i++) {
-            float sum = vec_sum(a[r][i]);
-            if (r < left)
-                s[i * TSRI_ROWS_TILE + r] = sum;
-        }
+    IN_REGISTERS
+    for (size_t r = 0; r < n_rows; r++) {
+        float sums[MAX_QUERIES];
+        vec_sums(sums, a[r], n_q);
+        for (size_t i = 0; i < n_q && r < left; i++)
+            s[i * TSRI_ROWS_TILE + r] = sums[i];
+    }
 }
 
 INLINED void score_rows(tsr_type type, const unsigned char *rows, size_t row_bytes, size_t n_rows, size_t step, size_t n,
@@ -72,6 +75,7 @@ INLINED void mix_tile(tsr_type type, const unsigned char *rows, size_t row_bytes
                       const float *w, size_t n_q, float *y, const unsigned char *next)
 {
     vec a[MAX_QUERIES][2];
+    IN_REGISTERS
     for (size_t i = 0; i < n_q; i++) {
         a[i][0] = vec_load(y + i * n + at);
         a[i][1] = vec_load(y + i * n + at + LANES);
@@ -85,6 +89,7 @@ INLINED void mix_tile(tsr_type type, const unsigned char *rows, size_t row_bytes
             a[i][1] = vec_fma(v1, x, a[i][1]);
         }
     }
+    IN_REGISTERS
     for (size_t i = 0; i < n_q; i++) {
         vec_store(y + i * n + at, a[i][0]);
         vec_store(y + i * n + at + LANES, a[i][1]);

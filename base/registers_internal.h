@@ -1,0 +1,15 @@
+/* registers_internal.h: for loops over arrays that are to be registers. */
+#ifndef TSR_REGISTERS_INTERNAL_H
+#define TSR_REGISTERS_INTERNAL_H
+
+/* Before a loop of a constant count, at most 12: all of it at once. Else GCC keeps such a loop where its body is large, and with it
+ * the array in memory. */
+#if defined(__clang__)
+#define IN_REGISTERS _Pragma("unroll")
+#elif defined(__GNUC__)
+#define IN_REGISTERS _Pragma("GCC unroll 12")
+#else
+#define IN_REGISTERS
+#endif
+
+#endif
