@@ -3,6 +3,7 @@
  * numbers all have the zero 128: they are taken as signed ones, whose sign goes to the other side, and as at most 128 fit
  * as well (2 * 128 * 127). */
 #include "int8_x86_rows.h"
+#include "registers_internal.h"
 
 #include <math.h>
 
@@ -58,26 +59,45 @@ INLINE __m256i pairs(bool is_signed, __m256i q, __m256i p)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(s), _mm256_sign_epi8(p, s));
 }
 
-/* Group g of `group` elements: sums of n rows of input with 32 outputs. `steps`: of 4 elements, whose pairs fit 16 bits. */
-INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const uint8_t *q,
-                       const int8_t *p, size_t ldp)
+INLINE int32_t four_of(const int8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Group g of `group` elements: begin[i] + sums of row i < n of input with 32 outputs. `steps`: of 4 elements, whose pairs fit 16
+ * bits. */
+INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
+                       const uint8_t *q, const int8_t *p, size_t ldp)
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    for (size_t e = 0; e < group; e += 4 * steps)
-        for (size_t l = 0; l < LANES; l++) {
-            __m256i few[AT_ONCE];
-            for (size_t t = 0; t < steps; t++) {
+    for (size_t e = 0; e < group; e += 4 * steps) {
+        __m256i few[AT_ONCE][LANES];
+        IN_REGISTERS
+        for (size_t t = 0; t < steps; t++) {
+            __m256i four[AT_ONCE];
+            IN_REGISTERS
+            for (size_t i = 0; i < n; i++)
+                four[i] = _mm256_set1_epi32(four_of(p + i * ldp + e + 4 * t));
+            IN_REGISTERS
+            for (size_t l = 0; l < LANES; l++) {
                 __m256i w = load32(q + (e + 4 * t) * TSRI_INT8_OUT + 32 * l);
+                IN_REGISTERS
                 for (size_t i = 0; i < n; i++) {
-                    int32_t four;
-                    memcpy(&four, p + i * ldp + e + 4 * t, sizeof four);
-                    __m256i v = pairs(is_signed, w, _mm256_set1_epi32(four));
-                    few[i] = t ? _mm256_add_epi16(few[i], v) : v;
+                    __m256i v = pairs(is_signed, w, four[i]);
+                    few[i][l] = t ? _mm256_add_epi16(few[i][l], v) : v;
+                    __asm__("" : "+x"(few[i][l])); /* added now: GCC makes trees of such sums, for which there are no registers */
                 }
             }
-            for (size_t i = 0; i < n; i++)
-                s[i][l] = _mm256_add_epi32(s[i][l], _mm256_madd_epi16(few[i], ones));
         }
+        IN_REGISTERS
+        for (size_t i = 0; i < n; i++) {
+            IN_REGISTERS
+            for (size_t l = 0; l < LANES; l++)
+                s[i][l] = _mm256_add_epi32(e ? s[i][l] : _mm256_set1_epi32(begin[i]), _mm256_madd_epi16(few[i][l], ones));
+        }
+    }
 }
 
 INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
@@ -88,15 +108,15 @@ INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, f
         const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
         const int8_t *p = x->p + first * x->ldp + k0 + g * group;
         __m256i s[AT_ONCE][LANES];
-        for (size_t i = 0; i < n; i++) {
-            const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
-            for (size_t l = 0; l < LANES; l++)
-                s[i][l] = is_signed || form.offsets ? _mm256_setzero_si256() : _mm256_set1_epi32(*zero);
-        }
-        group_sums(s, n, group, steps, is_signed, panel->q + g * group * TSRI_INT8_OUT, p, x->ldp);
+        int32_t begin[AT_ONCE] = {0};
+        for (size_t i = 0; i < n && !is_signed && !form.offsets; i++)
+            begin[i] = ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
+        group_sums(s, n, group, steps, is_signed, begin, panel->q + g * group * TSRI_INT8_OUT, p, x->ldp);
+        IN_REGISTERS
         for (size_t i = 0; i < n; i++) {
             __m256 by = _mm256_set1_ps(x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK]);
             __m256 sums = _mm256_set1_ps(form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f);
+            IN_REGISTERS
             for (size_t l = 0; l < LANES; l++) {
                 __m256 f = _mm256_loadu_ps(y[i] + 8 * l);
                 f = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s[i][l]), _mm256_mul_ps(_mm256_loadu_ps(a + 8 * l), by), f);

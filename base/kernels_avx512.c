@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels_internal.h"
+#include "registers_internal.h"
 
 static __mmask16 first(size_t n)
 {
@@ -127,6 +128,7 @@ static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const floa
         for (size_t r = 0; r < 4; r++)
             a[r] = _mm512_fmadd_ps(load_bf16_part(w + r * stride + i, m), x0, a[r]);
     }
+    IN_REGISTERS
     for (size_t r = 0; r < 4; r++)
         out[r] = _mm512_reduce_add_ps(_mm512_add_ps(a[r], b[r]));
 }
@@ -160,9 +162,12 @@ static inline __attribute__((always_inline)) void tile_rows(float *y, size_t ldy
         tile_step(a, w + p, ldw, x + p, ldx, n, true, 0);
     if (p < k)
         tile_step(a, w + p, ldw, x + p, ldx, n, false, first(k - p));
-    for (size_t i = 0; i < n; i++)
+    IN_REGISTERS
+    for (size_t i = 0; i < n; i++) {
+        IN_REGISTERS
         for (size_t r = 0; r < 4; r++)
             y[i * ldy + r] = _mm512_reduce_add_ps(a[i][r]) + (add ? y[i * ldy + r] : 0.0f);
+    }
 }
 
 static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,

@@ -14,6 +14,7 @@
 #define TSR_KERNELS_SIMD_H
 
 #include "kernels_internal.h"
+#include "registers_internal.h"
 
 #define INLINED static inline __attribute__((always_inline))
 
@@ -104,6 +105,7 @@ static void dot4_bf16(float out[4], const uint16_t *w, size_t stride, const floa
         for (size_t r = 0; r < 4; r++)
             a[r] = vec_fma(load_bf16(tw[r]), vec_load(tx), a[r]);
     }
+    IN_REGISTERS
     for (size_t r = 0; r < 4; r++)
         out[r] = vec_sum(vec_add(a[r], b[r]));
 }
@@ -142,9 +144,12 @@ INLINED void tile_rows(float *y, size_t ldy, bool add, const uint16_t *w, size_t
         }
         tile_step(a, tw[0], LANES, tx[0], LANES, n);
     }
-    for (size_t i = 0; i < n; i++)
+    IN_REGISTERS
+    for (size_t i = 0; i < n; i++) {
+        IN_REGISTERS
         for (size_t r = 0; r < 4; r++)
             y[i * ldy + r] = vec_sum(a[i][r]) + (add ? y[i * ldy + r] : 0.0f);
+    }
 }
 
 static void tile_bf16(float *y, size_t ldy, bool add, const uint16_t *w, size_t ldw, const float *x, size_t ldx,
