@@ -83,31 +83,27 @@ const tsri_int8_kernels *tsri_int8_get(void)
 
 /* ---- inputs ---- */
 
-/* What block b of a row tells beside its numbers: sums of four, eight of them. */
-static void note_sums(const tsri_int8_input *in, size_t to, size_t b, const int32_t sums[8], float xs, tsri_int8_form form)
-{
-    int32_t halves[2] = {sums[0] + sums[1] + sums[2] + sums[3], sums[4] + sums[5] + sums[6] + sums[7]};
-    size_t n = (size_t)TSRI_INT8_BLOCK / form.group;
-    if (n == 1)
-        halves[0] += halves[1];
-    for (size_t g = 0; g < n; g++)
-        if (form.offsets)
-            ((float *)in->corr)[to * in->ldc + n * b + g] = xs * (float)halves[g];
-        else
-            ((int32_t *)in->corr)[to * in->ldc + n * b + g] = -(int32_t)form.zero * halves[g];
-    for (size_t i = 0; in->lanes && i < 8; i++)
-        in->lanes[to * in->ldl + 8 * b + i] = -(int32_t)form.zero * sums[i];
-}
-
 /* Values [at, at + n) of a row, whole blocks. */
 static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
                        tsri_int8_form form)
 {
-    float *xs = in->xs + to * in->lds;
-    for (size_t b = at / TSRI_INT8_BLOCK; n > 0; b++, x += TSRI_INT8_BLOCK, n -= TSRI_INT8_BLOCK) {
-        int32_t sums[8];
-        xs[b] = kern->round32(in->p + to * in->ldp + b * TSRI_INT8_BLOCK, sums, x);
-        note_sums(in, to, b, sums, xs[b], form);
+    enum { SOME = 16 };
+    int32_t halves[2 * SOME];
+    for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
+        now = tsri_least(SOME, end - first);
+        float *xs = in->xs + to * in->lds + first;
+        int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
+        kern->round(in->p + to * in->ldp + first * TSRI_INT8_BLOCK, xs, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
+        size_t each = (size_t)TSRI_INT8_BLOCK / form.group, n_sums = each * now;
+        for (size_t g = 0; each == 1 && g < now; g++)
+            halves[g] = halves[2 * g] + halves[2 * g + 1];
+        int32_t *corr = (int32_t *)in->corr + to * in->ldc + each * first;
+        for (size_t g = 0; !form.offsets && g < n_sums; g++)
+            corr[g] = -(int32_t)form.zero * halves[g];
+        for (size_t g = 0; form.offsets && g < n_sums; g++)
+            ((float *)(void *)corr)[g] = xs[g / each] * (float)halves[g];
+        for (size_t i = 0; fours && i < 8 * now; i++)
+            fours[i] *= -(int32_t)form.zero;
     }
 }
 

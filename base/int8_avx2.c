@@ -49,6 +49,11 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return scale;
 }
 
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+}
+
 /* ---- tiles ---- */
 
 INLINE __m256i pairs(bool is_signed, __m256i q, __m256i p)
@@ -362,5 +367,5 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
 }

@@ -21,6 +21,11 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return finite ? scale : NAN;
 }
 
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+}
+
 /* Share of group g of the panel's row r in its product with one row of input. */
 static float group_share(const tsri_int8_panel *panel, tsri_int8_form form, size_t g, size_t r, const int8_t *p, float xs,
                          const void *corr)
@@ -54,6 +59,6 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
 
 void tsri_int8_init_c(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile,
+    *k = (tsri_int8_kernels){.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile,
                              .rows = tsri_int8_rows_by_blocks};
 }

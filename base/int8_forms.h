@@ -15,6 +15,20 @@
 #include "int8_internal.h"
 #include "quant_internal.h"
 
+/* `round` of the kernels by a function that rounds one block, tells its sums of four and gives its scale. */
+static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*one)(int8_t *p, int32_t fours[8], const float *x),
+                                                                       int8_t *p, float *xs, int32_t *halves, int32_t *fours,
+                                                                       const float *x, size_t n)
+{
+    int32_t own[8];
+    for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK) {
+        int32_t *f = fours ? fours + 8 * b : own;
+        xs[b] = one(p, f, x);
+        halves[2 * b] = f[0] + f[1] + f[2] + f[3];
+        halves[2 * b + 1] = f[4] + f[5] + f[6] + f[7];
+    }
+}
+
 /* The numbers of one block and what belongs to them. */
 typedef struct tsri_int8_block {
     uint8_t q[TSRI_QUANT_MAX_ELEMS];

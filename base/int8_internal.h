@@ -53,9 +53,9 @@ typedef struct tsri_int8_panel {
 } tsri_int8_panel;
 
 typedef struct tsri_int8_kernels {
-    /* One block of input: p[32], the sums of each four of them, and its scale, which is given back. NaN, and all 0, for a
-     * block with a NaN or an infinity. */
-    float (*round32)(int8_t *p, int32_t sums[8], const float *x);
+    /* n blocks of input: their numbers p[32 n], scales xs[n], sums of 16 numbers halves[2 n] and, where it isn't NULL, of four
+     * fours[8 n]. NaN, and all else 0, for a block with a NaN or an infinity. */
+    void (*round)(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
     /* y[i * ldy + r] = from[i * ldf + r] + products of the panel's row r < n_out with row i < n of x from its element k0 on,

@@ -58,6 +58,11 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return scale;
 }
 
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+}
+
 /* Outputs [out, out + 4 LANES) of a panel. */
 INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], size_t out,
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
@@ -252,6 +257,6 @@ static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, si
 }
 
 #define TSRI_INT8_NEON_KERNELS \
-    (tsri_int8_kernels) {.round32 = round32, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
+    (tsri_int8_kernels) {.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
 
 #endif
