@@ -15,6 +15,7 @@
 #include "counts_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"
+#include "tsr_rows.h"
 
 enum {
     GEMV_MAX_ROWS = 3,    /* up to here weights are multiplied row by row */
@@ -221,17 +222,46 @@ static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
     gate_rows(j, 0, j->n, o, end, gate, up);
 }
 
-/* to = from + products of outputs [o, end) with rows [first, first + n) of x over the stretch from k on. */
-static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
-                        sums to, tsri_int8_panel *panel)
+/* A panel: rows [o, o + n) of w, elements [k, k + n_k). n 0: none. */
+typedef struct panel_place {
+    const tsr_view *w;
+    size_t o, n, k, n_k;
+} panel_place;
+
+static panel_place panel_at(const job *j, const tsr_view *w, size_t o, size_t end, size_t k)
 {
-    const tsr_type_traits *t = tsr_type_info(w->type);
-    size_t row_bytes = tsr_view_row_bytes(w), n_k = tsri_least(TSRI_INT8_PANEL_K, j->k - k);
-    const uint8_t *bytes = (const uint8_t *)w->data + k / t->block_elems * t->block_bytes;
-    for (size_t at = 0; at < end - o; at += TSRI_INT8_OUT) {
-        size_t n_out = tsri_least(TSRI_INT8_OUT, end - o - at);
-        j->kern->pack(panel, w->type, bytes + (o + at) * row_bytes, row_bytes, n_out, n_k);
-        j->kern->tile(to.at + at, to.ld, k ? from.at + at : NULL, from.ld, panel, j->form, &j->in, first, n, k, n_k, n_out);
+    bool none = o >= end || k >= j->k;
+    return (panel_place){w, o, none ? 0 : tsri_least(TSRI_INT8_OUT, end - o), k, none ? 0 : tsri_least(TSRI_INT8_PANEL_K, j->k - k)};
+}
+
+static const uint8_t *bytes_of(panel_place p)
+{
+    const tsr_type_traits *t = tsr_type_info(p.w->type);
+    return (const uint8_t *)p.w->data + p.o * tsr_view_row_bytes(p.w) + p.k / t->block_elems * t->block_bytes;
+}
+
+/* Memory that is needed when the panel at work is done: its rows lie too far apart for the processor's own prefetching. */
+static void ask_for(panel_place p)
+{
+    enum { LINE = 64 };
+    size_t row_bytes = tsr_view_row_bytes(p.w), n_bytes = tsr_row_bytes(p.w->type, p.n_k);
+    const uint8_t *row = bytes_of(p);
+    for (size_t r = 0; r < p.n; r++, row += row_bytes)
+        for (size_t at = 0; at < n_bytes; at += LINE)
+            __builtin_prefetch(row + at, 0, 2);
+}
+
+/* to = from + products of outputs [o, end) with rows [first, first + n) of x over the stretch from k on; `after`: the panel that
+ * comes next. */
+static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
+                        sums to, panel_place after, tsri_int8_panel *panel)
+{
+    panel_place now = panel_at(j, w, o, end, k), next;
+    for (; now.n > 0; now = next, from.at += TSRI_INT8_OUT, to.at += TSRI_INT8_OUT) {
+        next = panel_at(j, w, now.o + TSRI_INT8_OUT, end, k);
+        j->kern->pack(panel, w->type, bytes_of(now), tsr_view_row_bytes(w), now.n, now.n_k);
+        ask_for(next.n > 0 ? next : after);
+        j->kern->tile(to.at, to.ld, k ? from.at : NULL, from.ld, panel, j->form, &j->in, first, n, k, now.n_k, now.n);
     }
 }
 
@@ -241,17 +271,18 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
     panel_scratch *s = scratch;
     size_t o, end;
     const tsr_product *p = outputs_of(j, item, &o, &end);
+    const tsr_view *up = j->mlp ? j->mlp->up : NULL;
     sums a = {s->sums, j->mlp ? 2 * ITEM_OUT : ITEM_OUT}, b = {a.at + ITEM_OUT, a.ld};
-    (void)worker;
     size_t parts = tsri_parts(j->n, j->mlp ? SUM_ROWS / 2 : SUM_ROWS);
+    (void)worker;
     for (size_t first = 0, n; first < j->n; first += n, parts--) {
         n = tsri_parts(j->n - first, parts);
         for (size_t k = 0; k < j->k; k += TSRI_INT8_PANEL_K) {
-            bool last = j->k - k <= TSRI_INT8_PANEL_K;
-            sums to = last && !j->mlp ? (sums){p->y + first * p->ldy + o, p->ldy} : a;
-            add_stretch(j, p->w, o, end, first, n, k, a, to, &s->panel);
-            if (j->mlp && j->mlp->up)
-                add_stretch(j, j->mlp->up, o, end, first, n, k, b, b, &s->panel);
+            panel_place next = panel_at(j, p->w, o, end, k + TSRI_INT8_PANEL_K);
+            sums to = next.n == 0 && !j->mlp ? (sums){p->y + first * p->ldy + o, p->ldy} : a;
+            add_stretch(j, p->w, o, end, first, n, k, a, to, up ? panel_at(j, up, o, end, k) : next, &s->panel);
+            if (up)
+                add_stretch(j, up, o, end, first, n, k, b, b, next, &s->panel);
         }
         if (j->mlp)
             gate_rows(j, first, n, o, end, a, b);
