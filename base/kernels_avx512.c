@@ -205,18 +205,25 @@ static __m512 exp16(__m512 x)
     return _mm512_maskz_scalef_ps(is_normal, p, n);
 }
 
+/* x := exp(x - top) of the lanes in m, which are added to sums. */
+static inline __attribute__((always_inline)) void exp_step(float *x, __mmask16 m, __m512 top, __m512d sums[2])
+{
+    __m512 e = _mm512_maskz_mov_ps(m, exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, x), top)));
+    _mm512_mask_storeu_ps(x, m, e);
+    sums[0] = _mm512_add_pd(sums[0], _mm512_cvtps_pd(_mm512_castps512_ps256(e)));
+    sums[1] = _mm512_add_pd(sums[1], _mm512_cvtps_pd(_mm512_extractf32x8_ps(e, 1)));
+}
+
 static double exp_sum(float *x, float top, size_t n)
 {
     const __m512 vtop = _mm512_set1_ps(top);
-    __m512d a = _mm512_setzero_pd(), b = a;
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 m = n - i < 16 ? first(n - i) : (__mmask16)0xffff;
-        __m512 e = _mm512_maskz_mov_ps(m, exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, x + i), vtop)));
-        _mm512_mask_storeu_ps(x + i, m, e);
-        a = _mm512_add_pd(a, _mm512_cvtps_pd(_mm512_castps512_ps256(e)));
-        b = _mm512_add_pd(b, _mm512_cvtps_pd(_mm512_extractf32x8_ps(e, 1)));
-    }
-    return _mm512_reduce_add_pd(_mm512_add_pd(a, b));
+    __m512d sums[2] = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        exp_step(x + i, 0xffff, vtop, sums); /* the mask goes */
+    if (i < n)
+        exp_step(x + i, first(n - i), vtop, sums);
+    return _mm512_reduce_add_pd(_mm512_add_pd(sums[0], sums[1]));
 }
 
 /* As gelu_of of kernels_simd.h. */
