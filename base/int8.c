@@ -4,7 +4,10 @@
  * an item takes 64 outputs; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
  * in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
  * that the second cache holds the inputs' stretch, and their sums stay in scratch before the last stretch: rows of y lie so
- * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone. */
+ * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone.
+ *
+ * Of a feed-forward block an item makes the same outputs of gate and up. What they become is the next product's input: it is
+ * rounded from the scratch, and stands nowhere as floats. */
 #include "int8_internal.h"
 
 #include <assert.h>
@@ -22,7 +25,7 @@ enum {
     GEMV_TILE = 32,       /* outputs of an item then, at least; at best a product is so many items, */
     GEMV_ITEMS = 24,      /* for each of which memory must be waited for once */
     ITEM_OUT = 64,        /* outputs of an item of panels */
-    SUM_ROWS = 1024,      /* rows of input whose sums are kept at once */
+    SUM_ROWS = 1024,      /* rows of input whose sums are kept at once; half as many of a gate and its up */
     GATE_MOST = 16384,    /* outputs of a gate's item for few rows, at most */
     ROUND_ROWS = 4        /* rows of input that an item rounds */
 };

@@ -64,13 +64,6 @@ INLINE __m256i pairs(bool is_signed, __m256i q, __m256i p)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(s), _mm256_sign_epi8(p, s));
 }
 
-INLINE int32_t four_of(const int8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* Group g of `group` elements: begin[i] + sums of row i < n of input with 32 outputs. `steps`: of 4 elements, whose pairs fit 16
  * bits. */
 INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
@@ -84,7 +77,7 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
             __m256i four[AT_ONCE];
             IN_REGISTERS
             for (size_t i = 0; i < n; i++)
-                four[i] = _mm256_set1_epi32(four_of(p + i * ldp + e + 4 * t));
+                four[i] = _mm256_set1_epi32(four_numbers(p + i * ldp + e + 4 * t));
             IN_REGISTERS
             for (size_t l = 0; l < LANES; l++) {
                 __m256i w = load32(q + (e + 4 * t) * TSRI_INT8_OUT + 32 * l);

@@ -99,13 +99,6 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
 
 /* ---- tiles ---- */
 
-INLINE int32_t four(const int8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* What tiles of all sizes share: constants where it is inlined. */
 INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, const float *from, size_t ldf,
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0,
@@ -130,7 +123,7 @@ INLINE void tile_of(size_t n, size_t group, bool offsets, float *y, size_t ldy, 
         for (size_t e = 0; e < group; e += 4, q += 4 * TSRI_INT8_OUT) {
             __m512i w0 = _mm512_loadu_si512(q), w1 = _mm512_loadu_si512(q + 64);
             for (size_t i = 0; i < n; i++) {
-                __m512i v = _mm512_set1_epi32(four(p + i * x->ldp + g * group + e));
+                __m512i v = _mm512_set1_epi32(four_numbers(p + i * x->ldp + g * group + e));
                 s[i][0] = _mm512_dpbusd_epi32(s[i][0], w0, v);
                 s[i][1] = _mm512_dpbusd_epi32(s[i][1], w1, v);
             }

@@ -42,6 +42,14 @@ INLINE uint32_t four_bytes(const uint8_t *p)
     return v;
 }
 
+/* Four numbers of input, to be spread. */
+INLINE int32_t four_numbers(const int8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /* Eight bytes as floats. */
 INLINE __m256 eight_floats(uint32_t low, uint32_t high)
 {
