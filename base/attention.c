@@ -167,8 +167,7 @@ static void finish(const job *j, const work *w, float *out, size_t m)
         float inv = (float)(1.0 / w->sum[i]);
         for (size_t c = 0; c < d; c++)
             out[c] = from[c] * inv;
-        if (j->a->min > -INFINITY || j->a->max < INFINITY)
-            j->kern->clamp(out, out, j->a->min, j->a->max, d);
+        tsr_clamp(out, out, j->a->min, j->a->max, d);
     }
 }
 

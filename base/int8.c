@@ -121,13 +121,6 @@ static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8
         memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
 }
 
-void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
-                         tsri_int8_form form)
-{
-    clear_rest(in, to, k, form);
-    round_part(kern, in, to, 0, x, k, form);
-}
-
 /* Bytes of one row of input, and the arrays of n rows laid out one after the other. */
 static size_t lay_out(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
 {
@@ -159,7 +152,8 @@ typedef struct job {
 static void round_rows(const job *j, size_t first, size_t last)
 {
     for (size_t i = first; i < last; i++) {
-        tsri_int8_round_row(j->kern, &j->in, i, j->x + i * j->ldx, j->k, j->form);
+        clear_rest(&j->in, i, j->k, j->form);
+        round_part(j->kern, &j->in, i, 0, j->x + i * j->ldx, j->k, j->form);
         if (j->mlp)
             clear_rest(&j->mid, i, j->mlp->gate->shape[0], j->mid_form);
     }

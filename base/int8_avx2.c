@@ -85,7 +85,7 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
                 for (size_t i = 0; i < n; i++) {
                     __m256i v = pairs(is_signed, w, four[i]);
                     few[i][l] = t ? _mm256_add_epi16(few[i][l], v) : v;
-                    __asm__("" : "+x"(few[i][l])); /* added now: GCC makes trees of such sums, for which there are no registers */
+                    HOLD(few[i][l]); /* of trees there would be more sums than registers */
                 }
             }
         }

@@ -76,10 +76,6 @@ void tsri_int8_init_vnni(tsri_int8_kernels *k);
 void tsri_int8_init_dotprod(tsri_int8_kernels *k);
 void tsri_int8_init_i8mm(tsri_int8_kernels *k);
 
-/* Round row i of x (k values, a multiple of 32) into row `to` of `in`; the form is that of the weights to come. */
-void tsri_int8_round_row(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, const float *x, size_t k,
-                         tsri_int8_form form);
-
 /* Whether these products of one x can be made together with inputs rounded to int8: weights of block types and of one form, with
  * rows of at most TSRI_INT8_MAX_K elements, on a pool with fast products. */
 bool tsri_int8_takes(const tsr_pool *pool, const tsr_product *p, size_t n_products);

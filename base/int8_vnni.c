@@ -315,7 +315,8 @@ INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, con
 {
     const __m512i low = _mm512_set1_epi8(15);
     __m512i z0 = _mm512_loadu_si512(w), z1 = _mm512_loadu_si512(w + 8 * t.words - LINE);
-    __asm__("" : "+v"(z0), "+v"(z1)); /* stay in registers: as operands in memory they are read twice, over lines of the cache */
+    HOLD(z0); /* as operands in memory they are read twice, over lines of the cache */
+    HOLD(z1);
     __m512i z = nibbles_of_four(t, z0, z1), d = halves_of_four(t, z0, z1);
     __m512i q0 = nibble_numbers(t, _mm512_and_si512(z, low), t.fifths ? fifths_of(t, w, 0) : 0);
     __m512i q1 = nibble_numbers(t, _mm512_and_si512(_mm512_srli_epi16(z, 4), low), t.fifths ? fifths_of(t, w, 1) : 0);

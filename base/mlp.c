@@ -1,7 +1,6 @@
 /* mlp.c: feed-forward blocks. With inputs rounded to int8 what lies between the products stays in the workers' scratch (int8.c);
  * else it stands in the caller's, some rows at a time. */
 #include <assert.h>
-#include <math.h>
 
 #include "counts_internal.h"
 #include "int8_internal.h"
@@ -9,25 +8,19 @@
 
 enum { ACTIVATE_ROWS = 4 /* rows of an item */ };
 
-static void clamp(float *x, float min, float max, size_t n)
-{
-    if (min != -INFINITY || max != INFINITY)
-        tsr_clamp(x, x, min, max, n);
-}
-
 void tsr_mlp_activate(const tsr_mlp *m, float *g, float *u, size_t n)
 {
     const tsr_mlp_limits *l = m->limits;
     if (l)
-        clamp(g, l->gate_min, l->gate_max, n);
+        tsr_clamp(g, g, l->gate_min, l->gate_max, n);
     if (l && m->up)
-        clamp(u, l->up_min, l->up_max, n);
+        tsr_clamp(u, u, l->up_min, l->up_max, n);
     if (m->activation == TSR_SILU)
         tsr_sigmoid_mul(g, g, g, n);
     else
         tsr_gelu_mul(g, m->up ? u : NULL, n);
     if (l)
-        clamp(g, l->mid_min, l->mid_max, n);
+        tsr_clamp(g, g, l->mid_min, l->mid_max, n);
 }
 
 typedef struct job {

@@ -6,8 +6,8 @@
 
 enum { TSRI_POOL_INPUT_BYTES = 20 << 20 };
 
-/* Memory for the rounded inputs of one product, or of two that follow each other, aligned to 64 bytes; its pages are touched as far as they are used.
- * NULL while products are exact. One product at a time, as tsr_pool_run. */
+/* Memory for the rounded inputs of one product, or of two that follow each other, aligned to 64 bytes; its pages are touched as
+ * far as they are used. NULL while products are exact. One product at a time, as tsr_pool_run. */
 void *tsri_pool_inputs(const tsr_pool *p);
 
 #endif

@@ -1,4 +1,4 @@
-/* registers_internal.h: for loops over arrays that are to be registers. */
+/* registers_internal.h: for vectors, and loops over arrays of them, that are to be registers. */
 #ifndef TSR_REGISTERS_INTERNAL_H
 #define TSR_REGISTERS_INTERNAL_H
 
@@ -10,6 +10,13 @@
 #define IN_REGISTERS _Pragma("GCC unroll 12")
 #else
 #define IN_REGISTERS
+#endif
+
+/* A vector is made here, and is in a register now: it isn't read again from memory as an operand, nor put off into a tree of sums. */
+#if defined(__aarch64__)
+#define HOLD(x) __asm__("" : "+w"(x))
+#else
+#define HOLD(x) __asm__("" : "+v"(x))
 #endif
 
 #endif

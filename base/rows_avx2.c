@@ -4,8 +4,6 @@
 
 enum { LANES = 8, MAX_QUERIES = 4 };
 
-#define HOLD(x) __asm__("" : "+x"(x))
-
 typedef __m256 vec;
 
 static inline vec vec_zero(void)
@@ -58,12 +56,6 @@ static inline vec load_q8(const unsigned char *block, size_t at)
     __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)(block + 2 + at));
     vec scale = _mm256_set1_ps(_cvtsh_ss((unsigned short)(block[0] | block[1] << 8)));
     return _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)));
-}
-
-static inline __attribute__((always_inline)) void vec_sums(float *sums, const vec *a, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sums[i] = vec_sum(a[i]);
 }
 
 #include "rows_simd.h"

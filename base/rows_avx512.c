@@ -4,8 +4,6 @@
 
 enum { LANES = 16, MAX_QUERIES = 8 };
 
-#define HOLD(x) __asm__("" : "+v"(x))
-
 typedef __m512 vec;
 
 static inline vec vec_zero(void)
@@ -23,31 +21,9 @@ static inline vec vec_fma(vec a, vec b, vec c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
-/* Sums of two halves of quarters: [a's first two, its last two, b's likewise]. */
-static inline vec halves(vec a, vec b)
+static inline float vec_sum(vec a)
 {
-    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-}
-
-/* Sums of two quarters each: of a in the first two, of b in the others. */
-static inline vec quarters(vec a, vec b)
-{
-    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
-}
-
-/* The lanes of n vectors, added in the order of _mm512_reduce_add_ps; eight of them together, in a third of its steps. */
-static inline __attribute__((always_inline)) void vec_sums(float *sums, const vec *a, size_t n)
-{
-    if (n != 8) {
-        for (size_t i = 0; i < n; i++)
-            sums[i] = _mm512_reduce_add_ps(a[i]);
-        return;
-    }
-    vec x = quarters(halves(a[0], a[1]), halves(a[2], a[3])), y = quarters(halves(a[4], a[5]), halves(a[6], a[7]));
-    vec z = _mm512_add_ps(_mm512_shuffle_ps(x, y, 0x44), _mm512_shuffle_ps(x, y, 0xee)); /* quarter i: twos of a[i], of a[4 + i] */
-    z = _mm512_add_ps(z, _mm512_permute_ps(z, 0xb1));
-    const __m512i order = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 10, 6, 2, 12, 8, 4, 0);
-    _mm256_storeu_ps(sums, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, z)));
+    return _mm512_reduce_add_ps(a);
 }
 
 static inline vec vec_load(const float *p)

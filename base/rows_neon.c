@@ -5,8 +5,6 @@
 
 enum { LANES = 4, MAX_QUERIES = 8 };
 
-#define HOLD(x) __asm__("" : "+w"(x))
-
 typedef float32x4_t vec;
 
 static inline vec vec_zero(void)
@@ -59,12 +57,6 @@ static inline vec load_q8(const unsigned char *block, size_t at)
     int8x8_t q = vreinterpret_s8_u32(vdup_n_u32(four));
     vec scale = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
     return vmulq_f32(scale, vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(q)))));
-}
-
-static inline __attribute__((always_inline)) void vec_sums(float *sums, const vec *a, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sums[i] = vec_sum(a[i]);
 }
 
 #include "rows_simd.h"

@@ -1,6 +1,6 @@
 /* rows_simd.h: the kernels of rows_internal.h, for a file that has said what a vector is: vec, LANES, vec_zero, vec_set,
- * vec_fma(a, b, c) = a b + c, vec_sums, vec_load, vec_store, HOLD, which keeps a vector in its register, load_f16, load_bf16,
- * load_q8; and MAX_QUERIES. Counts are constants at every call, so that the accumulators live in registers. */
+ * vec_fma(a, b, c) = a b + c, vec_sum, vec_load, vec_store, load_f16, load_bf16, load_q8; and MAX_QUERIES. Counts are
+ * constants at every call, so that the accumulators live in registers. */
 #ifndef TSR_ROWS_SIMD_H
 #define TSR_ROWS_SIMD_H
 
@@ -55,10 +55,12 @@ INLINED void score_tile(tsr_type type, const unsigned char *rows, size_t row_byt
     }
     IN_REGISTERS
     for (size_t r = 0; r < n_rows; r++) {
-        float sums[MAX_QUERIES];
-        vec_sums(sums, a[r], n_q);
-        for (size_t i = 0; i < n_q && r < left; i++)
-            s[i * TSRI_ROWS_TILE + r] = sums[i];
+        IN_REGISTERS
+        for (size_t i = 0; i < n_q; i++) {
+            float sum = vec_sum(a[r][i]);
+            if (r < left)
+                s[i * TSRI_ROWS_TILE + r] = sum;
+        }
     }
 }
 

@@ -34,10 +34,7 @@ static bool is_same(tsri_enc_range a, tsri_enc_range b)
 
 void tsri_enc_clamp_row(float *y, const float *x, size_t n, tsri_enc_range to)
 {
-    if (!is_open(to))
-        tsr_clamp(y, x, to.min, to.max, n);
-    else if (y != x)
-        memcpy(y, x, n * sizeof *y);
+    tsr_clamp(y, x, to.min, to.max, n);
 }
 
 tsri_enc_range tsri_enc_range_then(tsri_enc_range first, tsri_enc_range second)

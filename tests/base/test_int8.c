@@ -355,19 +355,37 @@ static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t
     free(x);
 }
 
-/* A gated block is its three products, to the bit. Its scratch stays as it was where nothing of it is to be floats. */
-static void check_mlp(tsr_pool *pool, const tsr_type types[3], size_t width, size_t out, size_t k, size_t n, bool scratch_stays)
+typedef enum mlp_kind { GATED, GATED_LIMITS, SILU_LIMITS } mlp_kind;
+
+/* A feed-forward block is its products and what lies between them, to the bit. Its scratch stays as it was where nothing of it is to
+ * be floats. */
+static void check_mlp(tsr_pool *pool, const tsr_type types[3], size_t width, size_t out, size_t k, size_t n, mlp_kind kind,
+                      bool scratch_stays)
 {
+    static const tsr_mlp_limits limits = {-0.5f, 0.75f, -0.25f, 0.5f, -0.125f, 0.25f};
+    bool has_up = kind != SILU_LIMITS, has_limits = kind != GATED;
     size_t ldx = k + PAD_X, ldy = out + PAD_Y, ld = 2 * width;
     float *x = random_rows(n, ldx), *y = calloc(n * ldy, sizeof *y), *want = calloc(n * ldy, sizeof *want);
     float *work = calloc(n * ld, sizeof *work), *mid = calloc(n * ld, sizeof *mid), *none = calloc(n * ld, sizeof *none);
     tsr_view v[3] = {random_view(types[0], width, k), random_view(types[1], width, k), random_view(types[2], out, width)};
     tsr_matmul(pool, &v[0], x, ldx, n, mid, ld);
     tsr_matmul(pool, &v[1], x, ldx, n, mid + width, ld);
-    for (size_t i = 0; i < n; i++)
-        tsr_gelu_mul(mid + i * ld, mid + i * ld + width, width);
+    for (size_t i = 0; i < n; i++) {
+        float *g = mid + i * ld, *u = g + width;
+        if (has_limits) {
+            tsr_clamp(g, g, limits.gate_min, limits.gate_max, width);
+            tsr_clamp(u, u, limits.up_min, limits.up_max, width);
+        }
+        if (has_up)
+            tsr_gelu_mul(g, u, width);
+        else
+            tsr_sigmoid_mul(g, g, g, width);
+        if (has_limits)
+            tsr_clamp(g, g, limits.mid_min, limits.mid_max, width);
+    }
     tsr_matmul(pool, &v[2], mid, ld, n, want, ldy);
-    tsr_mlp_run(pool, &(tsr_mlp){.gate = &v[0], .up = &v[1], .down = &v[2]}, x, ldx, n, y, ldy, work);
+    tsr_mlp m = {&v[0], has_up ? &v[1] : NULL, &v[2], has_up ? TSR_GELU_TANH : TSR_SILU, has_limits ? &limits : NULL};
+    tsr_mlp_run(pool, &m, x, ldx, n, y, ldy, work);
     assert_memory_equal(y, want, n * ldy * sizeof *y);
     assert_int_equal(memcmp(work, none, n * ld * sizeof *work) == 0, scratch_stays);
     for (size_t i = 0; i < 3; i++)
@@ -396,7 +414,8 @@ static void products_together_are_those_alone(void **state)
                     for (size_t o = 0; o < 4 && as_int8[t]; o++)
                         check_together(pool, types[t], outs[o], 512, rows[r]);
                     for (size_t o = 0; o < 2; o++)
-                        check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], kind < 2 && as_int8[t]);
+                        for (mlp_kind m = GATED; m <= SILU_LIMITS; m++)
+                            check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], m, kind < 2 && as_int8[t]);
                 }
         }
         tsr_cpu_set(tsr_cpu_detect());
@@ -412,9 +431,9 @@ static void large_gated_blocks_are_their_products(void **state)
     (void)state;
     assert_int_equal(tsr_pool_open(&pool, 2, NULL), TSR_OK);
     assert_int_equal(tsr_pool_set_products(pool, TSR_PRODUCTS_FAST, NULL), TSR_OK);
-    check_mlp(pool, types, 450016, 2, 32, 3, true);
-    check_mlp(pool, types, 96, 33, 64, 1030, true);
-    check_mlp(pool, types, 131072, 2, 32, 130, true);
+    check_mlp(pool, types, 450016, 2, 32, 3, GATED, true);
+    check_mlp(pool, types, 96, 33, 64, 1030, GATED, true);
+    check_mlp(pool, types, 131072, 2, 32, 130, GATED, true);
     tsr_pool_close(pool);
 }
 
