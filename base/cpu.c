@@ -1,4 +1,5 @@
 /* cpu.c: CPU levels. __builtin_cpu_supports asks CPUID and the operating system's saved state. */
+#define _DEFAULT_SOURCE /* syscall */
 #include "tsr_cpu.h"
 
 #include <stdatomic.h>
@@ -7,6 +8,10 @@
 
 #if defined(TSR_HAVE_X86_SIMD)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(TSR_HAVE_ARM_SIMD)
 #include <sys/auxv.h>
 #endif
@@ -20,12 +25,13 @@ static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
                                                     [TSR_CPU_NEON_DOTPROD] = "dotprod",
                                                     [TSR_CPU_NEON_I8MM] = "i8mm"};
 #else
-#define KNOWN "c, avx2, avx512, avx512vnni, avx512bf16"
+#define KNOWN "c, avx2, avx512, avx512vnni, avx512bf16, amx"
 static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
                                                     [TSR_CPU_AVX2] = "avx2",
                                                     [TSR_CPU_AVX512] = "avx512",
                                                     [TSR_CPU_AVX512_VNNI] = "avx512vnni",
-                                                    [TSR_CPU_AVX512_BF16] = "avx512bf16"};
+                                                    [TSR_CPU_AVX512_BF16] = "avx512bf16",
+                                                    [TSR_CPU_AMX] = "amx"};
 #endif
 
 #if defined(TSR_HAVE_X86_SIMD)
@@ -34,6 +40,19 @@ static bool has_f16c(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+/* Linux keeps the tiles of a process that has asked for them, in all its threads. */
+static bool has_amx(void)
+{
+#if defined(__linux__)
+    enum { BF16 = 1u << 22, TILES = 1u << 24, ASK = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & (BF16 | TILES)) == (BF16 | TILES) &&
+           syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
+#else
+    return false;
+#endif
 }
 #endif
 
@@ -48,7 +67,9 @@ tsr_cpu_level tsr_cpu_detect(void)
         return TSR_CPU_AVX2;
     if (!__builtin_cpu_supports("avx512vnni"))
         return TSR_CPU_AVX512;
-    return __builtin_cpu_supports("avx512bf16") ? TSR_CPU_AVX512_BF16 : TSR_CPU_AVX512_VNNI;
+    if (!__builtin_cpu_supports("avx512bf16"))
+        return TSR_CPU_AVX512_VNNI;
+    return has_amx() ? TSR_CPU_AMX : TSR_CPU_AVX512_BF16;
 #elif defined(TSR_HAVE_ARM_SIMD)
     const unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13; /* of the kernel's two words */
     if (!(getauxval(AT_HWCAP) & dotprod))

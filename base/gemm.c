@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "counts_internal.h"
+#include "pairs_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"
 
@@ -195,6 +196,8 @@ const tsri_gemm_kernel *tsri_gemm_wide(tsr_cpu_level level)
 const tsri_gemm_kernel *tsri_gemm_dot(tsr_cpu_level level)
 {
 #if defined(TSR_HAVE_X86_SIMD)
+    if (level >= TSR_CPU_AMX)
+        return &tsri_gemm_amx;
     if (level >= TSR_CPU_AVX512_BF16)
         return &tsri_gemm_avx512bf16;
 #endif
@@ -203,15 +206,25 @@ const tsri_gemm_kernel *tsri_gemm_dot(tsr_cpu_level level)
 }
 
 /* AMD's cores begin a product of BF16 pairs as often as an FMA, so twice the work is done. Intel's with this instruction
- * begin one for every four FMAs (measured on Sapphire Rapids), so f32 is twice as fast, and exact too. */
+ * begin one for every four FMAs (measured on Sapphire Rapids), so f32 is twice as fast, and exact too; where they have AMX, its
+ * tiles are many times as fast. */
 bool tsri_gemm_pairs_pay(void)
 {
 #if defined(TSR_HAVE_X86_SIMD)
     __builtin_cpu_init();
-    return tsri_gemm_dot(tsr_cpu_get()) && __builtin_cpu_is("amd");
+    return tsr_cpu_get() >= TSR_CPU_AMX || (tsri_gemm_dot(tsr_cpu_get()) && __builtin_cpu_is("amd"));
 #else
     return false;
 #endif
+}
+
+const tsri_pairs_kernels *tsri_pairs_get(void)
+{
+#if defined(TSR_HAVE_X86_SIMD)
+    if (tsr_cpu_get() >= TSR_CPU_AMX)
+        return &tsri_pairs_amx;
+#endif
+    return NULL;
 }
 
 const tsri_gemm_kernel *tsri_gemm_pick(const tsr_pool *pool, const tsr_view *w)

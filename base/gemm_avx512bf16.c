@@ -15,7 +15,7 @@ static __m512 load(const float *x, size_t n)
     return _mm512_maskz_loadu_ps((__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu), x);
 }
 
-static void round_row(uint32_t *to, const float *x, size_t k)
+void tsri_gemm_round_pairs_avx512(uint32_t *to, const float *x, size_t k)
 {
     size_t p = 0;
     for (; p + 32 <= k; p += 32)
@@ -31,7 +31,7 @@ static __m512i widened(const float *x, size_t n)
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(load(x, n)));
 }
 
-static void pair_rows(uint32_t *to, const float *even, const float *odd, size_t n)
+void tsri_gemm_pair_rows_avx512(uint32_t *to, const float *even, const float *odd, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) {
         size_t left = n - i;
@@ -80,5 +80,5 @@ static inline step step_set(word x)
 #include "gemm_simd.h"
 
 const tsri_gemm_kernel tsri_gemm_avx512bf16 = {.outs = OUTS, .rows = ROWS, .tile_outs = 128, .tile_steps = 512, .step = 2,
-                                               .pack_bf16 = tsri_gemm_pack_pairs_avx512, .pair_rows = pair_rows,
-                                               .round = round_row, .multiply = multiply};
+                                               .pack_bf16 = tsri_gemm_pack_pairs_avx512, .pair_rows = tsri_gemm_pair_rows_avx512,
+                                               .round = tsri_gemm_round_pairs_avx512, .multiply = multiply};

@@ -18,7 +18,7 @@
 #include "tsr_tensor.h"
 
 enum {
-    TSRI_GEMM_MAX_ROWS = 12, /* of all kernels */
+    TSRI_GEMM_MAX_ROWS = 32, /* of all kernels */
     TSRI_GEMM_MAX_OUTS = 32,
     TSRI_GEMM_PACK_STEPS = 32 /* pack may write up to the next multiple of so many steps */
 };
@@ -57,9 +57,11 @@ void tsri_gemm(const tsri_gemm_kernel *kern, tsr_pool *pool, const tsr_view *w, 
                float *y, size_t ldy);
 bool tsri_gemm_fits(const tsri_gemm_kernel *kern, size_t k);
 
-extern const tsri_gemm_kernel tsri_gemm_c, tsri_gemm_avx2, tsri_gemm_avx512, tsri_gemm_avx512bf16, tsri_gemm_neon;
+extern const tsri_gemm_kernel tsri_gemm_c, tsri_gemm_avx2, tsri_gemm_avx512, tsri_gemm_avx512bf16, tsri_gemm_amx, tsri_gemm_neon;
 
-/* Pairs as they stand, for the kernel of pairs. */
+/* Pairs as they stand, pair_rows and round, for the kernels of pairs. */
 void tsri_gemm_pack_pairs_avx512(uint32_t *panel, const uint16_t *w, size_t ldw, size_t n, size_t k);
+void tsri_gemm_pair_rows_avx512(uint32_t *to, const float *even, const float *odd, size_t n);
+void tsri_gemm_round_pairs_avx512(uint32_t *to, const float *x, size_t k);
 
 #endif

@@ -14,8 +14,6 @@
 #include <stdint.h>
 
 #include "tsr_cpu.h"
-#include "tsr_matmul.h"
-#include "tsr_pool.h"
 #include "tsr_tensor.h"
 
 enum {
@@ -75,13 +73,5 @@ void tsri_int8_init_avx2(tsri_int8_kernels *k);
 void tsri_int8_init_vnni(tsri_int8_kernels *k);
 void tsri_int8_init_dotprod(tsri_int8_kernels *k);
 void tsri_int8_init_i8mm(tsri_int8_kernels *k);
-
-/* Whether these products of one x can be made together with inputs rounded to int8: weights of block types and of one form, with
- * rows of at most TSRI_INT8_MAX_K elements, on a pool with fast products. */
-bool tsri_int8_takes(const tsr_pool *pool, const tsr_product *p, size_t n_products);
-
-/* As tsr_matmul_each and tsr_mlp_run, for weights that are taken: gate and up together, and down. */
-void tsri_int8_products(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
-void tsri_int8_mlp(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
 #endif

@@ -6,7 +6,7 @@
  * the worker's scratch and multiplied by SGEMM. A row of a block
  * type is decoded into the scratch in either case, and few rows of x are multiplied as F32's are. The
  * borders of all are fixed numbers, so results do not depend on the thread count. Where products may be fast (tsr_pool.h),
- * block types go to int8.c. */
+ * block types, and BF16 where the processor multiplies tiles of it, go to rounded.c. */
 #include "tsr_matmul.h"
 
 #include <assert.h>
@@ -15,10 +15,11 @@
 #include "blas_internal.h"
 #include "counts_internal.h"
 #include "gemm_internal.h"
-#include "int8_internal.h"
 #include "kernels_internal.h"
+#include "pairs_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"
+#include "rounded_internal.h"
 
 enum {
     GEMV_MAX_ROWS = 3,   /* up to here reading W again for each row of x is cheaper than a tile */
@@ -160,10 +161,8 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     if (n == 0 || j.out == 0)
         return;
     const tsr_product one = {w, y, ldy};
-    if (tsri_int8_takes(pool, &one, 1)) {
-        tsri_int8_products(pool, &one, 1, x, ldx, n);
+    if (tsri_rounded_products(pool, &one, 1, x, ldx, n))
         return;
-    }
     if (n >= GEMM_MIN_ROWS && tsr_cpu_get() > TSR_CPU_C) {
         tsri_gemm(tsri_gemm_pick(pool, w), pool, w, x, ldx, n, y, ldy);
         return;
@@ -181,10 +180,8 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
 
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
 {
-    if (n > 0 && n_products > 1 && tsri_int8_takes(pool, p, n_products)) {
-        tsri_int8_products(pool, p, n_products, x, ldx, n);
+    if (n > 0 && n_products > 1 && tsri_rounded_products(pool, p, n_products, x, ldx, n))
         return;
-    }
     for (size_t i = 0; i < n_products; i++)
         tsr_matmul(pool, p[i].w, x, ldx, n, p[i].y, p[i].ldy);
 }
@@ -192,7 +189,7 @@ void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, co
 const char *tsr_matmul_path(tsr_type type)
 {
     if (tsr_type_is_block(type))
-        return "int8";
+        return tsri_pairs_get() ? "int8/bf16" : "int8";
     return type == TSR_BF16 && tsri_gemm_pairs_pay() ? "bf16" : "exact";
 }
 

@@ -1,9 +1,9 @@
-/* mlp.c: feed-forward blocks. With inputs rounded to int8 what lies between the products stays in the workers' scratch (int8.c);
+/* mlp.c: feed-forward blocks. With rounded inputs what lies between the products stays in the workers' scratch (rounded.c);
  * else it stands in the caller's, some rows at a time. */
 #include <assert.h>
 
 #include "counts_internal.h"
-#include "int8_internal.h"
+#include "rounded_internal.h"
 #include "tsr_matmul.h"
 
 enum { ACTIVATE_ROWS = 4 /* rows of an item */ };
@@ -52,13 +52,10 @@ static void run_rows(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ld
 
 void tsr_mlp_run(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work)
 {
-    const tsr_product first[2] = {{.w = m->gate}, {.w = m->up}}, second = {.w = m->down};
     assert(m->down->shape[1] == m->gate->shape[0] && !(m->up && m->activation == TSR_SILU));
     assert(!m->up || (m->up->shape[0] == m->gate->shape[0] && m->up->shape[1] == m->gate->shape[1]));
-    if (tsri_int8_takes(pool, first, m->up ? 2 : 1) && tsri_int8_takes(pool, &second, 1)) {
-        tsri_int8_mlp(pool, m, x, ldx, n, y, ldy);
+    if (n > 0 && tsri_rounded_mlp(pool, m, x, ldx, n, y, ldy))
         return;
-    }
     for (size_t at = 0; at < n; at += TSR_MLP_ROWS)
         run_rows(pool, m, x + at * ldx, ldx, tsri_least(TSR_MLP_ROWS, n - at), y + at * ldy, ldy, work);
 }

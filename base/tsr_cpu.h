@@ -20,12 +20,14 @@ typedef enum tsr_cpu_level {
     TSR_CPU_AVX512,      /* F, BW, DQ, VL */
     TSR_CPU_AVX512_VNNI, /* dot products of int8 */
     TSR_CPU_AVX512_BF16, /* dot products of BF16 */
+    TSR_CPU_AMX,         /* products of tiles of BF16 */
 #endif
     TSR_N_CPU_LEVELS
 } tsr_cpu_level;
 
-tsr_cpu_level tsr_cpu_detect(void); /* the highest level that this machine and this build have */
-const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512", "avx512vnni", "avx512bf16"; "neon", "dotprod", "i8mm" */
+/* The highest level that this machine and this build have. On Linux tiles must be asked for: this does so, for the whole process. */
+tsr_cpu_level tsr_cpu_detect(void);
+const char *tsr_cpu_level_name(tsr_cpu_level l); /* "c", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"; "neon", "dotprod", "i8mm" */
 
 /* Parse a name; TSR_ERR_USAGE lists the known ones, TSR_ERR_UNSUPPORTED when the machine lacks it. */
 tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err);

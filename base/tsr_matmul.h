@@ -54,15 +54,16 @@ enum { TSR_MLP_ROWS = 768 };
 
 /* y := (activation(x gate^T) * (x up^T)) down^T, clamped as the limits say, with the bits of its products and tsr_gelu_mul or
  * tsr_sigmoid_mul. x: [n, cols], y: [n, out], row strides given; y may be x where those are the same. work: scratch, [n or
- * TSR_MLP_ROWS, whichever is less, 2 width, or width without up]; it isn't touched where all weights are multiplied by inputs
- * rounded to int8. */
+ * TSR_MLP_ROWS, whichever is less, 2 width, or width without up]; it isn't touched where all weights are multiplied by rounded
+ * inputs in the same way. */
 void tsr_mlp_run(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work);
 
 /* What lies between its products, one-threaded: g := activation(g) * u, clamped, for n outputs of the gate, g, and of up. u isn't
  * read where there is no up, and is spent where there is. */
 void tsr_mlp_activate(const tsr_mlp *m, float *g, float *u, size_t n);
 
-/* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8" or "bf16". */
+/* How inputs of weights of this type are taken where products may be fast: "exact", or rounded to "int8", "bf16", or "int8/bf16": few
+ * rows to the first, 16 and more to the other. */
 const char *tsr_matmul_path(tsr_type type);
 
 /* One-threaded, for use inside a pool item. c [m, n] = a [m, k] * b [n, k]^T, row strides given. */

@@ -23,7 +23,7 @@ newer() {
 failed=0 n=0 levels=0
 while read -r o; do
     case $o in
-    *_avx2.c.o | *_avx512*.c.o | *_vnni*.c.o)
+    *_avx2.c.o | *_avx512*.c.o | *_vnni*.c.o | *_amx.c.o)
         newer "$o" >/dev/null || { echo "$o: has no instruction of its level: the search is wrong" >&2; exit 1; }
         levels=$((levels + 1)) ;;
     *)

@@ -1,5 +1,5 @@
-/* Products of block types with inputs rounded to int8: against f64 on the same rounded inputs, at every CPU level, for every
- * type, at the borders of tiles, panels and passes.
+/* Products with inputs rounded to int8, or, of many rows where the processor multiplies tiles of them, to pairs of BF16: against f64
+ * on the same rounded inputs and weights, at every CPU level, for every type, at the borders of tiles, panels and passes.
  *
  * test_int8                        the check
  * test_int8 --bench [THREADS [LEVEL [TYPE]]]   products timed, as CSV */
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "int8_forms.h"
+#include "pairs_internal.h"
 #include "tsr_matmul.h"
 
 static uint64_t rng = 1;
@@ -49,6 +50,10 @@ static size_t halves_of(tsr_type type, size_t at[2])
 
 static void fill_blocks(tsr_type type, unsigned char *w, size_t n_blocks)
 {
+    for (size_t i = 0; type == TSR_BF16 && i < n_blocks; i++)
+        memcpy(w + 2 * i, &(uint16_t){tsr_f32_to_bf16(unit())}, 2);
+    if (type == TSR_BF16)
+        return;
     const tsr_type_traits *t = tsr_type_info(type);
     size_t at[2], n = halves_of(type, at);
     for (size_t b = 0; b < n_blocks; b++, w += t->block_bytes) {
@@ -117,8 +122,19 @@ static void numbers_and_scales_are_the_values_that_blocks_decode_to(void **state
 
 /* ---- products ----------------------------------------------------------------------------- */
 
+static bool as_pairs(size_t n)
+{
+    return n >= TSRI_PAIRS_MIN_ROWS && tsri_pairs_get();
+}
+
+static void rounded_to_bf16(const float *x, size_t k, double *out)
+{
+    for (size_t i = 0; i < k; i++)
+        out[i] = (double)tsr_bf16_to_f32(tsr_f32_to_bf16(x[i]));
+}
+
 /* The rounding as the header has it, written anew. */
-static void rounded(const float *x, size_t k, double *out)
+static void rounded_to_int8(const float *x, size_t k, double *out)
 {
     for (size_t b = 0; b < k; b += 32) {
         float top = 0;
@@ -140,22 +156,31 @@ static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, 
 {
     size_t k = w->shape[1];
     float *row = malloc(k * sizeof *row);
-    double *in = malloc(n * k * sizeof *in);
+    double *in = malloc(n * k * sizeof *in), *weights = malloc(k * sizeof *weights);
     outcome o = {0};
     assert_non_null(row);
     assert_non_null(in);
+    assert_non_null(weights);
     for (size_t i = 0; i < n; i++)
-        rounded(x + i * ldx, k, in + i * k);
+        (as_pairs(n) ? rounded_to_bf16 : rounded_to_int8)(x + i * ldx, k, in + i * k);
     for (size_t r = 0; r < w->shape[0]; r++) {
         tsr_view_decode(w, r, 0, k, row);
+        for (size_t e = 0; e < k; e++)
+            weights[e] = (double)row[e];
+        if (as_pairs(n))
+            rounded_to_bf16(row, k, weights);
         for (size_t i = 0; i < n; i++) {
-            double want = 0, size = 0;
+            double want = 0, size = 0, most = 0;
             for (size_t e = 0; e < k; e++) {
-                want += (double)row[e] * in[i * k + e];
-                size += fabs((double)row[e] * in[i * k + e]);
+                double term = weights[e] * in[i * k + e];
+                want += term;
+                size += fabs(term);
+                most = fmax(most, fabs(term));
             }
             /* offsets and zeros are taken off again: their terms count as if each element were as large as its block's top */
             double limit = 16.0 * FLT_EPSILON * sqrt((double)k / 32 + 1) * (size + 1e-3);
+            if (as_pairs(n)) /* weights halfway between two of BF16, but for a rounding, may become either: two may be such */
+                limit += 2 * 0x1p-8 * most;
             if (!(fabs((double)y[i * ldy + r] - want) <= limit) && o.n_wrong++ == 0)
                 snprintf(o.first, sizeof o.first, "%s %zux%zu row %zu of %zu, output %zu: %.9g, want %.9g +- %.2g",
                          tsr_type_info(w->type)->name, w->shape[0], k, i, n, r, (double)y[i * ldy + r], want, limit);
@@ -163,6 +188,7 @@ static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, 
     }
     free(row);
     free(in);
+    free(weights);
     return o;
 }
 
@@ -210,14 +236,17 @@ static void products_are_right_for_every_type_level_and_thread_count(void **stat
 {
     static const size_t shapes[][3] = {/* out, k in blocks, n */
                                        {1, 1, 1},   {5, 2, 2},  {33, 3, 3},  {66, 5, 4},  {16, 1, 5},  {17, 2, 6},
-                                       {70, 3, 7},  {31, 1, 13}, {32, 4, 12}, {130, 2, 8}, {64, 17, 6}, {40, 33, 9}};
+                                       {70, 3, 7},  {31, 1, 13}, {32, 4, 12}, {130, 2, 8}, {64, 17, 6}, {40, 33, 9},
+                                       {1, 1, 16},  {64, 2, 17}, {33, 9, 31}, {300, 3, 32}, {66, 33, 33}, {32, 20, 48}, {97, 5, 71}};
     (void)state;
     tsr_pool *const pools[3] = {fast_pool(1), fast_pool(2), fast_pool(5)};
     for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
         tsr_cpu_set((tsr_cpu_level)l);
         for (int type = 0; type < TSR_N_TYPES; type++)
-            for (size_t s = 0; is_block(type) && s < sizeof shapes / sizeof *shapes; s++) {
-                size_t blocks = shapes[s][1], elems = tsr_type_info((tsr_type)type)->block_elems;
+            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+                size_t blocks = shapes[s][1], elems = type == TSR_BF16 ? TSRI_PAIRS_WHOLE : tsr_type_info((tsr_type)type)->block_elems;
+                if (!is_block(type) && !(type == TSR_BF16 && as_pairs(shapes[s][2])))
+                    continue;
                 blocks = elems > 32 && blocks > 5 ? blocks / 6 : blocks;
                 check_shape(pools, (tsr_type)type, shapes[s][0], blocks * elems, shapes[s][2]);
             }
@@ -244,16 +273,19 @@ static void a_wrong_scale_is_found(void **state)
     memcpy(w + 18, &(uint16_t){tsr_f32_to_f16(0.012f)}, 2);
     assert_true(compare(&v, x, K, N, y, OUT).n_wrong > 0);
     tsr_matmul(pool, &v, x, K, N, y, OUT);
-    y[7] *= 1.001f;
+    size_t largest = 0;
+    for (size_t i = 0; i < N * OUT; i++)
+        largest = fabsf(y[i]) > fabsf(y[largest]) ? i : largest;
+    y[largest] *= 1.001f;
     assert_int_equal(compare(&v, x, K, N, y, OUT).n_wrong, 1);
     free(w);
     tsr_pool_close(pool);
 }
 
-/* A row with a value that is no number gives none; the other rows are as ever. */
+/* A row with a value that is not finite gives none that is; the other rows are as ever. */
 static void what_is_not_finite_stays_visible(void **state)
 {
-    enum { OUT = 40, K = 512, N = 8 };
+    enum { OUT = 40, K = 512, N = 18 };
     static const float bad[] = {INFINITY, -INFINITY, NAN};
     (void)state;
     tsr_pool *pool = fast_pool(2);
@@ -264,14 +296,14 @@ static void what_is_not_finite_stays_visible(void **state)
     fill_blocks(TSR_Q6_K, w, OUT * K / 256);
     for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++)
         for (size_t b = 0; b < 3; b++)
-            for (size_t n = 2; n <= N; n += 6) {
+            for (size_t n = 2; n <= N; n += 16) {
                 tsr_cpu_set((tsr_cpu_level)l);
                 for (size_t i = 0; i < N * K; i++)
                     x[i] = unit();
                 x[K + 77] = bad[b];
                 tsr_matmul(pool, &v, x, K, n, y, OUT);
                 for (size_t i = 0; i < n * OUT; i++)
-                    assert_int_equal(isnan(y[i]) != 0, i / OUT == 1);
+                    assert_int_equal(!isfinite(y[i]), i / OUT == 1);
             }
     tsr_cpu_set(tsr_cpu_detect());
     free(w);
@@ -280,26 +312,27 @@ static void what_is_not_finite_stays_visible(void **state)
     tsr_pool_close(pool);
 }
 
-/* The rows of a product are those of products of four of them, to the bit. */
+/* The rows of a product are those of products of some of them, to the bit. */
 static void check_rows_alone(size_t out, size_t k, size_t n)
 {
+    enum { SOME = 20 };
     tsr_pool *pool = fast_pool(1);
     tsr_view v = view_of(TSR_Q8_0, NULL, out, k);
     unsigned char *w = malloc(v.n_bytes);
-    float *x = malloc(n * k * sizeof *x), *y = malloc(n * out * sizeof *y), *four = malloc(4 * out * sizeof *four);
+    float *x = malloc(n * k * sizeof *x), *y = malloc(n * out * sizeof *y), *some = malloc(SOME * out * sizeof *some);
     v.data = w;
     fill_blocks(TSR_Q8_0, w, out * k / 32);
     for (size_t i = 0; i < n * k; i++)
         x[i] = unit();
     tsr_matmul(pool, &v, x, k, n, y, out);
-    for (size_t i = 0; i < n; i += 4) {
-        tsr_matmul(pool, &v, x + i * k, k, 4, four, out);
-        assert_memory_equal(four, y + i * out, 4 * out * sizeof *four);
+    for (size_t i = 0; i < n; i += SOME) {
+        tsr_matmul(pool, &v, x + i * k, k, SOME, some, out);
+        assert_memory_equal(some, y + i * out, SOME * out * sizeof *some);
     }
     free(w);
     free(x);
     free(y);
-    free(four);
+    free(some);
     tsr_pool_close(pool);
 }
 
@@ -401,7 +434,7 @@ static void products_together_are_those_alone(void **state)
                                         {TSR_Q4_1, TSR_Q5_1, TSR_Q4_K}, {TSR_Q6_K, TSR_Q6_K, TSR_Q6_K}, {TSR_Q4_0, TSR_Q4_0, TSR_BF16}};
     static const bool as_int8[] = {true, true, true, true, true, false};
     static const size_t outs[][3] = {{64, 64, 64}, {1, 1, 70}, {129, 129, 33}, {800, 800, 31}}, widths[] = {256, 768};
-    static const size_t rows[] = {1, 3, 4, 13};
+    static const size_t rows[] = {1, 3, 4, 13, 37};
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
         tsr_pool *pool;
@@ -410,12 +443,13 @@ static void products_together_are_those_alone(void **state)
         for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
             tsr_cpu_set((tsr_cpu_level)l);
             for (size_t t = 0; t < 6; t++)
-                for (size_t r = 0; r < 4; r++) {
+                for (size_t r = 0; r < 5; r++) {
                     for (size_t o = 0; o < 4 && as_int8[t]; o++)
                         check_together(pool, types[t], outs[o], 512, rows[r]);
                     for (size_t o = 0; o < 2; o++)
                         for (mlp_kind m = GATED; m <= SILU_LIMITS; m++)
-                            check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], m, kind < 2 && as_int8[t]);
+                            check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], m,
+                                      kind < 2 && (as_int8[t] || as_pairs(rows[r])));
                 }
         }
         tsr_cpu_set(tsr_cpu_detect());

@@ -90,7 +90,7 @@ $found"
 # The C and POSIX headers, and a compiler's own for base/.
 system_headers='assert|ctype|dirent|errno|fcntl|float|getopt|inttypes|limits|locale|math|poll|pthread|sched|setjmp|signal'
 system_headers="$system_headers|std(arg|atomic|bool|def|int|io|lib)|string|time|unistd|spawn|termios|wchar|cpuid|immintrin|arm_neon"
-system_headers="$system_headers|sanitizer/asan_interface|sys/(auxv|file|mman|random|resource|stat|time|types|wait|ioctl)"
+system_headers="$system_headers|sanitizer/asan_interface|sys/(auxv|file|mman|random|resource|stat|syscall|time|types|wait|ioctl)"
 
 # header pattern, then the files that may include it
 homes() {
