@@ -275,12 +275,12 @@ static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i
 }
 
 /* Asks for the memory of n bytes of weights some way ahead of those at work: the processor's own prefetching stops at pages,
- * and gives two thirds of what memory can. */
+ * and gives two thirds of what memory can. Into the second cache: the first has fewer places for what is under way. */
 static inline __attribute__((always_inline)) void tsri_int8_ask_ahead(const uint8_t *w, size_t n)
 {
     enum { AHEAD = 4096, LINE = 64 };
     for (size_t i = 0; i < n; i += LINE)
-        __builtin_prefetch(w + AHEAD + i);
+        __builtin_prefetch(w + AHEAD + i, 0, 2);
 }
 
 /* Products of rows of weights with row i of x, a block at a time, for types without a kernel of their own. */

@@ -113,7 +113,7 @@ typedef struct job {
     size_t ldx, n;
     bool few;
     size_t tile[TSR_PRODUCTS_MOST];    /* outputs of an item of each */
-    size_t n_items[TSR_PRODUCTS_MOST];
+    size_t n_items[TSR_PRODUCTS_MOST], all_items, threads;
     input in, mid;
     const tsri_int8_kernels *int8;
     const tsri_pairs_kernels *pairs; /* NULL: not this way */
@@ -200,11 +200,19 @@ static void by_rows(const job *j, const tsr_view *w, size_t o, size_t end, sums 
         j->int8->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, end - o, &j->in.int8, i, j->in.k);
 }
 
+/* Items are taken in order by whichever thread is free. Threads in turns get what is next to what they had last: memory that was asked
+ * for beyond an item's end is of use to its own thread. */
+static size_t in_turns(const job *j, size_t item)
+{
+    size_t each = j->all_items / j->threads, turned = each * j->threads;
+    return item < turned ? item % j->threads * each + item / j->threads : item;
+}
+
 static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
 {
     const job *j = ctx;
     size_t o, end;
-    const tsr_product *p = outputs_of(j, item, &o, &end);
+    const tsr_product *p = outputs_of(j, in_turns(j, item), &o, &end);
     (void)worker;
     if (!j->mlp) {
         by_rows(j, p->w, o, end, (sums){p->y + o, p->ldy, TSRI_INT8_OUT});
@@ -323,6 +331,8 @@ static void run_items(tsr_pool *pool, job *j)
         j->n_items[i] = tsri_parts(j->p[i].w->shape[0], j->tile[i]);
         items += j->n_items[i];
     }
+    j->all_items = items;
+    j->threads = tsr_pool_threads(pool);
     tsr_pool_run(pool, items, j->few ? rows_item : panels_item, j);
 }
 
