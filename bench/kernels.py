@@ -23,8 +23,10 @@ def bench(build, test, threads):
 
 def limit_of(row, column, limits):
     kinds = RATES[column]
-    is_bf16 = "bf16" in kinds and row.get("type") == "BF16" and "bf16" in row.get("level", "")
-    return limits.get("bf16" if is_bf16 else kinds[0])
+    level = row.get("level", "")
+    is_bf16 = "bf16" in kinds and row.get("type") == "BF16" and ("bf16" in level or level == "amx")
+    is_tiles = column == "GOP_per_s" and level == "amx" and int(row.get("n", 0)) >= 16
+    return limits.get("bf16" if is_bf16 or is_tiles else kinds[0])
 
 
 def main():

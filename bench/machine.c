@@ -3,10 +3,10 @@
  * usage: machine [THREADS]
  *
  * CSV of reading (a buffer far beyond the caches, all threads) and of multiply-adds by loops that touch registers
- * only, at the CPU's own level: F32, BF16 (dot products of pairs) and int8 (of fours). A level that has no such
+ * only, at the CPU's own level: F32, BF16 (dot products of pairs, or tiles of them) and int8 (of fours). A level that has no such
  * instruction reports the way around it: int8 at AVX2 by maddubs and madd. Each line is the median of RUNS; an
  * operation is one multiplication or one addition. */
-#define _GNU_SOURCE /* sched_getaffinity */
+#define _GNU_SOURCE /* sched_getaffinity, syscall */
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -132,6 +135,45 @@ __attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(const unsi
     const __m512 zero = _mm512_setzero_ps();
     LOOP(__m512, BF16_512);
 }
+
+/* Linux keeps the tiles of a process that has asked for them. */
+static bool has_amx(void)
+{
+    enum { BF16 = 1u << 22, TILES = 1u << 24, ASK = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & (BF16 | TILES)) == (BF16 | TILES) &&
+           syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
+}
+
+/* Four tiles of sums, n products of 16 x 16 x 32 for each. The numbers are not round ones, which would cost less power. */
+__attribute__((target("amx-tile,amx-bf16"))) static void bf16_amx(const unsigned char *bytes, size_t n)
+{
+    struct {
+        uint8_t palette, none[15];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shapes = {.palette = 1};
+    uint16_t numbers[4][512];
+    (void)bytes;
+    for (size_t t = 0; t < 8; t++) {
+        shapes.row_bytes[t] = 64;
+        shapes.rows[t] = 16;
+    }
+    for (size_t i = 0; i < 4 * 512; i++)
+        numbers[i / 512][i % 512] = (uint16_t)(0x3c00 + i * 2654435761u % 0x1ff + (i * 40503u & 0x8000));
+    __asm__ volatile("ldtilecfg %0" : : "m"(shapes), "m"(numbers) : "memory");
+    _tile_loadd(4, numbers[0], 64);
+    _tile_loadd(5, numbers[1], 64);
+    _tile_loadd(6, numbers[2], 64);
+    _tile_loadd(7, numbers[3], 64);
+    for (size_t i = 0; i < n; i++) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_release();
+}
 #endif
 
 /* ---- measuring ---- */
@@ -220,7 +262,9 @@ int main(int argc, char **argv)
     else
         report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads,
                NULL, ROUNDS);
-    if (bf16)
+    if (has_amx())
+        report("bf16", "amx", "GFLOP/s", (double)ROUNDS * 4 * 2 * 16 * 16 * 32, bf16_amx, threads, NULL, ROUNDS);
+    else if (bf16)
         report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads, NULL, ROUNDS);
     if (vnni)
         report("int8", "avx512vnni", "GOP/s", rounds * 64, int8_vnni, threads, NULL, ROUNDS);
