@@ -42,6 +42,15 @@ void tsri_gemm_pair_rows_avx512(uint32_t *to, const float *even, const float *od
     }
 }
 
+void tsri_gemm_rest_avx512(float *to, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        __m512 v = load(x + i, n - i);
+        __m512 rounded = _mm512_castsi512_ps(_mm512_slli_epi32(widened(x + i, n - i), 16));
+        _mm512_mask_storeu_ps(to + i, (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1u : 0xffffu), _mm512_sub_ps(v, rounded));
+    }
+}
+
 static inline acc acc_zero(void)
 {
     return _mm512_setzero_ps();
@@ -81,4 +90,4 @@ static inline step step_set(word x)
 
 const tsri_gemm_kernel tsri_gemm_avx512bf16 = {.outs = OUTS, .rows = ROWS, .tile_outs = 128, .tile_steps = 512, .step = 2,
                                                .pack_bf16 = tsri_gemm_pack_pairs_avx512, .pair_rows = tsri_gemm_pair_rows_avx512,
-                                               .round = tsri_gemm_round_pairs_avx512, .multiply = multiply};
+                                               .round = tsri_gemm_round_pairs_avx512, .rest = tsri_gemm_rest_avx512, .multiply = multiply};

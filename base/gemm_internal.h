@@ -36,6 +36,8 @@ typedef struct tsri_gemm_kernel {
     /* One row of k inputs as pairs of BF16, to nearest even, in whole lines of 16 steps; `to` may be x itself. NULL
      * where they stay as they are. */
     void (*round)(uint32_t *to, const float *x, size_t k);
+    /* What rounding to BF16 takes from x: to[i] = x[i] - rounded x[i]. NULL where inputs are not rounded. */
+    void (*rest)(float *to, const float *x, size_t n);
     /* y[i * ldy + o] (+)= sum over s < steps of x[i * ldx + s] panel[s * outs + o], i < n, o < outs; ldx in steps. */
     void (*multiply)(float *y, size_t ldy, bool add, const uint32_t *panel, const void *x, size_t ldx, size_t n,
                      size_t steps);
@@ -59,9 +61,10 @@ bool tsri_gemm_fits(const tsri_gemm_kernel *kern, size_t k);
 
 extern const tsri_gemm_kernel tsri_gemm_c, tsri_gemm_avx2, tsri_gemm_avx512, tsri_gemm_avx512bf16, tsri_gemm_amx, tsri_gemm_neon;
 
-/* Pairs as they stand, pair_rows and round, for the kernels of pairs. */
+/* Pairs as they stand, pair_rows, round and rest, for the kernels of pairs. */
 void tsri_gemm_pack_pairs_avx512(uint32_t *panel, const uint16_t *w, size_t ldw, size_t n, size_t k);
 void tsri_gemm_pair_rows_avx512(uint32_t *to, const float *even, const float *odd, size_t n);
 void tsri_gemm_round_pairs_avx512(uint32_t *to, const float *x, size_t k);
+void tsri_gemm_rest_avx512(float *to, const float *x, size_t n);
 
 #endif

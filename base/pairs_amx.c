@@ -10,6 +10,7 @@
 #include "counts_internal.h"
 #include "gemm_internal.h"
 #include "pairs_internal.h"
+#include "split_internal.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -36,23 +37,34 @@ static void shape_tiles(size_t first, size_t second, size_t steps)
     __asm__ volatile("ldtilecfg %0" : : "m"(s) : "memory");
 }
 
-/* Rows of x, of pairs: 16 rows of a tile are `row` apart, the next 16 pairs `tile` further on, the next 16 rows `block`. */
-typedef struct rows {
-    const uint32_t *at;
-    size_t row, tile, block;
-} rows;
+/* What is multiplied, one such after the other into the same sums: rows of x and a panel. */
+typedef struct operands {
+    const uint32_t *x, *panel;
+} operands;
 
-/* Sums of 32 rows or, where there is no second half, 16, and 32 outputs, over n tiles of steps. from: NULL for zeros. */
-INLINE void add_tiles(float *y, size_t ldy, const float *from, size_t ldf, const uint32_t *panel, const rows x, bool second, size_t n)
+/* Of rows of x, in pairs: from row to row of a tile, to the next 16 pairs, to the next 16 rows. */
+typedef struct strides {
+    size_t row, tile, block;
+} strides;
+
+/* Where sums go, and where they come from: NULL for zeros. */
+typedef struct target {
+    float *y;
+    size_t ldy;
+    const float *from;
+    size_t ldf;
+} target;
+
+/* Sums of 32 rows or, where there is no second half, 16, and 32 outputs, over n_tiles tiles of steps of each operand. */
+INLINE void add_tiles(const target t, const operands *op, size_t n_op, const strides by, bool second, size_t n_tiles)
 {
-    const uint32_t *at = x.at;
-    size_t y_bytes = 4 * ldy, f_bytes = 4 * ldf, x_bytes = 4 * x.row;
-    if (from) {
-        _tile_loadd(0, from, f_bytes);
-        _tile_loadd(1, from + SIDE, f_bytes);
+    size_t y_bytes = 4 * t.ldy, f_bytes = 4 * t.ldf, x_bytes = 4 * by.row;
+    if (t.from) {
+        _tile_loadd(0, t.from, f_bytes);
+        _tile_loadd(1, t.from + SIDE, f_bytes);
         if (second) {
-            _tile_loadd(2, from + SIDE * ldf, f_bytes);
-            _tile_loadd(3, from + SIDE * ldf + SIDE, f_bytes);
+            _tile_loadd(2, t.from + SIDE * t.ldf, f_bytes);
+            _tile_loadd(3, t.from + SIDE * t.ldf + SIDE, f_bytes);
         }
     } else {
         _tile_zero(0);
@@ -60,60 +72,73 @@ INLINE void add_tiles(float *y, size_t ldy, const float *from, size_t ldf, const
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (; n > 0; n--, panel += SIDE * OUTS, at += x.tile) {
-        _tile_loadd(4, at, x_bytes);
-        _tile_loadd(6, panel, PANEL_LINE);
-        _tile_loadd(7, panel + SIDE, PANEL_LINE);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        if (second) {
-            _tile_loadd(5, at + x.block, x_bytes);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
+    for (size_t o = 0; o < n_op; o++) {
+        const uint32_t *x = op[o].x, *panel = op[o].panel;
+        for (size_t n = n_tiles; n > 0; n--, panel += SIDE * OUTS, x += by.tile) {
+            _tile_loadd(4, x, x_bytes);
+            _tile_loadd(6, panel, PANEL_LINE);
+            _tile_loadd(7, panel + SIDE, PANEL_LINE);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            if (second) {
+                _tile_loadd(5, x + by.block, x_bytes);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
         }
     }
-    _tile_stored(0, y, y_bytes);
-    _tile_stored(1, y + SIDE, y_bytes);
+    _tile_stored(0, t.y, y_bytes);
+    _tile_stored(1, t.y + SIDE, y_bytes);
     if (second) {
-        _tile_stored(2, y + SIDE * ldy, y_bytes);
-        _tile_stored(3, y + SIDE * ldy + SIDE, y_bytes);
+        _tile_stored(2, t.y + SIDE * t.ldy, y_bytes);
+        _tile_stored(3, t.y + SIDE * t.ldy + SIDE, y_bytes);
     }
+}
+
+/* On to the next 32 rows. */
+INLINE void next_rows(target *t, operands *op, size_t n_op, const strides by)
+{
+    t->y += ROWS * t->ldy;
+    t->from += t->from ? ROWS * t->ldf : 0;
+    for (size_t o = 0; o < n_op; o++)
+        op[o].x += 2 * by.block;
 }
 
 /* Rows of which all are there, 32 at a time: by far the most of the work. */
-static void add_blocks(float *y, size_t ldy, const float *from, size_t ldf, const uint32_t *panel, const rows *x, size_t n,
-                       size_t tiles)
+static void add_blocks(target *t, operands *op, size_t n_op, const strides by, size_t n, size_t n_tiles)
 {
-    rows now = *x;
     shape_tiles(SIDE, SIDE, SIDE);
-    for (; n > 0; n--, y += ROWS * ldy, from += from ? ROWS * ldf : 0, now.at += 2 * now.block)
-        add_tiles(y, ldy, from, ldf, panel, now, true, tiles);
+    for (; n > 0; n--, next_rows(t, op, n_op, by))
+        add_tiles(*t, op, n_op, by, true, n_tiles);
 }
 
 /* n <= 32 rows. */
-static void add_rows(float *y, size_t ldy, const float *from, size_t ldf, const uint32_t *panel, const rows *x, size_t n, size_t steps,
-                     size_t tiles)
+static void add_rows(const target *t, const operands *op, size_t n_op, const strides by, size_t n, size_t steps, size_t n_tiles)
 {
     shape_tiles(tsri_least(SIDE, n), n > SIDE ? n - SIDE : SIDE, steps);
     if (n > SIDE)
-        add_tiles(y, ldy, from, ldf, panel, *x, true, tiles);
+        add_tiles(*t, op, n_op, by, true, n_tiles);
     else
-        add_tiles(y, ldy, from, ldf, panel, *x, false, tiles);
+        add_tiles(*t, op, n_op, by, false, n_tiles);
 }
 
+enum { MOST_OPERANDS = 3 };
+
 /* Any number of rows and steps; y may be from. */
-static void add_all(float *y, size_t ldy, const float *from, size_t ldf, const uint32_t *panel, const rows *x, size_t n, size_t steps)
+static void add_all(const target *to, const operands *all, size_t n_op, const strides by, size_t n, size_t steps)
 {
-    size_t whole = steps / SIDE, rest = steps % SIDE, blocks = n / ROWS;
-    rows last = *x;
-    add_blocks(y, ldy, from, ldf, panel, x, blocks, whole);
-    last.at += 2 * last.block * blocks;
+    size_t whole = steps / SIDE, rest = steps % SIDE;
+    operands op[MOST_OPERANDS];
+    target t = *to;
+    memcpy(op, all, n_op * sizeof *op);
+    add_blocks(&t, op, n_op, by, n / ROWS, whole);
     if (n % ROWS > 0)
-        add_rows(y + blocks * ROWS * ldy, ldy, from ? from + blocks * ROWS * ldf : NULL, ldf, panel, &last, n % ROWS, SIDE, whole);
-    last.at = x->at + whole * x->tile;
-    panel += whole * SIDE * OUTS;
-    for (size_t i = 0; i < n && rest > 0; i += ROWS, last.at += 2 * last.block)
-        add_rows(y + i * ldy, ldy, y + i * ldy, ldy, panel, &last, tsri_least(ROWS, n - i), rest, 1);
+        add_rows(&t, op, n_op, by, n % ROWS, SIDE, whole);
+    for (size_t o = 0; o < n_op; o++)
+        op[o] = (operands){all[o].x + whole * by.tile, all[o].panel + whole * SIDE * OUTS};
+    t = (target){to->y, to->ldy, to->y, to->ldy};
+    for (size_t i = 0; i < n && rest > 0; i += ROWS, next_rows(&t, op, n_op, by))
+        add_rows(&t, op, n_op, by, tsri_least(ROWS, n - i), rest, 1);
     _tile_release();
 }
 
@@ -134,18 +159,19 @@ static void copy_rows(float *to, size_t ldto, const float *from, size_t ldfrom, 
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const uint32_t *panel, const uint32_t *x, size_t n, size_t k,
                  size_t n_out)
 {
-    rows in = {x, SIDE, SIDE * SIDE, SIDE * TSRI_PAIRS_K / 2};
+    const strides by = {SIDE, SIDE * SIDE, SIDE * TSRI_PAIRS_K / 2};
+    operands op = {x, panel};
     if (n_out == OUTS) {
-        add_all(y, ldy, from, ldf, panel, &in, n, k / 2);
+        add_all(&(target){y, ldy, from, ldf}, &op, 1, by, n, k / 2);
         return;
     }
     float aside[ROWS * OUTS] = {0};
-    for (size_t i = 0, now; i < n; i += now, in.at += 2 * in.block) {
+    for (size_t i = 0, now; i < n; i += now, op.x += 2 * by.block) {
         now = tsri_least(ROWS, n - i);
         if (from)
             copy_rows(aside, OUTS, from + i * ldf, ldf, now, n_out);
         __asm__ volatile("" : : "r"(aside) : "memory"); /* tiles are loaded unseen by the compiler */
-        add_all(aside, OUTS, from ? aside : NULL, OUTS, panel, &in, now, k / 2);
+        add_all(&(target){aside, OUTS, from ? aside : NULL, OUTS}, &op, 1, by, now, k / 2);
         copy_rows(y + i * ldy, ldy, aside, OUTS, now, n_out);
     }
 }
@@ -205,11 +231,20 @@ static void pack(uint32_t *panel, tsri_int8_panel *work, tsr_type type, const ui
 
 static void multiply(float *y, size_t ldy, bool add, const uint32_t *panel, const void *x, size_t ldx, size_t n, size_t steps)
 {
-    add_all(y, ldy, add ? y : NULL, ldy, panel, &(rows){x, ldx, SIDE, SIDE * ldx}, n, steps);
+    const strides by = {ldx, SIDE, SIDE * ldx};
+    add_all(&(target){y, ldy, add ? y : NULL, ldy}, &(operands){x, panel}, 1, by, n, steps);
+}
+
+void tsri_split_multiply_amx(float *y, size_t ldy, bool add, const uint32_t *panel, size_t panel_apart, const uint32_t *x,
+                             size_t x_apart, size_t ldx, size_t n, size_t steps)
+{
+    const strides by = {ldx, SIDE, SIDE * ldx};
+    const operands op[MOST_OPERANDS] = {{x, panel + panel_apart}, {x + x_apart, panel}, {x, panel}};
+    add_all(&(target){y, ldy, add ? y : NULL, ldy}, op, MOST_OPERANDS, by, n, steps);
 }
 
 const tsri_gemm_kernel tsri_gemm_amx = {.outs = OUTS, .rows = ROWS, .tile_outs = 128, .tile_steps = 512, .step = 2,
                                         .pack_bf16 = tsri_gemm_pack_pairs_avx512, .pair_rows = tsri_gemm_pair_rows_avx512,
-                                        .round = tsri_gemm_round_pairs_avx512, .multiply = multiply};
+                                        .round = tsri_gemm_round_pairs_avx512, .rest = tsri_gemm_rest_avx512, .multiply = multiply};
 
 const tsri_pairs_kernels tsri_pairs_amx = {.round = round_row, .pack = pack, .tile = tile};

@@ -2,7 +2,8 @@
  * and a part of the keys that they see, which it walks in tiles with a running maximum and sum. Where keys come in parts,
  * each leaves its maximum, sum and weighted values in the pool's shared memory, and they are joined in order.
  *
- * Many queries decode a tile once, few multiply it as it lies. */
+ * Many queries decode a tile once, few multiply it as it lies; where the processor multiplies tiles of BF16 many are split into two
+ * numbers of it each (split.c). */
 #include "tsr_row_attention.h"
 
 #include <assert.h>
@@ -13,11 +14,14 @@
 #include "counts_internal.h"
 #include "kernels_internal.h"
 #include "rows_internal.h"
+#include "split_internal.h"
 #include "tsr_matmul.h"
 #include "tsr_rows.h"
 
 enum {
     MAX_QUERIES = 96,   /* of an item */
+    MAX_SPLIT = 256,    /* of an item, where they are split */
+    MIN_SPLIT = 64,     /* queries, in all, from which they are */
     MIN_DECODE = 12,    /* queries from which a tile is decoded first */
     WANTED_ITEMS = 16,  /* parts are made until there are about so many */
     MIN_PART = 128,     /* keys */
@@ -38,6 +42,7 @@ typedef struct job {
     size_t group, n_queries;  /* query heads and queries of one key head */
     size_t block, n_blocks;   /* queries of an item */
     size_t tile, row_bytes;
+    bool splits;
     size_t n_parts;
     float *parts; /* [n_kv, n_queries, n_parts, PART_HEAD + dim] where there is more than one */
 } job;
@@ -50,8 +55,9 @@ typedef struct work {
     float *q, *acc;             /* [n, dim] */
     float *scores;              /* [n, TSRI_ROWS_TILE] */
     float *decoded;             /* [tile, dim] */
-    float max[MAX_QUERIES];
-    double sum[MAX_QUERIES];
+    tsri_split split;           /* in place of q and decoded */
+    float max[MAX_SPLIT];
+    double sum[MAX_SPLIT];
 } work;
 
 static size_t first_key(const tsr_row_attention *a, size_t row)
@@ -142,6 +148,13 @@ static void take_tile(work *w, size_t at, size_t n, bool has_next)
     const job *j = w->j;
     size_t dim = j->a->dim, row_bytes;
     tsr_type type;
+    if (j->splits) {
+        tsri_split_scores(&w->split, j->a->type, row_of(w, w->k, at), j->row_bytes, n, w->scores);
+        for (size_t i = 0; i < w->n; i++)
+            weigh(w, i, at, n);
+        tsri_split_mix(&w->split, j->a->type, row_of(w, w->v, at), j->row_bytes, n, w->scores, w->acc);
+        return;
+    }
     const unsigned char *rows = take_rows(w, w->k, at, n, &type, &row_bytes);
     j->rows->scores(type, rows, row_bytes, n, dim, w->q, w->n, w->scores, next_rows(w, w->v, at, rows));
     for (size_t i = 0; i < w->n; i++)
@@ -167,14 +180,20 @@ static void begin(work *w, const job *j, size_t head, void *scratch)
 {
     size_t dim = j->a->dim;
     w->scores = scratch;
-    w->q = w->scores + MAX_QUERIES * TSRI_ROWS_TILE;
-    w->acc = w->q + j->block * dim;
-    w->decoded = w->acc + j->block * dim;
+    w->acc = w->scores + (j->splits ? j->block : MAX_QUERIES) * TSRI_ROWS_TILE;
+    w->q = w->acc + j->block * dim;
+    w->decoded = w->q + j->block * dim;
+    if (j->splits)
+        tsri_split_begin(&w->split, dim, w->n, w->q);
     w->k = j->a->k + head * j->a->head_stride;
     w->v = j->a->v + head * j->a->head_stride;
     memset(w->acc, 0, w->n * dim * sizeof *w->acc);
     for (size_t i = 0; i < w->n; i++) {
-        memcpy(w->q + i * dim, j->a->q + place_of(j, head, w->u + i), dim * sizeof *w->q);
+        const float *q = j->a->q + place_of(j, head, w->u + i);
+        if (j->splits)
+            tsri_split_vector(&w->split, i, q);
+        else
+            memcpy(w->q + i * dim, q, dim * sizeof *w->q);
         w->max[i] = -INFINITY;
         w->sum[i] = 0.0;
     }
@@ -257,6 +276,15 @@ static void join_item(void *ctx, size_t item, unsigned worker, void *scratch)
         join(j, u / j->n_queries, u % j->n_queries);
 }
 
+/* Queries of an item that is split: as many as the scratch has room for. */
+static size_t split_block(const tsr_row_attention *a)
+{
+    size_t n = MAX_SPLIT;
+    while (n > 0 && n * (TSRI_ROWS_TILE + a->dim) + tsri_split_floats(a->dim, n) > SCRATCH_FLOATS)
+        n -= MIN_SPLIT / 2;
+    return n;
+}
+
 static void plan(job *j, tsr_pool *pool)
 {
     const tsr_row_attention *a = j->a;
@@ -266,6 +294,9 @@ static void plan(job *j, tsr_pool *pool)
     j->row_bytes = tsr_row_bytes(a->type, a->dim);
     j->tile = a->dim > LONG_DIM ? TSRI_ROWS_TILE / 2 : TSRI_ROWS_TILE;
     j->block = tsri_least((SCRATCH_FLOATS - MAX_QUERIES * TSRI_ROWS_TILE - j->tile * a->dim) / (2 * a->dim), MAX_QUERIES);
+    j->splits = j->n_queries >= MIN_SPLIT && tsri_split_takes(pool, a->type, a->dim) && split_block(a) > 0;
+    if (j->splits)
+        j->block = split_block(a);
     j->block = tsri_least(j->block, j->n_queries);
     j->n_blocks = tsri_parts(j->n_queries, j->block);
     j->n_parts = 1;

@@ -33,7 +33,8 @@ typedef struct tsr_row_attention {
     size_t window;
 } tsr_row_attention;
 
-/* Called from outside the pool's items; uses the pool's shared memory. Cannot fail and allocates nothing. Keys and values
+/* Products are those of f32; with fast ones (tsr_pool.h) many queries and what they see may be taken as sums of two numbers of BF16,
+ * 16 bits of significand. Called from outside the pool's items; uses the pool's shared memory. Cannot fail and allocates nothing. Keys and values
  * that are not finite make such results for all rows that see them, and may do so for others. */
 void tsr_attend_rows(tsr_pool *pool, const tsr_row_attention *a);
 

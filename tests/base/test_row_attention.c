@@ -127,6 +127,9 @@ static const shape shapes[] = {
     {33, 4, 2, 64, 150, 20, 50, 0, 1},   /* each row its own window */
     {30, 4, 1, 32, 70, 0, 24, 9, 1},     /* and keys ahead */
     {13, 2, 1, 640, 30, 0, 0, 0, 0.25f}, /* long heads */
+    {40, 2, 1, 640, 60, 0, 0, 0, 0.25f}, /* and many queries */
+    {75, 8, 2, 256, 130, 0, 0, 0, 0.5f},
+    {97, 4, 1, 32, 40, 7, 33, 5, 1},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, MAX_DIM = 640 };
 static const tsr_type types[] = {TSR_F32, TSR_F16, TSR_BF16, TSR_Q8_0};
@@ -147,22 +150,32 @@ static void compare(const shape *s, const data *d, tsr_type type, int level)
         }
 }
 
-static void results_are_those_of_f64(void **state)
+static tsr_pool *pool_of(unsigned threads, tsr_products products)
 {
     tsr_pool *pool;
+    assert_int_equal(tsr_pool_open(&pool, threads, NULL), TSR_OK);
+    assert_int_equal(tsr_pool_set_products(pool, products, NULL), TSR_OK);
+    return pool;
+}
+
+/* Also where products are fast: many queries may be split into halves then. */
+static void results_are_those_of_f64(void **state)
+{
     (void)state;
-    assert_int_equal(tsr_pool_open(&pool, 2, NULL), TSR_OK);
+    tsr_pool *const pools[] = {pool_of(2, TSR_PRODUCTS_EXACT), pool_of(2, TSR_PRODUCTS_FAST)};
     for (int level = TSR_CPU_C; level <= (int)tsr_cpu_detect(); level++)
         for (size_t t = 0; t < N_TYPES; t++)
-            for (size_t k = 0; k < N_SHAPES; k++) {
-                tsr_cpu_set((tsr_cpu_level)level);
-                data d = make(&shapes[k], types[t]);
-                tsr_attend_rows(pool, &d.a);
-                compare(&shapes[k], &d, types[t], level);
-                drop(&d);
-            }
+            for (size_t k = 0; k < N_SHAPES; k++)
+                for (size_t p = 0; p < 2; p++) {
+                    tsr_cpu_set((tsr_cpu_level)level);
+                    data d = make(&shapes[k], types[t]);
+                    tsr_attend_rows(pools[p], &d.a);
+                    compare(&shapes[k], &d, types[t], level);
+                    drop(&d);
+                }
     tsr_cpu_set(tsr_cpu_detect());
-    tsr_pool_close(pool);
+    tsr_pool_close(pools[0]);
+    tsr_pool_close(pools[1]);
 }
 
 static void any_number_of_threads_gives_the_same_bits(void **state)
@@ -174,8 +187,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
         size_t n = s->n * d.width;
         float *first = must(n, sizeof *first);
         for (unsigned threads = 1; threads <= 5; threads++) {
-            tsr_pool *pool;
-            assert_int_equal(tsr_pool_open(&pool, threads, NULL), TSR_OK);
+            tsr_pool *pool = pool_of(threads, TSR_PRODUCTS_FAST);
             memset(d.out, 0, n * sizeof *d.out);
             tsr_attend_rows(pool, &d.a);
             if (threads == 1)
@@ -191,16 +203,17 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
 /* A key or value that is not finite shows in the results of all that see it. */
 static void what_is_not_finite_shows_where_it_is_seen(void **state)
 {
-    tsr_pool *pool;
     (void)state;
-    assert_int_equal(tsr_pool_open(&pool, 2, NULL), TSR_OK);
+    tsr_pool *pool = pool_of(2, TSR_PRODUCTS_FAST);
     for (size_t k = 0; k < N_SHAPES; k++)
-        for (size_t which = 0; which < 2; which++) {
+        for (size_t which = 0; which < 4; which++) {
             const shape *s = &shapes[k];
-            data d = make(s, TSR_F32);
-            float *rows = (float *)(void *)(which ? d.rows_v : d.rows_k);
-            for (size_t h = 0; h < s->n_kv; h++)
-                rows[((h + 1) * d.n_keys - 1) * s->dim] = NAN; /* the newest key: the last row sees it */
+            data d = make(s, which < 2 ? TSR_F32 : TSR_BF16);
+            unsigned char *rows = which % 2 ? d.rows_v : d.rows_k;
+            for (size_t h = 0; h < s->n_kv; h++) { /* the newest key: the last row sees it */
+                size_t at = ((h + 1) * d.n_keys - 1) * s->dim;
+                memcpy(rows + at * (which < 2 ? 4 : 2), which < 2 ? (const void *)&(float){NAN} : &(uint16_t){0x7fc0}, which < 2 ? 4 : 2);
+            }
             tsr_attend_rows(pool, &d.a);
             for (size_t h = 0; h < s->n_heads; h++)
                 assert_true(isnan(d.out[(s->n - 1) * d.width + h * s->dim]));
