@@ -2,7 +2,7 @@
  * of these and BF16 with BF16.
  *
  * One to three rows of input: each row of weights is read once, in its file's own bytes (decode is bound by that). More:
- * an item takes 64 outputs; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
+ * an item takes 64 outputs, with BF16 up to 256; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
  * in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
  * that the second cache holds the inputs' stretch, and their sums stay in scratch before the last stretch: rows of y lie so
  * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone.
@@ -290,10 +290,11 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const tsr_product *p = outputs_of(j, item, &o, &end);
     const tsr_view *up = j->mlp ? j->mlp->up : NULL;
     size_t n_out = tsri_whole(end - o, TSRI_INT8_OUT), width = up ? 2 * n_out : n_out;
-    size_t parts = tsri_parts(j->n, tsri_least(SUM_ROWS, SUM_FLOATS / width));
+    size_t most = tsri_least(SUM_ROWS, SUM_FLOATS / width) / TSRI_PAIRS_ROWS * TSRI_PAIRS_ROWS, parts = tsri_parts(j->n, most);
     (void)worker;
     for (size_t first = 0, n; first < j->n; first += n, parts--) {
         n = tsri_least(tsri_whole(tsri_parts(j->n - first, parts), TSRI_PAIRS_ROWS), j->n - first);
+        assert(n * width <= SUM_FLOATS);
         sums a = {s->sums, TSRI_INT8_OUT, n * TSRI_INT8_OUT}, b = {a.at + n_out * n, a.ld, a.panel};
         for (size_t k = 0; k < j->in.k; k += stretch_of(j)) {
             panel_place next = panel_at(j, p->w, o, end, k + stretch_of(j));

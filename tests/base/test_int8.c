@@ -467,6 +467,7 @@ static void large_gated_blocks_are_their_products(void **state)
     assert_int_equal(tsr_pool_set_products(pool, TSR_PRODUCTS_FAST, NULL), TSR_OK);
     check_mlp(pool, types, 450016, 2, 32, 3, GATED, true);
     check_mlp(pool, types, 96, 33, 64, 1030, GATED, true);
+    check_mlp(pool, types, 864, 33, 32, 1364, GATED, true);
     check_mlp(pool, types, 131072, 2, 32, 130, GATED, true);
     tsr_pool_close(pool);
 }
