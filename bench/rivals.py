@@ -61,7 +61,9 @@ def ik_text(a, n):
 
 
 def ik_picture(a, path):
-    r = common.run_undisturbed([os.path.join(a.ik, "llama-mtmd-cli"), "-m", a.model, "--mmproj", a.mmproj, "--image", path,
+    """Where the picture is: the program leaves a log where it runs."""
+    r = common.run_undisturbed(["env", "-C", os.path.dirname(path), os.path.join(a.ik, "llama-mtmd-cli"), "-m",
+                                os.path.abspath(a.model), "--mmproj", os.path.abspath(a.mmproj), "--image", path,
                                 "-p", "a", "-t", str(common.cpus()), "-n", "1", "-c", "2048", "--chat-template", "gemma"])
     ms = re.search(r"image slice encoded in (\d+) ms", r["stdout"] + r["stderr"])
     if not ms:
