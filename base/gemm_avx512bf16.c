@@ -10,9 +10,14 @@ typedef __m512 acc;
 typedef __m512bh step;
 typedef uint32_t word;
 
+static __mmask16 first_of(size_t n)
+{
+    return (__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu);
+}
+
 static __m512 load(const float *x, size_t n)
 {
-    return _mm512_maskz_loadu_ps((__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu), x);
+    return _mm512_maskz_loadu_ps(first_of(n), x);
 }
 
 void tsri_gemm_round_pairs_avx512(uint32_t *to, const float *x, size_t k)
@@ -38,7 +43,7 @@ void tsri_gemm_pair_rows_avx512(uint32_t *to, const float *even, const float *od
         __m512i pair = widened(even + i, left);
         if (odd)
             pair = _mm512_or_si512(pair, _mm512_slli_epi32(widened(odd + i, left), 16));
-        _mm512_mask_storeu_epi32(to + i, (__mmask16)(left < 16 ? (1u << left) - 1u : 0xffffu), pair);
+        _mm512_mask_storeu_epi32(to + i, first_of(left), pair);
     }
 }
 
@@ -47,7 +52,7 @@ void tsri_gemm_rest_avx512(float *to, const float *x, size_t n)
     for (size_t i = 0; i < n; i += 16) {
         __m512 v = load(x + i, n - i);
         __m512 rounded = _mm512_castsi512_ps(_mm512_slli_epi32(widened(x + i, n - i), 16));
-        _mm512_mask_storeu_ps(to + i, (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1u : 0xffffu), _mm512_sub_ps(v, rounded));
+        _mm512_mask_storeu_ps(to + i, first_of(n - i), _mm512_sub_ps(v, rounded));
     }
 }
 

@@ -2,8 +2,8 @@
  * of these and BF16 with BF16.
  *
  * One to three rows of input: each row of weights is read once, in its file's own bytes (decode is bound by that). More:
- * an item takes 64 outputs, with BF16 up to 256; 32 rows of weights at a time, and a stretch of them that the first cache holds, become a panel
- * in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
+ * an item takes 64 outputs, with BF16 up to 256; 32 rows of weights at a time, and a stretch of them that the first cache
+ * holds, become a panel in the worker's scratch, which all rows of input pass by. The item's panels of one stretch come one after the other, so
  * that the second cache holds the inputs' stretch, and their sums stay in scratch before the last stretch: rows of y lie so
  * far apart, often by a power of two, that the caches would not keep them. Borders depend on shapes alone.
  *
@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "counts_internal.h"
-#include "gemm_internal.h"
 #include "pairs_internal.h"
 #include "pool_internal.h"
 #include "quant_internal.h"

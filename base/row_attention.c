@@ -294,9 +294,10 @@ static void plan(job *j, tsr_pool *pool)
     j->row_bytes = tsr_row_bytes(a->type, a->dim);
     j->tile = a->dim > LONG_DIM ? TSRI_ROWS_TILE / 2 : TSRI_ROWS_TILE;
     j->block = tsri_least((SCRATCH_FLOATS - MAX_QUERIES * TSRI_ROWS_TILE - j->tile * a->dim) / (2 * a->dim), MAX_QUERIES);
-    j->splits = j->n_queries >= MIN_SPLIT && tsri_split_takes(pool, a->type, a->dim) && split_block(a) > 0;
+    size_t split = j->n_queries >= MIN_SPLIT && tsri_split_takes(pool, a->type, a->dim) ? split_block(a) : 0;
+    j->splits = split > 0;
     if (j->splits)
-        j->block = split_block(a);
+        j->block = split;
     j->block = tsri_least(j->block, j->n_queries);
     j->n_blocks = tsri_parts(j->n_queries, j->block);
     j->n_parts = 1;

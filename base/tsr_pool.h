@@ -36,7 +36,7 @@ typedef enum tsr_products {
     TSR_PRODUCTS_EXACT, /* all weights are: each as the value it decodes to, times f32 inputs; so it is at first */
     TSR_PRODUCTS_FAST   /* inputs of BF16 weights are rounded to BF16, those of block types to int8 by blocks of 32, or, of 16 rows
                            and more at level amx, they and the weights to BF16; the picture tower's attention goes in BF16 where
-                           its weights are of such types */
+                           its weights are of such types, the decoder's at level amx with 16 bits of significand */
 } tsr_products;
 
 /* TSR_ERR_NOMEM leaves it as it was. Not while a run is under way. */
