@@ -47,27 +47,52 @@ _Static_assert((int)TSRI_PAIRS_K <= (int)TSRI_INT8_PANEL_K, "a panel of pairs is
 
 /* ---- inputs ---- */
 
+enum { SOME_BLOCKS = 16 }; /* that are rounded at once */
+
+/* Of `now` blocks of row `to`, from block `first` on, what belongs to the input alone. */
+static void put_corrections(const tsri_int8_input *in, size_t to, size_t first, size_t now, int32_t *halves, tsri_int8_form form)
+{
+    const float *xs = in->xs + to * in->lds + first;
+    size_t each = (size_t)TSRI_INT8_BLOCK / form.group, n_sums = each * now;
+    for (size_t g = 0; each == 1 && g < now; g++)
+        halves[g] = halves[2 * g] + halves[2 * g + 1];
+    int32_t *corr = (int32_t *)in->corr + to * in->ldc + each * first;
+    for (size_t g = 0; !form.offsets && g < n_sums; g++)
+        corr[g] = -(int32_t)form.zero * halves[g];
+    for (size_t g = 0; form.offsets && g < n_sums; g++)
+        ((float *)(void *)corr)[g] = xs[g / each] * (float)halves[g];
+}
+
 /* Values [at, at + n) of a row, whole blocks. */
 static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
                        tsri_int8_form form)
 {
-    enum { SOME = 16 };
-    int32_t halves[2 * SOME];
+    int32_t halves[2 * SOME_BLOCKS];
     for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
-        now = tsri_least(SOME, end - first);
-        float *xs = in->xs + to * in->lds + first;
+        now = tsri_least(SOME_BLOCKS, end - first);
         int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
-        kern->round(in->p + to * in->ldp + first * TSRI_INT8_BLOCK, xs, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
-        size_t each = (size_t)TSRI_INT8_BLOCK / form.group, n_sums = each * now;
-        for (size_t g = 0; each == 1 && g < now; g++)
-            halves[g] = halves[2 * g] + halves[2 * g + 1];
-        int32_t *corr = (int32_t *)in->corr + to * in->ldc + each * first;
-        for (size_t g = 0; !form.offsets && g < n_sums; g++)
-            corr[g] = -(int32_t)form.zero * halves[g];
-        for (size_t g = 0; form.offsets && g < n_sums; g++)
-            ((float *)(void *)corr)[g] = xs[g / each] * (float)halves[g];
+        kern->round(in->p + to * in->ldp + first * TSRI_INT8_BLOCK, in->xs + to * in->lds + first, halves, fours,
+                    x + first * TSRI_INT8_BLOCK - at, now);
+        put_corrections(in, to, first, now, halves, form);
         for (size_t i = 0; fours && i < 8 * now; i++)
             fours[i] *= -(int32_t)form.zero;
+    }
+}
+
+/* Block `block` of n rows from `to` on, which follow each other in x: SOME_BLOCKS at most, without lanes. Kernels take some blocks
+ * much faster than as many times one. */
+static void round_column(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t block, const float *x, size_t n,
+                         tsri_int8_form form)
+{
+    int8_t p[SOME_BLOCKS * TSRI_INT8_BLOCK];
+    float xs[SOME_BLOCKS];
+    int32_t halves[2 * SOME_BLOCKS];
+    assert(n <= SOME_BLOCKS);
+    kern->round(p, xs, halves, NULL, x, n);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(in->p + (to + i) * in->ldp + block * TSRI_INT8_BLOCK, p + i * TSRI_INT8_BLOCK, TSRI_INT8_BLOCK);
+        in->xs[(to + i) * in->lds + block] = xs[i];
+        put_corrections(in, to + i, block, 1, halves + 2 * i, form);
     }
 }
 
@@ -180,14 +205,21 @@ typedef struct sums {
     size_t ld, panel;
 } sums;
 
-/* Outputs [o, end) of rows [first, first + n): of the gate, g, and of its up become those of the next input. */
+/* Outputs [o, end) of rows [first, first + n): of the gate, g, and of its up become those of the next input. Where they are in
+ * panels, rows of one follow each other. */
 static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
+    bool panels = g.ld == TSRI_INT8_OUT, some = panels && !j->pairs;
     for (size_t now; o < end; o += now, g.at += g.panel, up.at += up.panel) {
-        now = tsri_least(TSRI_INT8_OUT, end - o);
-        for (size_t i = 0; i < n; i++) {
-            tsr_mlp_activate(j->mlp, g.at + i * g.ld, up.at + i * up.ld, now);
-            round_values(j, &j->mid, first + i, o, g.at + i * g.ld, now);
+        now = panels ? tsri_least(TSRI_INT8_OUT, end - o) : end - o;
+        for (size_t i = 0, rows; i < n; i += rows) {
+            float *at = g.at + i * g.ld;
+            rows = some ? tsri_least(SOME_BLOCKS, n - i) : 1;
+            tsr_mlp_activate(j->mlp, at, up.at + i * up.ld, rows * now);
+            if (some)
+                round_column(j->int8, &j->mid.int8, first + i, o / TSRI_INT8_BLOCK, at, rows, j->mid.form);
+            else
+                round_values(j, &j->mid, first + i, o, at, now);
         }
     }
 }
