@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -80,6 +81,18 @@ void tsr_free(void *p)
     atomic_fetch_sub_explicit(&live_bytes, size_of(p), memory_order_relaxed);
     atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
     free((unsigned char *)p - ALIGN);
+}
+
+void tsr_alloc_give_back(void *p, size_t keep)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    size_t n = size_of(p);
+    if (page <= 0 || keep >= n)
+        return;
+    uintptr_t from = ((uintptr_t)p + keep + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
+    uintptr_t to = ((uintptr_t)p + n) / (uintptr_t)page * (uintptr_t)page;
+    if (from < to)
+        madvise((unsigned char *)p + (from - (uintptr_t)p), to - from, MADV_DONTNEED); /* else they stay */
 }
 
 void *tsr_calloc(size_t n, size_t size)

@@ -209,6 +209,12 @@ tsr_products tsr_pool_products(const tsr_pool *p)
     return p->products;
 }
 
+void tsr_pool_give_back(tsr_pool *p)
+{
+    if (p->inputs)
+        tsr_alloc_give_back(p->inputs, 0);
+}
+
 void *tsri_pool_inputs(const tsr_pool *p)
 {
     return p->products == TSR_PRODUCTS_FAST ? p->inputs : NULL;

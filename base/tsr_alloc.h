@@ -21,6 +21,10 @@ void *tsr_calloc(size_t n, size_t size); /* zeroed; NULL also when n * size over
 void *tsr_realloc(void *p, size_t n_bytes); /* p stays valid when NULL comes back */
 void tsr_free(void *p);                     /* NULL is fine */
 
+/* What lies behind the first `keep` bytes of a block goes back to the system, by whole pages: the block stays valid, and these bytes are
+ * unspecified. They are had again when they are written, as in a new block. No other thread is at them meanwhile. */
+void tsr_alloc_give_back(void *p, size_t keep);
+
 /* As above with the failure recorded: "out of memory: WHAT needs N bytes". */
 tsr_status tsr_alloc_array(void *out, size_t n, size_t size, const char *what, tsr_error *err);
 

@@ -43,6 +43,10 @@ typedef enum tsr_products {
 tsr_status tsr_pool_set_products(tsr_pool *p, tsr_products how, tsr_error *err);
 tsr_products tsr_pool_products(const tsr_pool *p);
 
+/* What products of many rows took for their inputs goes back to the system; it is had again when it is needed. Not while a run is
+ * under way. */
+void tsr_pool_give_back(tsr_pool *p);
+
 /* Processors this process may use (affinity and cgroup CPU quota), at least 1. */
 unsigned tsr_pool_cpus_allowed(void);
 

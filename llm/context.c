@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "decoder_internal.h"
+#include "tsr_alloc.h"
 #include "tsr_matmul.h"
 
 /* ---- checking an input ---- */
@@ -172,7 +173,7 @@ static void load_chunk(tsr_context *c, const chunk *ch)
     load_soft(c, ch);
     tsri_rope_fill(c);
     if (c->d->config.ple_dim)
-        tsri_ple_prepare(c, ch->in->ids + ch->start, ch->in->kinds ? ch->in->kinds + ch->start : NULL);
+        tsri_ple_prepare(c, ch->in->ids + ch->start, ch->in->kinds ? ch->in->kinds + ch->start : NULL, ch->drop);
 }
 
 /* ---- layers ---- */
@@ -208,10 +209,18 @@ static tsr_status check_rows(const tsr_context *c, size_t l, tsr_error *err)
                     c->pos[row]);
 }
 
-/* Only the wanted rows stay. */
-static void drop_rows(tsr_context *c)
+/* A prompt's scratch, but for n rows, isn't needed while its answer is made. */
+static void give_back(tsr_context *c, size_t n)
 {
-    size_t hidden = c->d->config.hidden, ple = c->d->config.n_layers * c->d->config.ple_dim, n = 0;
+    for (size_t i = 0; i < c->n_blocks; i++)
+        tsr_alloc_give_back(c->blocks[i].at, n * c->blocks[i].row_bytes);
+    tsr_pool_give_back(c->pool);
+}
+
+/* Only the wanted rows stay. last: no chunk follows. */
+static void drop_rows(tsr_context *c, bool last)
+{
+    size_t hidden = c->d->config.hidden, n = 0;
     for (size_t r = 0; r < c->n; r++) {
         if (!c->wanted[r])
             continue;
@@ -220,14 +229,14 @@ static void drop_rows(tsr_context *c)
         c->wanted[n] = true;
         memmove(c->h + n * hidden, c->h + r * hidden, hidden * sizeof *c->h);
         memmove(c->x + n * hidden, c->x + r * hidden, hidden * sizeof *c->x);
-        if (ple)
-            memmove(c->ple + n * ple, c->ple + r * ple, ple * sizeof *c->ple);
         n++;
     }
     if (n == c->n)
         return;
     c->n = n;
     tsri_rope_fill(c);
+    if (last)
+        give_back(c, n);
 }
 
 static tsr_status run_layer(tsr_context *c, const chunk *ch, size_t l, tsr_error *err)
@@ -244,7 +253,7 @@ static tsr_status run_layer(tsr_context *c, const chunk *ch, size_t l, tsr_error
         tsr_status st = check_rows(c, l, err); /* before rows go */
         if (st != TSR_OK)
             return st;
-        drop_rows(c);
+        drop_rows(c, ch->start + ch->n == ch->in->n);
     }
     if (c->n == 0)
         return TSR_OK;
@@ -384,6 +393,8 @@ tsr_status tsr_context_prefill(tsr_context *c, const tsr_input *input, const tsr
         st = run_chunk(c, &ch, err);
         ch.start += ch.n;
     }
+    if (input->n > 1)
+        give_back(c, 1);
     if (st != TSR_OK && err && err->status == TSR_OK)
         tsr_fail(err, st, "prefill stopped by its caller");
     return st;

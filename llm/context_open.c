@@ -1,5 +1,6 @@
 /* context_open.c: what one conversation takes is planned and had when it opens: the cache in the type asked
  * for, and scratch for the rows of a chunk. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -138,7 +139,7 @@ static widths find_widths(const tsr_text_config *cfg)
     return w;
 }
 
-/* One scratch array of `rows` x `cols` elements; the first failure sticks. */
+/* One scratch array of `rows` x `cols` elements, which the context owns; the first failure sticks. */
 static void plan(tsr_context *c, void *out, size_t rows, size_t cols, size_t size, tsr_status *st, tsr_error *err)
 {
     size_t n;
@@ -149,7 +150,13 @@ static void plan(tsr_context *c, void *out, size_t rows, size_t cols, size_t siz
         *st = tsr_fail(err, TSR_ERR_LIMIT, "context: scratch of %zu x %zu values does not fit in memory", rows, cols);
         return;
     }
+    assert(c->n_blocks < TSRI_BLOCKS_MOST);
     *st = tsr_alloc_array(out, n, size, "decoder scratch", err);
+    if (*st == TSR_OK) {
+        tsri_block *b = &c->blocks[c->n_blocks++];
+        memcpy(&b->at, out, sizeof b->at);
+        b->row_bytes = cols * size;
+    }
 }
 
 static tsr_status open_moe_scratch(tsr_context *c, tsr_error *err)
@@ -192,7 +199,10 @@ static tsr_status open_scratch(tsr_context *c, tsr_error *err)
     plan(c, &c->mid, n, 2 * w.ffn, sizeof *c->mid, &st, err);
     plan(c, &c->logits, logit_rows, cfg->vocab, sizeof *c->logits, &st, err);
     if (cfg->ple_dim) {
-        plan(c, &c->ple, n, cfg->n_layers * cfg->ple_dim, sizeof *c->ple, &st, err);
+        size_t split = c->d->last_kv_layer;
+        plan(c, &c->ple[0], n, split * cfg->ple_dim, sizeof(float), &st, err);
+        plan(c, &c->ple[1], n, (cfg->n_layers - split) * cfg->ple_dim, sizeof(float), &st, err);
+        plan(c, &c->kept, n, 1, sizeof *c->kept, &st, err);
         plan(c, &c->ple_mid, n, cfg->ple_dim, sizeof *c->ple_mid, &st, err);
     }
     for (size_t t = 0; t < TSR_N_LAYER_TYPES; t++) {
@@ -230,16 +240,8 @@ void tsr_context_close(tsr_context *c)
 {
     if (!c)
         return;
-    void *const owned[] = {c->pos,        c->key_end,   c->wanted,     c->bad,      c->h,      c->x,       c->y,
-                           c->q,          c->attn,      c->k,          c->v,        c->mid,    c->logits,  c->ple,
-                           c->ple_mid,    c->moe.probs, c->moe.chosen, c->moe.weight, c->moe.order, c->moe.start, c->moe.in,
-                           c->moe.mid,    c->moe.out,   c->moe.sum};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        tsr_free(owned[i]);
-    for (size_t t = 0; t < TSR_N_LAYER_TYPES; t++) {
-        tsr_free(c->rope[t].cos);
-        tsr_free(c->rope[t].sin);
-    }
+    for (size_t i = 0; i < c->n_blocks; i++)
+        tsr_free(c->blocks[i].at);
     tsr_kv_cache_close(c->kv);
     tsr_free(c);
 }

@@ -64,6 +64,14 @@ typedef enum tsri_place {
     TSRI_IN_PLE
 } tsri_place;
 
+/* Scratch for so many rows. */
+typedef struct tsri_block {
+    void *at;
+    size_t row_bytes;
+} tsri_block;
+
+enum { TSRI_BLOCKS_MOST = 32 };
+
 struct tsr_context {
     const tsr_decoder *d;
     tsr_pool *pool;
@@ -79,7 +87,7 @@ struct tsr_context {
     uint8_t *bad;     /* the tsri_place where the layer at work met values that aren't finite */
     tsri_place place; /* the one at work */
     float *h;         /* [n, hidden]: the residual stream */
-    float *ple;       /* [n, n_layers, ple_dim] */
+    float *ple[2];    /* [n, layers before last_kv_layer, ple_dim]; [rows that are to pass it, the other layers, ple_dim] */
     tsri_rope_rows rope[TSR_N_LAYER_TYPES];
 
     /* Scratch of the layer at work. */
@@ -88,8 +96,12 @@ struct tsr_context {
     float *k, *v;     /* [n, n_kv_heads * head_dim] */
     float *mid;       /* [n, 2 ffn_width]: of the dense FFN */
     float *ple_mid;   /* [n, ple_dim] */
+    size_t *kept;     /* [n]: rows that are wanted */
     float *logits;    /* [TSRI_LOGIT_ROWS, vocab] */
     tsri_moe_scratch moe;
+
+    tsri_block blocks[TSRI_BLOCKS_MOST]; /* all of these arrays */
+    size_t n_blocks;
 };
 
 enum {
@@ -124,8 +136,9 @@ void tsri_ffn(tsr_context *c, size_t l); /* h += FFN block of h */
 void tsri_moe(tsr_context *c, size_t l); /* y += the routed experts' normed branch for h */
 
 /* ple.c */
-/* ids: [n], the table row of each row in flight (pad for soft tokens). Fills c->ple from c->h. */
-void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds);
+/* ids: [n], the table row of each row in flight (pad for soft tokens). Fills c->ple from c->h; x is spent. drop: unwanted rows
+ * will be. */
+void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds, bool drop);
 void tsri_ple_layer(tsr_context *c, size_t l); /* h += the layer's gated per-layer embedding */
 
 #endif

@@ -1,30 +1,45 @@
 /* ple.c: per-layer embeddings. Every token has a small vector per layer: a table row (by its id; the
  * pad id for soft tokens) and a projection of what enters the first layer, normed, summed and
- * scaled by 2^-1/2. A layer gates it with the stream and adds it after its feed-forward block. */
+ * scaled by 2^-1/2. A layer gates it with the stream and adds it after its feed-forward block.
+ *
+ * They come in two parts: those of layers before the last one with keys and values of its own, and the rest, which rows that are
+ * dropped there never need. */
 #include <math.h>
+#include <string.h>
 
 #include "decoder_internal.h"
 #include "tsr_matmul.h"
 
 _Static_assert((size_t)TSR_POOL_SCRATCH_BYTES >= sizeof(float) * TSR_TEXT_MAX_PLE_DIM, "one row of one layer");
 
+/* Rows of layers [first, first + n) of the table and its projection. */
 typedef struct ple_job {
     const int32_t *ids;
     const uint8_t *kinds; /* NULL: all text */
+    const size_t *from;   /* [rows]: which row in flight each one is; NULL: it is the same */
+    float *out;           /* [rows, n, ple_dim] */
+    size_t first, n;
 } ple_job;
+
+static ple_job job_of(const tsr_context *c, size_t part, const int32_t *ids, const uint8_t *kinds)
+{
+    size_t split = c->d->last_kv_layer;
+    return (ple_job){.ids = ids, .kinds = kinds, .out = c->ple[part], .first = part ? split : 0,
+                     .n = part ? c->d->config.n_layers - split : split};
+}
 
 static void prepare_row(tsr_context *c, const void *arg, size_t r, void *scratch)
 {
     const ple_job *j = arg;
     const tsr_decoder *d = c->d;
-    size_t dim = d->config.ple_dim, n_layers = d->config.n_layers;
-    bool soft = j->kinds && j->kinds[r] != TSR_TOKEN_TEXT;
-    size_t id = (size_t)(soft ? d->config.pad_id : j->ids[r]);
+    size_t dim = d->config.ple_dim, at = j->from ? j->from[r] : r;
+    bool soft = j->kinds && j->kinds[at] != TSR_TOKEN_TEXT;
+    size_t id = (size_t)(soft ? d->config.pad_id : j->ids[at]);
     float project = (float)(1.0 / sqrt((double)d->config.hidden)), both = (float)(1.0 / sqrt(2.0));
-    float *row = c->ple + r * n_layers * dim, *token = scratch;
-    for (size_t l = 0; l < n_layers; l++) {
+    float *row = j->out + r * j->n * dim, *token = scratch;
+    for (size_t l = 0; l < j->n; l++) {
         float *p = row + l * dim;
-        tsr_view_decode(&d->ple_table, id, l * dim, dim, token);
+        tsr_view_decode(&d->ple_table, id, (j->first + l) * dim, dim, token);
         for (size_t i = 0; i < dim; i++)
             p[i] *= project;
         tsr_rms_norm(p, p, d->ple_norm, dim, d->config.eps);
@@ -33,20 +48,58 @@ static void prepare_row(tsr_context *c, const void *arg, size_t r, void *scratch
     }
 }
 
-void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds)
+/* The projection's rows of a job's layers. */
+static tsr_view projection_of(const tsr_context *c, const ple_job *j)
 {
-    ple_job j = {.ids = ids, .kinds = kinds};
-    size_t hidden = c->d->config.hidden;
-    tsr_matmul(c->pool, &c->d->ple_proj, c->h, hidden, c->n, c->ple, tsr_view_rows(&c->d->ple_proj));
-    tsri_for_rows(c, c->n, prepare_row, &j);
+    tsr_view v = c->d->ple_proj;
+    size_t dim = c->d->config.ple_dim, row_bytes = tsr_view_row_bytes(&v);
+    v.data = (const uint8_t *)v.data + j->first * dim * row_bytes;
+    v.shape[0] = j->n * dim;
+    v.n_elems = v.shape[0] * v.shape[1];
+    v.n_bytes = v.shape[0] * row_bytes;
+    return v;
+}
+
+/* The wanted rows of h, one after the other, in x, and their numbers; how many. */
+static size_t gather_wanted(tsr_context *c)
+{
+    size_t hidden = c->d->config.hidden, n = 0;
+    for (size_t r = 0; r < c->n; r++) {
+        if (!c->wanted[r])
+            continue;
+        memcpy(c->x + n * hidden, c->h + r * hidden, hidden * sizeof *c->h);
+        c->kept[n++] = r;
+    }
+    return n;
+}
+
+void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds, bool drop)
+{
+    ple_job parts[2] = {job_of(c, 0, ids, kinds), job_of(c, 1, ids, kinds)};
+    tsr_view w[2] = {projection_of(c, &parts[0]), projection_of(c, &parts[1])};
+    size_t hidden = c->d->config.hidden, rows[2] = {c->n, drop ? gather_wanted(c) : c->n}, first = parts[0].n > 0 ? 0 : 1;
+    tsr_product p[2];
+    for (size_t i = 0; i < 2; i++)
+        p[i] = (tsr_product){&w[i], c->ple[i], w[i].shape[0]};
+    if (rows[1] == c->n) {
+        tsr_matmul_each(c->pool, p + first, 2 - first, c->h, hidden, c->n);
+    } else {
+        parts[1].from = c->kept;
+        if (first == 0)
+            tsr_matmul(c->pool, &w[0], c->h, hidden, c->n, p[0].y, p[0].ldy);
+        if (rows[1] > 0)
+            tsr_matmul(c->pool, &w[1], c->x, hidden, rows[1], p[1].y, p[1].ldy);
+    }
+    for (size_t i = first; i < 2; i++)
+        tsri_for_rows(c, rows[i], prepare_row, &parts[i]);
 }
 
 static void gate_row(tsr_context *c, const void *arg, size_t r, void *scratch)
 {
-    const size_t *layer = arg;
-    size_t dim = c->d->config.ple_dim;
+    size_t layer = *(const size_t *)arg, dim = c->d->config.ple_dim, part = layer >= c->d->last_kv_layer;
+    ple_job j = job_of(c, part, NULL, NULL);
     (void)scratch;
-    tsr_gelu_mul(c->ple_mid + r * dim, c->ple + (r * c->d->config.n_layers + *layer) * dim, dim);
+    tsr_gelu_mul(c->ple_mid + r * dim, j.out + (r * j.n + layer - j.first) * dim, dim);
 }
 
 void tsri_ple_layer(tsr_context *c, size_t l)

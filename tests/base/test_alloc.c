@@ -1,7 +1,10 @@
 /* The one allocator: alignment, counting, planted failures, and that ASan still sees its edges. */
+#define _DEFAULT_SOURCE /* mincore */
 #include "test_main.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tsr_alloc.h"
 
@@ -52,6 +55,40 @@ static void calloc_zeroes_and_refuses_overflow(void **state)
     assert_null(tsr_alloc(SIZE_MAX));
     assert_null(tsr_alloc(SIZE_MAX - 64));
     assert_null(tsr_alloc(PTRDIFF_MAX));
+}
+
+static size_t pages_resident(const unsigned char *p, size_t n, size_t page)
+{
+    unsigned char *first = (unsigned char *)(((uintptr_t)p + page - 1) / page * page), in[1024];
+    size_t n_pages = (size_t)(p + n - first) / page, resident = 0;
+    assert_true(n_pages <= sizeof in);
+    assert_int_equal(mincore(first, n_pages * page, in), 0);
+    for (size_t i = 0; i < n_pages; i++)
+        resident += in[i] & 1;
+    return resident;
+}
+
+/* Of a small block, and of one that huge pages are asked for. */
+static void what_is_given_back_is_gone_and_can_be_had_again(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), sizes[] = {100, 40 * page + 77, 600 * page + 5}, keeps[] = {0, 1, page, 9 * page + 3};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t j = 0; j < sizeof keeps / sizeof *keeps; j++) {
+            size_t n = sizes[i], keep = keeps[j] < n ? keeps[j] : n;
+            unsigned char *p = tsr_alloc(n);
+            assert_non_null(p);
+            memset(p, 0xa5, n);
+            tsr_alloc_give_back(p, keeps[j]);
+            for (size_t at = 0; at < keep; at++)
+                assert_int_equal(p[at], 0xa5);
+            if (n > 20 * page) /* the pages at both ends stay, and those of what is kept */
+                assert_true(pages_resident(p, n, page) <= keep / page + 2);
+            memset(p, 0x5a, n);
+            for (size_t at = 0; at < n; at++)
+                assert_int_equal(p[at], 0x5a);
+            tsr_free(p);
+        }
 }
 
 static void realloc_keeps_the_content_and_the_old_block_on_failure(void **state)
@@ -186,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_counted),
         cmocka_unit_test(calloc_zeroes_and_refuses_overflow),
+        cmocka_unit_test(what_is_given_back_is_gone_and_can_be_had_again),
         cmocka_unit_test(realloc_keeps_the_content_and_the_old_block_on_failure),
         cmocka_unit_test(failure_comes_at_the_wanted_request_and_stays),
         cmocka_unit_test(array_failure_says_what_and_how_much),
