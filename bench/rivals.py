@@ -7,7 +7,8 @@ usage: rivals.py MODEL.gguf [MMPROJ.gguf] [--rounds N] [--prompts 512,2048] [--d
 --node: a folder with the npm package node-llama-cpp (prebuilt; text only). --python: a Python whose package
 llama-cpp-python was built from source on this machine (text, pictures and sounds). Either may be missing. Every side
 has as many threads as there are CPUs that may be used. A round runs each side once, beginning with another one each
-time; each run is a process that warms up before it measures. --args: further arguments of tessera run."""
+time; each run is a process that warms up before it measures. ik_llama.cpp may repack the weights when it loads them (-rtr).
+--args: further arguments of bench/warm (--no-skip, --cpu) and, with an MMPROJ, of tessera run."""
 import argparse
 import json
 import os
@@ -21,22 +22,14 @@ import common
 import phases
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+WARM = os.path.join(os.path.dirname(common.TESSERA), "bench", "warm")
 
 
-def tessera_text(a, n):
-    result, r = common.tessera(["-m", a.model, *shlex.split(a.args), "--raw", "--text", common.words(n - 1),
-                                "--max-tokens", str(a.decode + 1), "--temperature", "0", "-t", str(common.cpus())])
-    t, u = result["timings"], result["usage"]
-    if u["prompt_tokens"] != n or u["completion_tokens"] != a.decode + 1:
-        raise common.Failed(f"tessera: {u}, wanted a prompt of {n} and an answer of {a.decode + 1}")
-    return {f"prefill {n}": n / t["prefill_s"], f"decode at {n}": a.decode / t["decode_s"]}, r
-
-
-def rival_text(a, command, n):
+def text(a, command, n):
     r = common.run_undisturbed(command(a.model, n))
     line = json.loads(r["stdout"].splitlines()[-1])
     if line["decode_tokens"] != a.decode or line["prompt_tokens"] != n:
-        raise common.Failed(f"{line['side']}: {line}")
+        raise common.Failed(f"{command(a.model, n)[0]}: {line}")
     return {f"prefill {n}": n / line["prefill_s"], f"decode at {n}": a.decode / line["decode_s"]}, r
 
 
@@ -55,7 +48,7 @@ def rival_tower(a, kind, path):
 
 def ik_text(a, n):
     r = common.run_undisturbed([os.path.join(a.ik, "llama-bench"), "-m", a.model, "-t", str(common.cpus()), "-r", "1", "-n", "0",
-                                "-p", str(n), "-gp", f"{n},{a.decode}", "-o", "json"])
+                                "-rtr", "1", "-p", str(n), "-gp", f"{n},{a.decode}", "-o", "json"])
     rates = {t["test"]: t["avg_ts"] for t in json.loads(r["stdout"])}
     return {f"prefill {n}": rates[f"pp{n}"], f"decode at {n}": rates[f"tg{a.decode}@pp{n}"]}, r
 
@@ -73,12 +66,12 @@ def ik_picture(a, path):
 
 def sides_of_text(a, n):
     threads, decode = str(common.cpus()), str(a.decode)
-    sides = {"tessera": lambda: tessera_text(a, n)}
+    sides = {"tessera": lambda: text(a, lambda m, k: [WARM, m, threads, decode, str(k), *shlex.split(a.args)], n)}
     if a.node:
-        sides["node-llama-cpp"] = lambda: rival_text(
+        sides["node-llama-cpp"] = lambda: text(
             a, lambda m, k: ["node", os.path.join(HERE, "rival_node.mjs"), a.node, m, threads, decode, str(k)], n)
     if a.python:
-        sides["llama-cpp-python"] = lambda: rival_text(
+        sides["llama-cpp-python"] = lambda: text(
             a, lambda m, k: [a.python, os.path.join(HERE, "rival_python.py"), "text", m, threads, decode, str(k)], n)
     if a.ik:
         sides["ik_llama.cpp"] = lambda: ik_text(a, n)
