@@ -207,7 +207,7 @@ static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += Q8_0_BYTES) {
-        tsri_int8_ask_ahead(w, Q8_0_BYTES);
+        tsri_int8_ask_ahead(x, w, Q8_0_BYTES);
         __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
         sum = _mm256_fmadd_ps(dot32_signed(x, at, load32(w + 2)), by, sum);
     }
@@ -221,7 +221,7 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     for (size_t at = 0; at < k; at += 32, w += 2 * t.words) {
         __m256i q = nibbles(w + 2 * t.qs);
         __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
-        tsri_int8_ask_ahead(w, 2 * t.words);
+        tsri_int8_ask_ahead(x, w, 2 * t.words);
         if (t.fifths)
             q = _mm256_or_si256(q, fifths(four_bytes(w + 2 * t.fifths)));
         if (t.offsets)
@@ -236,7 +236,7 @@ static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
         __m256 by = _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]);
-        tsri_int8_ask_ahead(w, MXFP4_BYTES);
+        tsri_int8_ask_ahead(x, w, MXFP4_BYTES);
         sum = _mm256_fmadd_ps(dot32_signed(x, at, values_of(tsri_mxfp4_values, nibbles(w + 1))), by, sum);
     }
     return sum8(sum);
@@ -251,7 +251,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
         const uint8_t *qs = w + (five ? 48 : 16);
         __m256i high = five ? load32(w + 16) : _mm256_setzero_si256();
         float by[8];
-        tsri_int8_ask_ahead(w, bytes);
+        tsri_int8_ask_ahead(x, w, bytes);
         k_scales(w, &a, &o);
         a = _mm256_mul_ps(a, _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w)), _mm256_loadu_ps(x->xs + at / 32)));
         o = _mm256_mul_ps(o, _mm256_set1_ps(tsri_int8_half(w + 2)));
@@ -273,7 +273,7 @@ static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
         float d = tsri_int8_half(w);
-        tsri_int8_ask_ahead(w, IQ4_XS_BYTES);
+        tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
         for (size_t g = 0; g < 8; g++) {
             float by = d * (float)tsri_iq4_xs_scale(w, g) * x->xs[at / 32 + g];
             sum = _mm256_fmadd_ps(dot32_signed(x, at + 32 * g, values_of(tsri_iq4_values, nibbles(w + 8 + 16 * g))),
@@ -309,7 +309,7 @@ static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         __m128i both = load16(w), offsets = _mm_and_si128(_mm_srli_epi16(both, 4), low);
         __m256 dmin = _mm256_set1_ps(tsri_int8_half(w + 82));
         float by[16];
-        tsri_int8_ask_ahead(w, Q2_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q2_K_BYTES);
         sixteen_scales(by, _mm_and_si128(both, low), 0, tsri_int8_half(w + 80), x->xs + at / 32);
         for (size_t i = 0; i < 2; i++) {
             __m256 o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(offsets, 8) : offsets));
@@ -328,7 +328,7 @@ static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
         __m256i high = load32(w);
         float by[16];
-        tsri_int8_ask_ahead(w, Q3_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
         sixteen_scales(by, q3_k_scale_bytes(w + 96), 32, tsri_int8_half(w + 108), x->xs + at / 32);
         for (size_t j = 0; j < 8; j++) { /* bit j, where bit 2 is wanted */
             __m256i bit = j < 2 ? _mm256_slli_epi16(high, (int)(2 - j)) : _mm256_srli_epi16(high, (int)(j - 2));
@@ -345,7 +345,7 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
         float by[16];
-        tsri_int8_ask_ahead(w, Q6_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
         /* signed scales: the top bit turned, 128 too large */
         sixteen_scales(by, _mm_xor_si128(load16(w + 192), _mm_set1_epi8((char)0x80)), 128, tsri_int8_half(w + 208), x->xs + at / 32);
         for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others */

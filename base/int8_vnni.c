@@ -333,7 +333,7 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     size_t at = 0;
     for (; at + 128 <= k; at += 128, w += 8 * t.words) {
         four_blocks in = four_of(t, x, at);
-        tsri_int8_ask_ahead(w, 8 * t.words);
+        tsri_int8_ask_ahead(x, w, 8 * t.words);
         sum = nibble_four(t, sum, w, &in);
     }
     return _mm512_reduce_add_ps(nibble_rest(t, sum, w, x, at, k));
@@ -347,7 +347,7 @@ static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         bool pair = k - at >= 64; /* of a single block the other half has scale 0 */
         __m512i q = _mm512_castsi256_si512(load32(w + 2));
         __m256i d = _mm256_castsi128_si256(_mm_set1_epi16(word(w)));
-        tsri_int8_ask_ahead(w, LINE);
+        tsri_int8_ask_ahead(x, w, LINE);
         q = _mm512_inserti64x4(q, pair ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
         d = _mm256_inserti128_si256(d, pair ? _mm_set1_epi16(word(w + Q8_0_BYTES)) : _mm_setzero_si128(), 1);
         __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), two_of(x->xs + at / 32));
@@ -367,7 +367,7 @@ static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
         __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
         __m256i s = _mm256_dpbusd_epi32(lanes, q, _mm256_loadu_si256((const __m256i *)(const void *)(x->p + at)));
-        tsri_int8_ask_ahead(w, LINE);
+        tsri_int8_ask_ahead(x, w, LINE);
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
     }
     return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));
@@ -407,7 +407,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
     __m256 less = _mm256_setzero_ps(), a, o;
     for (size_t at = 0; at < k; at += 256, w += bytes) {
         __m512i high = five ? twice32(w + 16) : _mm512_setzero_si512();
-        tsri_int8_ask_ahead(w, bytes);
+        tsri_int8_ask_ahead(x, w, bytes);
         k_scales(w, &a, &o);
         a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
         less = _mm256_fmadd_ps(o, _mm256_mul_ps(half_of(w + 2), _mm256_loadu_ps(x->sums + at / 32)), less);
@@ -430,7 +430,7 @@ static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
         int scales[8];
-        tsri_int8_ask_ahead(w, IQ4_XS_BYTES);
+        tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
         for (size_t g = 0; g < 8; g++)
             scales[g] = tsri_iq4_xs_scale(w, g);
         __m256 a = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)scales));
@@ -459,7 +459,7 @@ static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         __m128i both = _mm_loadu_si128((const __m128i *)(const void *)w), low = _mm_set1_epi8(15);
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(both, low)));
         __m512 o = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(both, 4), low)));
-        tsri_int8_ask_ahead(w, Q2_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q2_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 80)))), scales_twice(x->xs + at / 32));
         o = _mm512_mul_ps(o, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 82))));
         less = _mm512_fmadd_ps(o, _mm512_loadu_ps(x->sums + at / 16), less);
@@ -481,7 +481,7 @@ static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
         __m512i high = twice32(w);
-        tsri_int8_ask_ahead(w, Q3_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
         __m512 a = _mm512_mul_ps(q3_k_scales(w + 96), _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 108))));
         a = _mm512_mul_ps(a, scales_twice(x->xs + at / 32));
         for (size_t j = 0; j < 4; j++) {
@@ -500,7 +500,7 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
-        tsri_int8_ask_ahead(w, Q6_K_BYTES);
+        tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), scales_twice(x->xs + at / 32));
         for (size_t j = 0; j < 4; j++) {
             __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
