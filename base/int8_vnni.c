@@ -180,9 +180,18 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
 
 enum { LINE = 64 }; /* bytes that a vector holds */
 
-INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q)
+/* Sums of q's products with 64 elements of input: a lane has four of them, and the first lane of a group what belongs to the
+ * group's zero. group: 0 where there is none. */
+INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q, size_t group)
 {
-    return _mm512_dpbusd_epi32(_mm512_loadu_si512(x->lanes + at / 4), q, _mm512_loadu_si512(x->p + at));
+    const __m512i each = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    const int32_t *zeros = x->zeros + (group ? at / group : 0);
+    __m512i s = _mm512_setzero_si512();
+    if (group == 16)
+        s = _mm512_maskz_permutexvar_epi32(0x1111, each, _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)zeros)));
+    if (group == 32)
+        s = _mm512_maskz_permutexvar_epi32(0x0101, _mm512_srli_epi32(each, 1), _mm512_castsi128_si512(_mm_loadl_epi64((const __m128i *)(const void *)zeros)));
+    return _mm512_dpbusd_epi32(s, q, _mm512_loadu_si512(x->p + at));
 }
 
 /* Numbers of two blocks, eight lanes each. */
@@ -231,7 +240,7 @@ INLINE __m512 nibble_pair(const nibble_type t, __m512 sum, __m512i z, __mmask64 
     if (t.offsets) /* an eighth in each of eight lanes */
         sum = _mm512_fmadd_ps(halves_of(t, z, 1), _mm512_mul_ps(two_of(x->sums + at / 32), _mm512_set1_ps(0.125f)), sum);
     __m512 scale = _mm512_mul_ps(halves_of(t, z, 0), two_of(x->xs + at / 32));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, q)), scale, sum);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, q, t.offsets ? 0 : 32)), scale, sum);
 }
 
 /* The blocks of a row that don't fill four, from element `at` on. */
@@ -351,7 +360,7 @@ static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         q = _mm512_inserti64x4(q, pair ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
         d = _mm256_inserti128_si256(d, pair ? _mm_set1_epi16(word(w + Q8_0_BYTES)) : _mm_setzero_si128(), 1);
         __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), two_of(x->xs + at / 32));
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, _mm512_xor_si512(q, top))), scale, sum);
+        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, _mm512_xor_si512(q, top), 32)), scale, sum);
     }
     return _mm512_reduce_add_ps(sum);
 }
@@ -418,7 +427,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
                 __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
                 q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(16));
             }
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_pair(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(_mm512_sub_ps(sum, _mm512_zextps256_ps512(less)));
@@ -438,7 +447,7 @@ static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         for (size_t j = 0; j < 4; j++) {
             __m512i z = _mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(load32(w + 8 + 32 * j)));
             __m512i q = iq4_numbers(spread_nibbles(z));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 32)), spread_pair(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(sum);
@@ -465,7 +474,7 @@ static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         less = _mm512_fmadd_ps(o, _mm512_loadu_ps(x->sums + at / 16), less);
         for (size_t j = 0; j < 4; j++) {
             __m512i q = two_bits(w + 16 + 32 * (j / 2), j % 2);
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(_mm512_sub_ps(sum, less));
@@ -488,7 +497,7 @@ static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
             __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
             __m512i q = two_bits(w + 32 + 32 * (j / 2), j % 2);
             q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(4));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(sum);
@@ -506,7 +515,7 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
             __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
             l = _mm512_and_si512(j % 2 ? _mm512_srli_epi16(l, 4) : l, low);
             __m512i q = _mm512_or_si512(l, _mm512_slli_epi16(two_bits(w + 128 + 32 * (j / 2), j % 2), 4));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum);
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum);
         }
     }
     return _mm512_reduce_add_ps(sum);
