@@ -165,15 +165,22 @@ typedef void (*tile_fn)(float *y, size_t ldy, const float *from, size_t ldf, con
 #define ENTRY(n) {tile_##n##_16_0, tile_##n##_16_1, tile_##n##_32_0, tile_##n##_32_1}
 static const tile_fn tiles[ROWS][4] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
 
+/* How many of n rows that are left come next: six, and of the last ones a half, as four and four take less time than six and two. */
+static size_t rows_of_tile(size_t n)
+{
+    return n >= 2 * ROWS ? ROWS : n > ROWS ? (n + 1) / 2 : n;
+}
+
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
     __mmask16 m0 = (__mmask16)(n_out >= 16 ? 0xffffu : (1u << n_out) - 1u);
     __mmask16 m1 = (__mmask16)(n_out >= 32 ? 0xffffu : n_out > 16 ? (1u << (n_out - 16)) - 1u : 0u);
     size_t kind = (form.group == 32 ? 2u : 0u) + (form.offsets ? 1u : 0u);
-    for (size_t i = 0; i < n; i += ROWS)
-        tiles[(n - i < ROWS ? n - i : ROWS) - 1][kind](y + i * ldy, ldy, from ? from + i * ldf : NULL, ldf, panel, x, first + i,
-                                                       k0, k, m0, m1);
+    for (size_t i = 0, rows; i < n; i += rows) {
+        rows = rows_of_tile(n - i);
+        tiles[rows - 1][kind](y + i * ldy, ldy, from ? from + i * ldf : NULL, ldf, panel, x, first + i, k0, k, m0, m1);
+    }
 }
 
 /* ---- rows ---- */
