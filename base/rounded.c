@@ -417,6 +417,12 @@ static way way_of(const tsr_pool *pool, const tsr_product *p, size_t n_products,
     return pairs ? WAY_PAIRS : int8 ? WAY_INT8 : WAY_NONE;
 }
 
+/* What n rows of so many bytes each take. */
+static size_t bytes_of_rows(const job *j, size_t n, size_t row_bytes)
+{
+    return (j->pairs ? tsri_whole(n, TSRI_PAIRS_ROWS) : n) * row_bytes;
+}
+
 /* As many passes as rows of so many bytes make: into so many, about alike. */
 static size_t n_passes(const job *j, size_t row_bytes)
 {
@@ -467,7 +473,7 @@ bool tsri_rounded_mlp(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t l
         first.p[0] = (tsr_product){.w = m->gate};
         second.p[0] = (tsr_product){m->down, y + at * ldy, ldy};
         lay_out(&first, &first.in, tsri_pool_inputs(pool), first.n);
-        lay_out(&first, &first.mid, (unsigned char *)tsri_pool_inputs(pool) + tsri_whole(first.n, TSRI_PAIRS_ROWS) * row, first.n);
+        lay_out(&first, &first.mid, (unsigned char *)tsri_pool_inputs(pool) + bytes_of_rows(&first, first.n, row), first.n);
         second.in = first.mid;
         run_rounding(pool, &first);
         run_items(pool, &first);
