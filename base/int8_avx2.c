@@ -203,7 +203,7 @@ INLINE __m256 two_of(const float *v)
     return _mm256_set_m128(_mm_set1_ps(v[1]), _mm_set1_ps(v[0]));
 }
 
-static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += Q8_0_BYTES) {
@@ -231,7 +231,7 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     return sum8(sum) + more;
 }
 
-static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
@@ -268,7 +268,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
     return sum8(_mm256_sub_ps(sum, less));
 }
 
-static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
@@ -301,7 +301,7 @@ INLINE __m256i two_bits(const uint8_t *p, size_t pair)
     return _mm256_and_si256(_mm256_srli_epi16(load32(p), (int)(2 * pair)), _mm256_set1_epi8(3));
 }
 
-static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m128i low = _mm_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps();
@@ -321,7 +321,7 @@ static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return sum8(_mm256_sub_ps(sum, less));
 }
 
-static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m256i third = _mm256_set1_epi8(4);
     __m256 sum = _mm256_setzero_ps();
@@ -339,7 +339,7 @@ static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return sum8(sum);
 }
 
-static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m256i low = _mm256_set1_epi8(15);
     __m256 sum = _mm256_setzero_ps();

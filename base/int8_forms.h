@@ -262,7 +262,7 @@ static inline void tsri_int8_pack_rows(tsri_int8_panel *panel, tsr_type type, co
 
 /* Row i of an input, as kernels of rows read it. */
 typedef struct tsri_int8_row {
-    const int8_t *p;
+    const int8_t *p, *lo;   /* lo NULL: it isn't fine */
     const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
     const int32_t *zeros;   /* [k / group] in the others */
     const int32_t *lanes;
@@ -281,7 +281,7 @@ static inline bool tsri_int8_to_first_cache(void)
 
 static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i)
 {
-    return (tsri_int8_row){.p = in->p + i * in->ldp, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
+    return (tsri_int8_row){.p = in->p + i * in->ldp, .lo = in->lo ? in->lo + i * in->ldp : NULL, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
                            .zeros = (const int32_t *)in->corr + i * in->ldc, .lanes = in->lanes + i * in->ldl,
                            .to_first = tsri_int8_to_first_cache()};
 }

@@ -97,6 +97,43 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
     tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
 }
 
+/* One block as numbers of 16 bits, the largest 127 * 256. */
+static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *x)
+{
+    __m512i x0 = _mm512_loadu_si512(x), x1 = _mm512_loadu_si512(x + 16), size = _mm512_set1_epi32(0x7fffffff);
+    uint32_t most = _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(x0, size), _mm512_and_si512(x1, size)));
+    float top, scale;
+    memcpy(&top, &most, sizeof top);
+    scale = top / 32512.0f;
+    if (most >= 0x7f800000 || scale < 0x1p-126f) { /* not finite, or nothing */
+        memset(p, 0, TSRI_INT8_BLOCK);
+        memset(lo, 0, TSRI_INT8_BLOCK);
+        memset(fours, 0, 8 * sizeof *fours);
+        return most >= 0x7f800000 ? NAN : scale;
+    }
+    __m512 by = _mm512_set1_ps(1.0f / scale);
+    __m512i n[2] = {_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x0), by)), _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x1), by))};
+    for (size_t h = 0; h < 2; h++) {
+        __m512i high = _mm512_srai_epi32(_mm512_add_epi32(n[h], _mm512_set1_epi32(128)), 8);
+        __m512i low = _mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8)), sum;
+        _mm_storeu_si128((void *)(p + 16 * h), _mm512_cvtepi32_epi8(high));
+        _mm_storeu_si128((void *)(lo + 16 * h), _mm512_cvtepi32_epi8(low));
+        sum = _mm512_add_epi32(n[h], _mm512_shuffle_epi32(n[h], _MM_PERM_BADC));
+        sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
+        _mm512_mask_compressstoreu_epi32(fours + 4 * h, 0x1111, sum);
+    }
+    return scale;
+}
+
+static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    for (size_t b = 0; b < n; b++, fours += 8) {
+        xs[b] = round32_fine(p + b * TSRI_INT8_BLOCK, lo + b * TSRI_INT8_BLOCK, fours, x + b * TSRI_INT8_BLOCK);
+        halves[2 * b] = fours[0] + fours[1] + fours[2] + fours[3];
+        halves[2 * b + 1] = fours[4] + fours[5] + fours[6] + fours[7];
+    }
+}
+
 /* ---- tiles ---- */
 
 /* What tiles of all sizes share: constants where it is inlined. */
@@ -198,6 +235,11 @@ INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q, size_t group)
         s = _mm512_maskz_permutexvar_epi32(0x1111, each, _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)zeros)));
     if (group == 32)
         s = _mm512_maskz_permutexvar_epi32(0x0101, _mm512_srli_epi32(each, 1), _mm512_castsi128_si512(_mm_loadl_epi64((const __m128i *)(const void *)zeros)));
+    if (x->lo) {
+        __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(x->p + at));
+        s = _mm512_dpbusd_epi32(s, q, _mm512_loadu_si512(x->lo + at));
+        return _mm512_add_epi32(s, _mm512_slli_epi32(high, 8));
+    }
     return _mm512_dpbusd_epi32(s, q, _mm512_loadu_si512(x->p + at));
 }
 
@@ -271,6 +313,7 @@ INLINE __m512 nibble_rest(const nibble_type t, __m512 sum, const uint8_t *w, con
  * has four lanes. Rows are taken one at a time: to share this among some lets them wait for memory in turns. */
 typedef struct four_blocks {
     __m512i low, high, zeros;
+    __m512i fine_low, fine_high; /* of the lower halves, of fine ones */
     __m512 xs, sums; /* the sum in one of its lanes */
 } four_blocks;
 
@@ -281,6 +324,13 @@ INLINE four_blocks four_of(const nibble_type t, const tsri_int8_row *x, size_t a
     const __mmask16 one = 0x1111;
     __m512i p0 = _mm512_loadu_si512(x->p + at), p1 = _mm512_loadu_si512(x->p + at + 64);
     four_blocks f = {.low = _mm512_permutex2var_epi64(p0, low, p1), .high = _mm512_permutex2var_epi64(p0, _mm512_add_epi64(low, two), p1)};
+    f.fine_low = f.fine_high = _mm512_setzero_si512();
+    if (x->lo) {
+        p0 = _mm512_loadu_si512(x->lo + at);
+        p1 = _mm512_loadu_si512(x->lo + at + 64);
+        f.fine_low = _mm512_permutex2var_epi64(p0, low, p1);
+        f.fine_high = _mm512_permutex2var_epi64(p0, _mm512_add_epi64(low, two), p1);
+    }
     f.xs = _mm512_permutexvar_ps(each, _mm512_castps128_ps512(_mm_loadu_ps(x->xs + at / 32)));
     f.zeros = _mm512_setzero_si512();
     f.sums = _mm512_setzero_ps();
@@ -327,7 +377,7 @@ INLINE __mmask64 fifths_of(const nibble_type t, const uint8_t *w, size_t half)
 }
 
 /* sum + the products of four blocks at w with four of input. */
-INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, const four_blocks *x)
+INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, const four_blocks *x, bool fine)
 {
     const __m512i low = _mm512_set1_epi8(15);
     __m512i z0 = _mm512_loadu_si512(w), z1 = _mm512_loadu_si512(w + 8 * t.words - LINE);
@@ -336,7 +386,9 @@ INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, con
     __m512i z = nibbles_of_four(t, z0, z1), d = halves_of_four(t, z0, z1);
     __m512i q0 = nibble_numbers(t, _mm512_and_si512(z, low), t.fifths ? fifths_of(t, w, 0) : 0);
     __m512i q1 = nibble_numbers(t, _mm512_and_si512(_mm512_srli_epi16(z, 4), low), t.fifths ? fifths_of(t, w, 1) : 0);
-    __m512i s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(x->zeros, q0, x->low), q1, x->high);
+    __m512i s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(fine ? _mm512_setzero_si512() : x->zeros, q0, x->low), q1, x->high);
+    if (fine)
+        s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_add_epi32(x->zeros, _mm512_slli_epi32(s, 8)), q0, x->fine_low), q1, x->fine_high);
     __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(d)), x->xs);
     if (t.offsets)
         sum = _mm512_fmadd_ps(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(d, 1)), x->sums, sum);
@@ -350,12 +402,12 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     for (; at + 128 <= k; at += 128, w += 8 * t.words) {
         four_blocks in = four_of(t, x, at);
         tsri_int8_ask_ahead(x, w, 8 * t.words);
-        sum = nibble_four(t, sum, w, &in);
+        sum = nibble_four(t, sum, w, &in, x->lo != NULL);
     }
     return _mm512_reduce_add_ps(nibble_rest(t, sum, w, x, at, k));
 }
 
-static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i top = _mm512_set1_epi8((char)0x80);
     __m512 sum = _mm512_setzero_ps();
@@ -372,7 +424,7 @@ static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m128i values = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)tsri_mxfp4_values), _mm_set1_epi8(12));
     const __m256i table = _mm256_broadcastsi128_si256(values);
@@ -382,7 +434,9 @@ static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 1)));
         __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
         __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
-        __m256i s = _mm256_dpbusd_epi32(lanes, q, _mm256_loadu_si256((const __m256i *)(const void *)(x->p + at)));
+        __m256i s = _mm256_dpbusd_epi32(x->lo ? _mm256_setzero_si256() : lanes, q, load32((const uint8_t *)x->p + at));
+        if (x->lo)
+            s = _mm256_dpbusd_epi32(_mm256_add_epi32(lanes, _mm256_slli_epi32(s, 8)), q, load32((const uint8_t *)x->lo + at));
         tsri_int8_ask_ahead(x, w, LINE);
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
     }
@@ -440,7 +494,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
     return _mm512_reduce_add_ps(_mm512_sub_ps(sum, _mm512_zextps256_ps512(less)));
 }
 
-static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i each_twice = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
     __m512 sum = _mm512_setzero_ps();
@@ -468,7 +522,7 @@ INLINE __m512i two_bits(const uint8_t *p, bool others)
     return _mm512_and_si512(others ? _mm512_srli_epi16(z, 4) : z, _mm512_set1_epi8(3));
 }
 
-static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m512 sum = _mm512_setzero_ps(), less = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
@@ -492,7 +546,7 @@ INLINE __m512 q3_k_scales(const uint8_t *s)
     return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(q3_k_scale_bytes(s)), _mm512_set1_epi32(32)));
 }
 
-static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m512 sum = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
@@ -510,7 +564,7 @@ static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return _mm512_reduce_add_ps(sum);
 }
 
-static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i low = _mm512_set1_epi8(15);
     __m512 sum = _mm512_setzero_ps();
@@ -530,5 +584,5 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .pack = tsri_int8_pack_avx512, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = round_fine, .pack = tsri_int8_pack_avx512, .tile = tile, .rows = rows};
 }

@@ -4,12 +4,12 @@
 
 #include "int8_x86.h"
 
-static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
-static float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
-static float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
-static float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
-static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
-static float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
+INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k);
 INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k);
 INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k);
 
@@ -32,12 +32,23 @@ INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x
     }
 }
 
+INLINE void some_rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_row *x, size_t k)
+{
+    for (size_t r = 0; r < n; r++)
+        y[r] = one_product(type, w + r * row_bytes, x, k);
+}
+
+/* Twice, so that in the second x.lo is known not to be. */
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
     tsri_int8_row x = tsri_int8_row_of(in, i);
-    for (size_t r = 0; r < n; r++)
-        y[r] = one_product(type, w + r * row_bytes, &x, k);
+    if (x.lo) {
+        some_rows(y, type, w, row_bytes, n, &x, k);
+        return;
+    }
+    x.lo = NULL;
+    some_rows(y, type, w, row_bytes, n, &x, k);
 }
 
 #endif

@@ -178,6 +178,12 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     }
 }
 
+void tsr_matmul_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    if (n == 0 || !tsri_rounded_fine(pool, w, x, ldx, n, y, ldy))
+        tsr_matmul(pool, w, x, ldx, n, y, ldy);
+}
+
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
 {
     if (n > 0 && n_products > 1 && tsri_rounded_products(pool, p, n_products, x, ldx, n))

@@ -71,8 +71,11 @@ static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in,
     for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
         now = tsri_least(SOME_BLOCKS, end - first);
         int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
-        kern->round(in->p + to * in->ldp + first * TSRI_INT8_BLOCK, in->xs + to * in->lds + first, halves, fours,
-                    x + first * TSRI_INT8_BLOCK - at, now);
+        int8_t *p = in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
+        if (in->lo)
+            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
+        else
+            kern->round(p, in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
         put_corrections(in, to, first, now, halves, form);
         for (size_t i = 0; fours && i < 8 * now; i++)
             fours[i] *= -(int32_t)form.zero;
@@ -100,6 +103,8 @@ static void round_column(const tsri_int8_kernels *kern, const tsri_int8_input *i
 static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8_form form)
 {
     memset(in->p + to * in->ldp + k, 0, in->ldp - k);
+    if (in->lo)
+        memset(in->lo + to * in->ldp + k, 0, in->ldp - k);
     memset(in->xs + to * in->lds + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *in->xs);
     memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
     if (in->lanes)
@@ -107,17 +112,18 @@ static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8
 }
 
 /* Bytes of one row of int8, and the arrays of n rows laid out one after the other. */
-static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes)
+static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes, bool fine)
 {
     size_t row = (tsri_parts(k, TSRI_INT8_PAD) | 1) * TSRI_INT8_PAD; /* an odd number of lines: rows spread over a cache's sets */
     *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
     if (at) {
         in->p = (int8_t *)at;
-        in->xs = (float *)(void *)(at + n * in->ldp);
+        in->lo = fine ? in->p + n * in->ldp : NULL;
+        in->xs = (float *)(void *)(at + (fine ? 2 : 1) * n * in->ldp);
         in->corr = in->xs + n * in->lds;
         in->lanes = lanes ? (int32_t *)in->corr + n * in->ldc : NULL;
     }
-    return in->ldp + 4 * (in->lds + in->ldc + in->ldl);
+    return (fine ? 2 : 1) * in->ldp + 4 * (in->lds + in->ldc + in->ldl);
 }
 
 /* Rows of input of k elements: int8, or pairs. */
@@ -135,7 +141,7 @@ typedef struct job {
     const tsr_mlp *mlp; /* whose gate p[0].w is, alone: what it and the up make becomes `mid`; NULL: outputs go to p's y */
     const float *x;
     size_t ldx, n;
-    bool few;
+    bool few, fine; /* rows of weights, one at a time; for inputs of 16 bits */
     size_t tile[TSR_PRODUCTS_MOST];    /* outputs of an item of each */
     size_t n_items[TSR_PRODUCTS_MOST], all_items, threads;
     input in, mid;
@@ -147,7 +153,7 @@ typedef struct job {
 static size_t lay_out(const job *j, input *in, unsigned char *at, size_t n)
 {
     if (!j->pairs)
-        return lay_out_int8(&in->int8, at, n, in->k, j->few);
+        return lay_out_int8(&in->int8, at, n, in->k, j->few, j->fine);
     in->ld_pairs = tsri_whole(n, TSRI_PAIRS_ROWS) * TSRI_PAIRS_K / 2;
     in->pairs = (uint32_t *)(void *)at;
     return tsri_whole(in->k, TSRI_PAIRS_K) / 2 * sizeof *in->pairs;
@@ -226,9 +232,12 @@ static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end
 
 static void by_rows(const job *j, const tsr_view *w, size_t o, size_t end, sums y)
 {
-    size_t row_bytes = tsr_view_row_bytes(w);
-    for (size_t i = 0; i < j->n; i++)
-        j->int8->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, end - o, &j->in.int8, i, j->in.k);
+    size_t row_bytes = tsr_view_row_bytes(w), some = j->n > 1 ? GEMV_TILE : end - o; /* rows that the second cache holds */
+    for (size_t now; o < end; o += now, y.at += now) {
+        now = tsri_least(some, end - o);
+        for (size_t i = 0; i < j->n; i++)
+            j->int8->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, now, &j->in.int8, i, j->in.k);
+    }
 }
 
 /* Items are taken in order by whichever thread is free. Threads in turns get what is next to what they had last: memory that was asked
@@ -437,22 +446,39 @@ static job job_of(way how, const tsr_view *w, const float *x, size_t ldx, size_t
                  .int8 = tsri_int8_get(), .pairs = how == WAY_PAIRS ? tsri_pairs_get() : NULL};
 }
 
-bool tsri_rounded_products(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
+/* All of j's rows, which it has yet to lay out, in as many passes as they need. */
+static void run_passes(tsr_pool *pool, job j, const tsr_product *p, size_t n_products)
 {
-    way how = way_of(pool, p, n_products, n);
-    if (how == WAY_NONE)
-        return false;
-    job j = job_of(how, p->w, x, ldx, n);
+    const float *x = j.x;
+    size_t n = j.n;
     j.n_products = n_products;
     for (size_t at = 0, left = n_passes(&j, lay_out(&j, &j.in, NULL, 0)); left > 0; left--, at += j.n) {
         j.n = tsri_parts(n - at, left);
-        j.x = x + at * ldx;
+        j.x = x + at * j.ldx;
         for (size_t i = 0; i < n_products; i++)
             j.p[i] = (tsr_product){p[i].w, p[i].y + at * p[i].ldy, p[i].ldy};
         lay_out(&j, &j.in, tsri_pool_inputs(pool), j.n);
         run_rounding(pool, &j);
         run_items(pool, &j);
     }
+}
+
+bool tsri_rounded_products(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n)
+{
+    way how = way_of(pool, p, n_products, n);
+    if (how == WAY_NONE)
+        return false;
+    run_passes(pool, job_of(how, p->w, x, ldx, n), p, n_products);
+    return true;
+}
+
+bool tsri_rounded_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    if (n > TSR_FINE_ROWS || !is_right_size(pool, w) || !is_int8(w) || !tsri_int8_get()->round_fine)
+        return false;
+    job j = job_of(WAY_INT8, w, x, ldx, n);
+    j.few = j.fine = true;
+    run_passes(pool, j, &(tsr_product){w, y, ldy}, 1);
     return true;
 }
 

@@ -305,12 +305,15 @@ static void cap_block(void *ctx, size_t item, unsigned worker, void *scratch)
     tsr_soft_cap(j->logits + item * CAP_BLOCK, j->cap, end - item * CAP_BLOCK);
 }
 
-/* out [n, vocab]: logits of the first n rows of c->x after the soft-cap. */
+_Static_assert((int)TSRI_LOGIT_ROWS <= (int)TSR_FINE_ROWS, "all inputs of the output matrix are fine ones");
+
+/* out [n, vocab]: logits of the first n rows of c->x after the soft-cap. What is rounded there shows in them as it is: two fifths of all
+ * that rounding to int8 did to them came from this product. */
 static void make_logits(tsr_context *c, size_t n, float *out)
 {
     const tsr_text_config *cfg = &c->d->config;
     cap_job j = {.logits = out, .n = n * cfg->vocab, .cap = cfg->soft_cap};
-    tsr_matmul(c->pool, &c->d->output, c->x, cfg->hidden, n, out, cfg->vocab);
+    tsr_matmul_fine(c->pool, &c->d->output, c->x, cfg->hidden, n, out, cfg->vocab);
     if (cfg->soft_cap > 0.0f)
         tsr_pool_run(c->pool, (j.n + CAP_BLOCK - 1) / CAP_BLOCK, cap_block, &j);
 }

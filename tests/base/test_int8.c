@@ -135,17 +135,29 @@ static void rounded_to_bf16(const float *x, size_t k, double *out)
 }
 
 /* The rounding as the header has it, written anew. */
-static void rounded_to_int8(const float *x, size_t k, double *out)
+static void rounded_to(float most, const float *x, size_t k, double *out)
 {
     for (size_t b = 0; b < k; b += 32) {
         float top = 0;
         for (size_t i = 0; i < 32; i++)
             top = fmaxf(top, fabsf(x[b + i]));
-        float scale = top / 127.0f, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+        float scale = top / most, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
         for (size_t i = 0; i < 32; i++)
             out[b + i] = (double)scale * (double)nearbyintf(x[b + i] * inverse);
     }
 }
+
+static void rounded_to_int8(const float *x, size_t k, double *out)
+{
+    rounded_to(127.0f, x, k, out);
+}
+
+static void rounded_to_16_bits(const float *x, size_t k, double *out)
+{
+    rounded_to(127.0f * 256.0f, x, k, out);
+}
+
+typedef void (*rounding)(const float *x, size_t k, double *out);
 
 typedef struct outcome {
     size_t n_wrong;
@@ -153,8 +165,9 @@ typedef struct outcome {
 } outcome;
 
 /* y against sums in f64; the bound follows from what the terms could be. */
-static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, const float *y, size_t ldy)
+static outcome compare_as(rounding how, const tsr_view *w, const float *x, size_t ldx, size_t n, const float *y, size_t ldy)
 {
+    bool pairs = how == rounded_to_bf16;
     size_t k = w->shape[1];
     float *row = malloc(k * sizeof *row);
     double *in = malloc(n * k * sizeof *in), *weights = malloc(k * sizeof *weights);
@@ -163,12 +176,12 @@ static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, 
     assert_non_null(in);
     assert_non_null(weights);
     for (size_t i = 0; i < n; i++)
-        (as_pairs(n) ? rounded_to_bf16 : rounded_to_int8)(x + i * ldx, k, in + i * k);
+        how(x + i * ldx, k, in + i * k);
     for (size_t r = 0; r < w->shape[0]; r++) {
         tsr_view_decode(w, r, 0, k, row);
         for (size_t e = 0; e < k; e++)
             weights[e] = (double)row[e];
-        if (as_pairs(n))
+        if (pairs)
             rounded_to_bf16(row, k, weights);
         for (size_t i = 0; i < n; i++) {
             double want = 0, size = 0, most = 0;
@@ -180,7 +193,7 @@ static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, 
             }
             /* offsets and zeros are taken off again: their terms count as if each element were as large as its block's top */
             double limit = 16.0 * FLT_EPSILON * sqrt((double)k / 32 + 1) * (size + 1e-3);
-            if (as_pairs(n)) /* weights halfway between two of BF16, but for a rounding, may become either: two may be such */
+            if (pairs) /* weights halfway between two of BF16, but for a rounding, may become either: two may be such */
                 limit += 2 * 0x1p-8 * most;
             if (!(fabs((double)y[i * ldy + r] - want) <= limit) && o.n_wrong++ == 0)
                 snprintf(o.first, sizeof o.first, "%s %zux%zu row %zu of %zu, output %zu: %.9g, want %.9g +- %.2g",
@@ -191,6 +204,11 @@ static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, 
     free(in);
     free(weights);
     return o;
+}
+
+static outcome compare(const tsr_view *w, const float *x, size_t ldx, size_t n, const float *y, size_t ldy)
+{
+    return compare_as(as_pairs(n) ? rounded_to_bf16 : rounded_to_int8, w, x, ldx, n, y, ldy);
 }
 
 static tsr_pool *fast_pool(unsigned threads)
@@ -311,6 +329,58 @@ static void what_is_not_finite_stays_visible(void **state)
     free(x);
     free(y);
     tsr_pool_close(pool);
+}
+
+static void check_fine(tsr_pool *const pools[2], tsr_type type, size_t out, size_t k, size_t n)
+{
+    size_t ldx = k + PAD_X, ldy = out + PAD_Y;
+    tsr_view v = view_of(type, NULL, out, k);
+    guarded w = guarded_bytes(v.n_bytes);
+    float *x = malloc(n * ldx * sizeof *x), *y = malloc(n * ldy * sizeof *y), *other = malloc(n * ldy * sizeof *other);
+    v.data = w.at;
+    fill_blocks(type, w.at, v.n_elems / tsr_type_info(type)->block_elems);
+    for (size_t i = 0; i < n * ldx; i++)
+        x[i] = unit() * (i / 97 % 5 == 0 ? 30.0f : 1.0f);
+    for (size_t i = 0; i < n * ldy; i++)
+        memcpy(y + i, &(uint32_t){CANARY}, 4);
+    memcpy(other, y, n * ldy * sizeof *y);
+    tsr_matmul_fine(pools[0], &v, x, ldx, n, y, ldy);
+    if (n > TSR_FINE_ROWS || !tsri_int8_get()->round_fine)
+        tsr_matmul(pools[1], &v, x, ldx, n, other, ldy);
+    else
+        for (size_t i = 0; i < n; i++)
+            tsr_matmul_fine(pools[1], &v, x + i * ldx, ldx, 1, other + i * ldy, ldy);
+    assert_memory_equal(y, other, n * ldy * sizeof *y);
+    outcome o = {0};
+    if (n <= TSR_FINE_ROWS && tsri_int8_get()->round_fine)
+        o = compare_as(rounded_to_16_bits, &v, x, ldx, n, y, ldy);
+    if (o.n_wrong)
+        fail_msg("%s: %zu wrong, first: %s", tsr_cpu_level_name(tsr_cpu_get()), o.n_wrong, o.first);
+    x[n / 2 * ldx + k / 2] = NAN; /* of one row */
+    tsr_matmul_fine(pools[0], &v, x, ldx, n, other, ldy);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < out; r++)
+            assert_true(i == n / 2 ? isnan(other[i * ldy + r]) : memcmp(other + i * ldy + r, y + i * ldy + r, sizeof *y) == 0);
+    free(x);
+    free(y);
+    free(other);
+    munmap(w.base, w.mapped);
+}
+
+static void fine_products_are_right_for_every_type_and_level(void **state)
+{
+    static const size_t shapes[][3] = {{1, 1, 1}, {33, 3, 1}, {70, 5, 2}, {31, 2, 3}, {66, 4, 4}, {40, 33, 9}, {65, 9, 16}, {34, 6, 17}};
+    (void)state;
+    tsr_pool *const pools[2] = {fast_pool(1), fast_pool(3)};
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsr_cpu_set((tsr_cpu_level)l);
+        for (int type = 0; type < TSR_N_TYPES; type++)
+            for (size_t s = 0; s < sizeof shapes / sizeof *shapes && is_block(type); s++)
+                check_fine(pools, (tsr_type)type, shapes[s][0], shapes[s][1] * tsr_type_info((tsr_type)type)->block_elems, shapes[s][2]);
+    }
+    tsr_cpu_set(tsr_cpu_detect());
+    for (size_t p = 0; p < 2; p++)
+        tsr_pool_close(pools[p]);
 }
 
 /* The rows of a product are those of products of some of them, to the bit. */
@@ -552,6 +622,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_scales_are_the_values_that_blocks_decode_to),
         cmocka_unit_test(products_are_right_for_every_type_level_and_thread_count),
+        cmocka_unit_test(fine_products_are_right_for_every_type_and_level),
         cmocka_unit_test(a_wrong_scale_is_found),
         cmocka_unit_test(what_is_not_finite_stays_visible),
         cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
