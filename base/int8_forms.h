@@ -281,9 +281,10 @@ static inline bool tsri_int8_to_first_cache(void)
 
 static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i)
 {
-    return (tsri_int8_row){.p = in->p + i * in->ldp, .lo = in->lo ? in->lo + i * in->ldp : NULL, .xs = in->xs + i * in->lds, .sums = (const float *)in->corr + i * in->ldc,
-                           .zeros = (const int32_t *)in->corr + i * in->ldc, .lanes = in->lanes + i * in->ldl,
-                           .to_first = tsri_int8_to_first_cache()};
+    const float *sums = (const float *)in->corr + i * in->ldc;
+    const int32_t *zeros = (const int32_t *)in->corr + i * in->ldc;
+    return (tsri_int8_row){.p = in->p + i * in->ldp, .lo = in->lo ? in->lo + i * in->ldp : NULL, .xs = in->xs + i * in->lds, .sums = sums,
+                           .zeros = zeros, .lanes = in->lanes + i * in->ldl, .to_first = tsri_int8_to_first_cache()};
 }
 
 /* Asks for the memory of n bytes of weights some way ahead of those at work: the processor's own prefetching stops at pages,

@@ -112,7 +112,8 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
         return most >= 0x7f800000 ? NAN : scale;
     }
     __m512 by = _mm512_set1_ps(1.0f / scale);
-    __m512i n[2] = {_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x0), by)), _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x1), by))};
+    __m512i n[2] = {_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x0), by)),
+                    _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x1), by))};
     for (size_t h = 0; h < 2; h++) {
         __m512i high = _mm512_srai_epi32(_mm512_add_epi32(n[h], _mm512_set1_epi32(128)), 8);
         __m512i low = _mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8)), sum;
@@ -232,9 +233,9 @@ INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q, size_t group)
     const int32_t *zeros = x->zeros + (group ? at / group : 0);
     __m512i s = _mm512_setzero_si512();
     if (group == 16)
-        s = _mm512_maskz_permutexvar_epi32(0x1111, each, _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)zeros)));
+        s = _mm512_maskz_permutexvar_epi32(0x1111, each, _mm512_castsi128_si512(load16(zeros)));
     if (group == 32)
-        s = _mm512_maskz_permutexvar_epi32(0x0101, _mm512_srli_epi32(each, 1), _mm512_castsi128_si512(_mm_loadl_epi64((const __m128i *)(const void *)zeros)));
+        s = _mm512_maskz_permutexvar_epi32(0x0101, _mm512_srli_epi32(each, 1), _mm512_castsi128_si512(_mm_loadl_epi64((const void *)zeros)));
     if (x->lo) {
         __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(x->p + at));
         s = _mm512_dpbusd_epi32(s, q, _mm512_loadu_si512(x->lo + at));
@@ -337,7 +338,7 @@ INLINE four_blocks four_of(const nibble_type t, const tsri_int8_row *x, size_t a
     if (t.offsets)
         f.sums = _mm512_maskz_permutexvar_ps(one, each, _mm512_castps128_ps512(_mm_loadu_ps(x->sums + at / 32)));
     else
-        f.zeros = _mm512_maskz_permutexvar_epi32(one, each, _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(x->zeros + at / 32))));
+        f.zeros = _mm512_maskz_permutexvar_epi32(one, each, _mm512_castsi128_si512(load16(x->zeros + at / 32)));
     return f;
 }
 
@@ -387,8 +388,10 @@ INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, con
     __m512i q0 = nibble_numbers(t, _mm512_and_si512(z, low), t.fifths ? fifths_of(t, w, 0) : 0);
     __m512i q1 = nibble_numbers(t, _mm512_and_si512(_mm512_srli_epi16(z, 4), low), t.fifths ? fifths_of(t, w, 1) : 0);
     __m512i s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(fine ? _mm512_setzero_si512() : x->zeros, q0, x->low), q1, x->high);
-    if (fine)
-        s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_add_epi32(x->zeros, _mm512_slli_epi32(s, 8)), q0, x->fine_low), q1, x->fine_high);
+    if (fine) {
+        s = _mm512_add_epi32(x->zeros, _mm512_slli_epi32(s, 8));
+        s = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(s, q0, x->fine_low), q1, x->fine_high);
+    }
     __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(d)), x->xs);
     if (t.offsets)
         sum = _mm512_fmadd_ps(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(d, 1)), x->sums, sum);
@@ -448,11 +451,11 @@ INLINE __m256 half_of(const uint8_t *p)
     return _mm256_set1_ps(_cvtsh_ss((uint16_t)word(p)));
 }
 
-/* Number 2 j of eight in eight lanes, number 2 j + 1 in the others. */
-INLINE __m512 spread_pair(__m256 eight, size_t j)
+/* Number 2 j of the first eight in eight lanes, number 2 j + 1 in the others. */
+INLINE __m512 spread_pair(__m512 eight, size_t j)
 {
     const __m512i first = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-    return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32((int)(2 * j))), _mm512_castps256_ps512(eight));
+    return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32((int)(2 * j))), eight);
 }
 
 /* Numbers 4 j .. 4 j + 3 of sixteen in four lanes each. */
@@ -469,18 +472,33 @@ INLINE __m512 scales_twice(const float *xs)
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(xs)));
 }
 
+/* Scales and offsets of the eight groups of a Q4_K or Q5_K block (tsri_take_k_scale), times d and dmin: the scales in the first eight
+ * lanes. The block begins with d and dmin and with four bytes of each of s, t and u: those of scales, of offsets, and of the last four
+ * groups of both. */
+INLINE __m512 k_scales_and_offsets(const uint8_t *w)
+{
+    const __m512i which = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    __m128i head = _mm_loadu_si128((const __m128i *)(const void *)w);
+    __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(head, 0xed), _mm_set_epi32(4, 0, 0, 0)); /* s, u, t and the high halves of u */
+    __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(head, 0xa5), 2);                       /* s and t in the second and last place */
+    low = _mm_and_si128(low, _mm_set_epi32(0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f));
+    low = _mm_or_si128(low, _mm_and_si128(high, _mm_set_epi32(0x30303030, 0, 0x30303030, 0)));
+    __m512 d = _mm512_permutexvar_ps(which, _mm512_castps128_ps512(_mm_cvtph_ps(head)));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(low)), d);
+}
+
 INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i by = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0, 0, 0, 0);
     size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
-    __m512 sum = _mm512_setzero_ps();
-    __m256 less = _mm256_setzero_ps(), a, o;
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, less = _mm512_setzero_ps(); /* less: in its last eight lanes */
     for (size_t at = 0; at < k; at += 256, w += bytes) {
         __m512i high = five ? twice32(w + 16) : _mm512_setzero_si512();
+        __m512 in = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(x->xs + at / 32)), _mm256_loadu_ps(x->sums + at / 32), 1);
         tsri_int8_ask_ahead(x, w, bytes);
-        k_scales(w, &a, &o);
-        a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
-        less = _mm256_fmadd_ps(o, _mm256_mul_ps(half_of(w + 2), _mm256_loadu_ps(x->sums + at / 32)), less);
+        __m512 both = _mm512_mul_ps(k_scales_and_offsets(w), in);
+        less = _mm512_add_ps(less, both);
+        IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i q = _mm512_srlv_epi16(twice32(w + (five ? 48 : 16) + 32 * j), by);
             q = _mm512_and_si512(q, _mm512_set1_epi8(15));
@@ -488,30 +506,40 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
                 __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
                 q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(16));
             }
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_pair(a, j), sum);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_pair(both, j), sum[j % 2]);
         }
     }
-    return _mm512_reduce_add_ps(_mm512_sub_ps(sum, _mm512_zextps256_ps512(less)));
+    sum[0] = _mm512_add_ps(sum[0], sum[1]);
+    return _mm512_reduce_add_ps(_mm512_mask_sub_ps(sum[0], 0xff00, sum[0], less));
+}
+
+/* The scales of an IQ4_XS block's eight groups (tsri_iq4_xs_scale). */
+INLINE __m256 iq4_xs_scales(const uint8_t *w)
+{
+    const __m256i group = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    __m256i low = _mm256_srlv_epi32(_mm256_set1_epi32(four_numbers((const int8_t *)w + 4)), _mm256_slli_epi32(group, 2));
+    __m256i high = _mm256_srlv_epi32(_mm256_set1_epi32(word(w + 2)), _mm256_slli_epi32(group, 1));
+    low = _mm256_and_si256(low, _mm256_set1_epi32(15));
+    high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32)));
 }
 
 INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i each_twice = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
-    __m512 sum = _mm512_setzero_ps();
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
-        int scales[8];
         tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
-        for (size_t g = 0; g < 8; g++)
-            scales[g] = tsri_iq4_xs_scale(w, g);
-        __m256 a = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)scales));
-        a = _mm256_mul_ps(a, _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32)));
+        __m256 in = _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32));
+        __m512 a = _mm512_castps256_ps512(_mm256_mul_ps(iq4_xs_scales(w), in));
+        IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i z = _mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(load32(w + 8 + 32 * j)));
             __m512i q = iq4_numbers(spread_nibbles(z));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 32)), spread_pair(a, j), sum);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 32)), spread_pair(a, j), sum[j % 2]);
         }
     }
-    return _mm512_reduce_add_ps(sum);
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
 /* Numbers of 2 bits: 32 bytes hold 128 of them, 32 for each pair of bits. The first 64 or the others. */
@@ -524,7 +552,7 @@ INLINE __m512i two_bits(const uint8_t *p, bool others)
 
 INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    __m512 sum = _mm512_setzero_ps(), less = _mm512_setzero_ps();
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, less = _mm512_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
         __m128i both = _mm_loadu_si128((const __m128i *)(const void *)w), low = _mm_set1_epi8(15);
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(both, low)));
@@ -533,12 +561,13 @@ INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 80)))), scales_twice(x->xs + at / 32));
         o = _mm512_mul_ps(o, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 82))));
         less = _mm512_fmadd_ps(o, _mm512_loadu_ps(x->sums + at / 16), less);
+        IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i q = two_bits(w + 16 + 32 * (j / 2), j % 2);
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum[j % 2]);
         }
     }
-    return _mm512_reduce_add_ps(_mm512_sub_ps(sum, less));
+    return _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sum[0], sum[1]), less));
 }
 
 INLINE __m512 q3_k_scales(const uint8_t *s)
@@ -548,38 +577,40 @@ INLINE __m512 q3_k_scales(const uint8_t *s)
 
 INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    __m512 sum = _mm512_setzero_ps();
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
         __m512i high = twice32(w);
         tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
         __m512 a = _mm512_mul_ps(q3_k_scales(w + 96), _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 108))));
         a = _mm512_mul_ps(a, scales_twice(x->xs + at / 32));
+        IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
             __m512i q = two_bits(w + 32 + 32 * (j / 2), j % 2);
             q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(4));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum[j % 2]);
         }
     }
-    return _mm512_reduce_add_ps(sum);
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
 INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     const __m512i low = _mm512_set1_epi8(15);
-    __m512 sum = _mm512_setzero_ps();
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
         tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), scales_twice(x->xs + at / 32));
+        IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
             l = _mm512_and_si512(j % 2 ? _mm512_srli_epi16(l, 4) : l, low);
             __m512i q = _mm512_or_si512(l, _mm512_slli_epi16(two_bits(w + 128 + 32 * (j / 2), j % 2), 4));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 16)), spread_four(a, j), sum[j % 2]);
         }
     }
-    return _mm512_reduce_add_ps(sum);
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)

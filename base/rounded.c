@@ -442,8 +442,9 @@ static size_t n_passes(const job *j, size_t row_bytes)
 
 static job job_of(way how, const tsr_view *w, const float *x, size_t ldx, size_t n)
 {
-    return (job){.x = x, .ldx = ldx, .n = n, .few = how == WAY_INT8 && n <= GEMV_MAX_ROWS, .in = {.k = w->shape[1], .form = tsri_int8_form_of(w->type)},
-                 .int8 = tsri_int8_get(), .pairs = how == WAY_PAIRS ? tsri_pairs_get() : NULL};
+    return (job){.x = x, .ldx = ldx, .n = n, .few = how == WAY_INT8 && n <= GEMV_MAX_ROWS,
+                 .in = {.k = w->shape[1], .form = tsri_int8_form_of(w->type)}, .int8 = tsri_int8_get(),
+                 .pairs = how == WAY_PAIRS ? tsri_pairs_get() : NULL};
 }
 
 /* All of j's rows, which it has yet to lay out, in as many passes as they need. */
