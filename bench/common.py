@@ -54,6 +54,16 @@ def busy_seconds():
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def settle(share=0.01, most_s=20.0):
+    """Wait until the CPUs have been idle for a second: what a large process leaves behind is tidied up for seconds after its end."""
+    end = time.monotonic() + most_s
+    while time.monotonic() < end:
+        busy = busy_seconds()
+        time.sleep(1.0)
+        if busy_seconds() - busy <= share * os.cpu_count():
+            return
+
+
 class Failed(Exception):
     pass
 

@@ -95,6 +95,7 @@ def take_turns(a, sides, rounds, rows, facts):
         for name in names[i % len(names):] + names[:i % len(names)]:
             for path in filter(None, (a.model, a.mmproj)):
                 common.read_through(path)
+            common.settle()
             rates, r = sides[name]()
             for phase, rate in rates.items():
                 rows.append({"phase": phase, "side": name, "round": i, "per_s": round(rate, 4),
