@@ -42,7 +42,7 @@ on_cpu() {
     if env -u OPENBLAS_CORETYPE OPENBLAS_NUM_THREADS=1 timeout 1800 qemu-x86_64 -cpu "$1" "$2" >"$log" 2>&1; then
         echo "$1: $(basename "$2") passed"
     else
-        echo "$1: $(basename "$2") FAILED (exit $?; $log)"
+        echo "$1: ${2##*/} FAILED (exit $?; $log)"
         return 1
     fi
 }
