@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "counts_internal.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define HAVE_ASAN 1
@@ -86,13 +88,12 @@ void tsr_free(void *p)
 void tsr_alloc_give_back(void *p, size_t keep)
 {
     long page = sysconf(_SC_PAGESIZE);
-    size_t n = size_of(p);
+    size_t n = size_of(p), at = (uintptr_t)p;
     if (page <= 0 || keep >= n)
         return;
-    uintptr_t from = ((uintptr_t)p + keep + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
-    uintptr_t to = ((uintptr_t)p + n) / (uintptr_t)page * (uintptr_t)page;
+    size_t from = tsri_whole(at + keep, (size_t)page), to = (at + n) / (size_t)page * (size_t)page;
     if (from < to)
-        madvise((unsigned char *)p + (from - (uintptr_t)p), to - from, MADV_DONTNEED); /* else they stay */
+        madvise((unsigned char *)p + (from - at), to - from, MADV_DONTNEED); /* where that can't be they stay */
 }
 
 void *tsr_calloc(size_t n, size_t size)

@@ -246,13 +246,14 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
 {
     const __m256i low = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16);
     size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
-    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps(), a, o;
+    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += bytes) {
         const uint8_t *qs = w + (five ? 48 : 16);
         __m256i high = five ? load32(w + 16) : _mm256_setzero_si256();
         float by[8];
         tsri_int8_ask_ahead(x, w, bytes);
-        k_scales(w, &a, &o);
+        __m128i both = k_scale_bytes(w);
+        __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(both)), o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(both, 8)));
         a = _mm256_mul_ps(a, _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w)), _mm256_loadu_ps(x->xs + at / 32)));
         o = _mm256_mul_ps(o, _mm256_set1_ps(tsri_int8_half(w + 2)));
         less = _mm256_fmadd_ps(o, _mm256_loadu_ps(x->sums + at / 32), less);

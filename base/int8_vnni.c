@@ -116,12 +116,10 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
                     _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x1), by))};
     for (size_t h = 0; h < 2; h++) {
         __m512i high = _mm512_srai_epi32(_mm512_add_epi32(n[h], _mm512_set1_epi32(128)), 8);
-        __m512i low = _mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8)), sum;
+        __m512i low = _mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8));
         _mm_storeu_si128((void *)(p + 16 * h), _mm512_cvtepi32_epi8(high));
         _mm_storeu_si128((void *)(lo + 16 * h), _mm512_cvtepi32_epi8(low));
-        sum = _mm512_add_epi32(n[h], _mm512_shuffle_epi32(n[h], _MM_PERM_BADC));
-        sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
-        _mm512_mask_compressstoreu_epi32(fours + 4 * h, 0x1111, sum);
+        _mm512_mask_compressstoreu_epi32(fours + 4 * h, 0x1111, sums_of_quarters(n[h]));
     }
     return scale;
 }
@@ -472,19 +470,12 @@ INLINE __m512 scales_twice(const float *xs)
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(xs)));
 }
 
-/* Scales and offsets of the eight groups of a Q4_K or Q5_K block (tsri_take_k_scale), times d and dmin: the scales in the first eight
- * lanes. The block begins with d and dmin and with four bytes of each of s, t and u: those of scales, of offsets, and of the last four
- * groups of both. */
+/* Scales of a Q4_K or Q5_K block times d, in the first eight lanes, and its offsets times dmin. */
 INLINE __m512 k_scales_and_offsets(const uint8_t *w)
 {
     const __m512i which = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-    __m128i head = _mm_loadu_si128((const __m128i *)(const void *)w);
-    __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(head, 0xed), _mm_set_epi32(4, 0, 0, 0)); /* s, u, t and the high halves of u */
-    __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(head, 0xa5), 2);                       /* s and t in the second and last place */
-    low = _mm_and_si128(low, _mm_set_epi32(0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f));
-    low = _mm_or_si128(low, _mm_and_si128(high, _mm_set_epi32(0x30303030, 0, 0x30303030, 0)));
-    __m512 d = _mm512_permutexvar_ps(which, _mm512_castps128_ps512(_mm_cvtph_ps(head)));
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(low)), d);
+    __m512 d = _mm512_permutexvar_ps(which, _mm512_castps128_ps512(_mm_cvtph_ps(load16(w))));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(k_scale_bytes(w))), d);
 }
 
 INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k)

@@ -50,18 +50,15 @@ INLINE int32_t four_numbers(const int8_t *p)
     return v;
 }
 
-/* Eight bytes as floats. */
-INLINE __m256 eight_floats(uint32_t low, uint32_t high)
+/* The scales of the eight groups of a Q4_K or Q5_K block, then their offsets (tsri_take_k_scale), as bytes. It begins with d and dmin and
+ * four bytes of each of s, t and u: those of scales, of offsets, and of the last four groups of both. */
+INLINE __m128i k_scale_bytes(const uint8_t *w)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi32(0, 0, (int)high, (int)low)));
-}
-
-/* Scales and offsets of the eight groups of a Q4_K or Q5_K block, without d and dmin (tsri_take_k_scale). */
-INLINE void k_scales(const uint8_t *b, __m256 *a, __m256 *o)
-{
-    uint32_t s0 = four_bytes(b + 4), s1 = four_bytes(b + 8), s2 = four_bytes(b + 12);
-    *a = eight_floats(s0 & 0x3f3f3f3f, (s2 & 0x0f0f0f0f) | (s0 >> 2 & 0x30303030));
-    *o = eight_floats(s1 & 0x3f3f3f3f, (s2 >> 4 & 0x0f0f0f0f) | (s1 >> 2 & 0x30303030));
+    __m128i head = load16(w);
+    __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(head, 0xed), _mm_set_epi32(4, 0, 0, 0)); /* s, u, t and the high halves of u */
+    __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(head, 0xa5), 2);                       /* s and t in the second and last place */
+    low = _mm_and_si128(low, _mm_set_epi32(0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f));
+    return _mm_or_si128(low, _mm_and_si128(high, _mm_set_epi32(0x30303030, 0, 0x30303030, 0)));
 }
 
 /* The sixteen scales of a Q3_K block (tsri_q3_k_scale), as bytes and 32 too large. */

@@ -215,7 +215,7 @@ typedef struct sums {
  * panels, rows of one follow each other. */
 static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
-    bool panels = g.ld == TSRI_INT8_OUT, some = panels && !j->pairs;
+    bool panels = !j->few, some = panels && !j->pairs;
     for (size_t now; o < end; o += now, g.at += g.panel, up.at += up.panel) {
         now = panels ? tsri_least(TSRI_INT8_OUT, end - o) : end - o;
         for (size_t i = 0, rows; i < n; i += rows) {

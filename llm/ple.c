@@ -51,13 +51,8 @@ static void prepare_row(tsr_context *c, const void *arg, size_t r, void *scratch
 /* The projection's rows of a job's layers. */
 static tsr_view projection_of(const tsr_context *c, const ple_job *j)
 {
-    tsr_view v = c->d->ple_proj;
-    size_t dim = c->d->config.ple_dim, row_bytes = tsr_view_row_bytes(&v);
-    v.data = (const uint8_t *)v.data + j->first * dim * row_bytes;
-    v.shape[0] = j->n * dim;
-    v.n_elems = v.shape[0] * v.shape[1];
-    v.n_bytes = v.shape[0] * row_bytes;
-    return v;
+    size_t dim = c->d->config.ple_dim;
+    return tsr_view_take_rows(&c->d->ple_proj, j->first * dim, j->n * dim);
 }
 
 /* The wanted rows of h, one after the other, in x, and their numbers; how many. */
