@@ -25,9 +25,10 @@ static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
                                                     [TSR_CPU_NEON_DOTPROD] = "dotprod",
                                                     [TSR_CPU_NEON_I8MM] = "i8mm"};
 #else
-#define KNOWN "c, avx2, avx512, avx512vnni, avx512bf16, amx"
+#define KNOWN "c, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx"
 static const char *const names[TSR_N_CPU_LEVELS] = {[TSR_CPU_C] = "c",
                                                     [TSR_CPU_AVX2] = "avx2",
+                                                    [TSR_CPU_AVX_VNNI] = "avxvnni",
                                                     [TSR_CPU_AVX512] = "avx512",
                                                     [TSR_CPU_AVX512_VNNI] = "avx512vnni",
                                                     [TSR_CPU_AVX512_BF16] = "avx512bf16",
@@ -40,6 +41,13 @@ static bool has_f16c(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+/* Likewise. */
+static bool has_avx_vnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
 }
 
 /* Linux keeps the tiles of a process that has asked for them, in all its threads. */
@@ -64,7 +72,7 @@ tsr_cpu_level tsr_cpu_detect(void)
         return TSR_CPU_C;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl"))
-        return TSR_CPU_AVX2;
+        return has_avx_vnni() ? TSR_CPU_AVX_VNNI : TSR_CPU_AVX2;
     if (!__builtin_cpu_supports("avx512vnni"))
         return TSR_CPU_AVX512;
     if (!__builtin_cpu_supports("avx512bf16"))
@@ -80,6 +88,15 @@ tsr_cpu_level tsr_cpu_detect(void)
 #endif
 }
 
+bool tsr_cpu_has(tsr_cpu_level l)
+{
+#if defined(TSR_HAVE_X86_SIMD)
+    if (l == TSR_CPU_AVX_VNNI)
+        return tsr_cpu_detect() >= l && has_avx_vnni();
+#endif
+    return l <= tsr_cpu_detect();
+}
+
 const char *tsr_cpu_level_name(tsr_cpu_level l)
 {
     return names[l];
@@ -93,6 +110,9 @@ tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
         if (l > (int)tsr_cpu_detect())
             return tsr_fail(err, TSR_ERR_UNSUPPORTED, "cpu level %s: this processor or build has at most %s", name,
                             names[tsr_cpu_detect()]);
+        if (!tsr_cpu_has((tsr_cpu_level)l))
+            return tsr_fail(err, TSR_ERR_UNSUPPORTED, "cpu level %s: this processor lacks it, though it has %s", name,
+                            names[tsr_cpu_detect()]);
         *out = (tsr_cpu_level)l;
         return TSR_OK;
     }
@@ -101,8 +121,9 @@ tsr_status tsr_cpu_parse(tsr_cpu_level *out, const char *name, tsr_error *err)
 
 void tsr_cpu_set(tsr_cpu_level l)
 {
-    tsr_cpu_level most = tsr_cpu_detect();
-    atomic_store(&chosen, (int)(l > most ? most : l));
+    while (!tsr_cpu_has(l))
+        l--;
+    atomic_store(&chosen, (int)l);
 }
 
 tsr_cpu_level tsr_cpu_get(void)

@@ -21,6 +21,8 @@ void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level)
 #if defined(TSR_HAVE_X86_SIMD)
     if (level >= TSR_CPU_AVX2)
         tsri_int8_init_avx2(k);
+    if (level >= TSR_CPU_AVX_VNNI && tsr_cpu_has(TSR_CPU_AVX_VNNI))
+        tsri_int8_init_avxvnni(k);
     if (level >= TSR_CPU_AVX512_VNNI)
         tsri_int8_init_vnni(k);
 #elif defined(TSR_HAVE_ARM_SIMD)

@@ -4,6 +4,7 @@
 #ifndef TSR_INT8_FORMS_H
 #define TSR_INT8_FORMS_H
 
+#include <math.h>
 #include <string.h>
 
 #if defined(__SSE2__)
@@ -26,6 +27,31 @@ static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*o
         xs[b] = one(p, f, x);
         halves[2 * b] = f[0] + f[1] + f[2] + f[3];
         halves[2 * b + 1] = f[4] + f[5] + f[6] + f[7];
+    }
+}
+
+/* `round_fine` of the kernels, where it is not worth more. The largest number is 127 * 256, so that its upper half fits. */
+static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, lo += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK, fours += 8) {
+        float top = 0.0f;
+        bool finite = true;
+        for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
+            float size = fabsf(x[i]);
+            finite = finite && isfinite(size);
+            top = size > top ? size : top;
+        }
+        float scale = top / 32512.0f, inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+        xs[b] = finite ? scale : NAN;
+        memset(fours, 0, 8 * sizeof *fours);
+        for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
+            int32_t v = finite ? (int32_t)nearbyintf(x[i] * inverse) : 0, high = (v + 128 - ((v + 128) & 255)) / 256;
+            p[i] = (int8_t)high;
+            lo[i] = (int8_t)(v - 256 * high);
+            fours[i / 4] += v;
+        }
+        halves[2 * b] = fours[0] + fours[1] + fours[2] + fours[3];
+        halves[2 * b + 1] = fours[4] + fours[5] + fours[6] + fours[7];
     }
 }
 

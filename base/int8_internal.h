@@ -74,6 +74,7 @@ const tsri_int8_kernels *tsri_int8_get(void);                   /* the table for
 
 void tsri_int8_init_c(tsri_int8_kernels *k);
 void tsri_int8_init_avx2(tsri_int8_kernels *k);
+void tsri_int8_init_avxvnni(tsri_int8_kernels *k);
 void tsri_int8_init_vnni(tsri_int8_kernels *k);
 void tsri_int8_init_dotprod(tsri_int8_kernels *k);
 void tsri_int8_init_i8mm(tsri_int8_kernels *k);

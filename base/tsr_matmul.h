@@ -26,7 +26,7 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
 enum { TSR_FINE_ROWS = 16 };
 
 /* tsr_matmul with nearer inputs: where it would round those of weights of block types to int8, up to TSR_FINE_ROWS rows are rounded to 16
- * bits, each of them with the same bits however many there are. At the levels avx512vnni and up; elsewhere it is tsr_matmul. */
+ * bits, each of them with the same bits however many there are. At the levels avxvnni, avx512vnni and up; elsewhere it is tsr_matmul. */
 void tsr_matmul_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
 /* One of some products of the same x. */

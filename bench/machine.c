@@ -129,6 +129,19 @@ __attribute__((target("avx512f,avx512vnni"))) static void int8_vnni(const unsign
     LOOP(__m512i, INT8_512);
 }
 
+#define INT8_256_VNNI(s) STEP(s, _mm256_dpbusd_avx_epi32(s, a, a))
+__attribute__((target("avx2,avxvnni"))) static void int8_avx_vnni(const unsigned char *bytes, size_t n)
+{
+    const __m256i a = _mm256_set1_epi8(1), zero = _mm256_setzero_si256();
+    LOOP(__m256i, INT8_256_VNNI);
+}
+
+static bool has_avx_vnni(void)
+{
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+
 __attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(const unsigned char *bytes, size_t n)
 {
     const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f00);
@@ -268,6 +281,8 @@ int main(int argc, char **argv)
         report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads, NULL, ROUNDS);
     if (vnni)
         report("int8", "avx512vnni", "GOP/s", rounds * 64, int8_vnni, threads, NULL, ROUNDS);
+    else if (has_avx_vnni())
+        report("int8", "avxvnni", "GOP/s", rounds * 32, int8_avx_vnni, threads, NULL, ROUNDS);
     else if (avx2)
         report("int8", "avx2", "GOP/s", rounds * 32, int8_avx2, threads, NULL, ROUNDS);
 #else

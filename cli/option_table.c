@@ -84,7 +84,7 @@ const opt option_table[] = {
     {"force", 'f', NULL, OPT_FORCE, CMD_QUANTIZE, "replace files that exist"},
     {"allow-requantize", 0, NULL, OPT_REQUANTIZE, CMD_QUANTIZE, "round weights that are rounded to blocks already"},
     {"threads", 't', "N", OPT_THREADS, WITH_MODEL | CMD_QUANTIZE, "threads (all processors that may be used)"},
-    {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avx512, avx512vnni, avx512bf16, amx; on aarch64 neon, dotprod, i8mm"},
+    {"cpu", 0, "LEVEL", OPT_CPU, WITH_MODEL, "cap of the CPU level: c, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx; on aarch64 neon, dotprod, i8mm"},
     {"check", 0, NULL, OPT_CHECK, CMD_INFO, "read every weight of FILE: are all finite, does it open?"},
     {"full", 0, NULL, OPT_FULL, CMD_INFO, "shorten nothing of FILE: all elements of long arrays"},
     {"json", 'j', NULL, OPT_JSON, ALL, "one JSON object on stdout"},
@@ -121,7 +121,7 @@ static const struct {
     {OPT_TYPE, QUANTIZE_TYPES},
     {OPT_MMPROJ_TYPE, "f32 f16 bf16 q8_0"},
     {OPT_ONLY, "text mmproj"},
-    {OPT_CPU, "c avx2 avx512 avx512vnni avx512bf16 amx neon dotprod i8mm"},
+    {OPT_CPU, "c avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon dotprod i8mm"},
     {OPT_PROGRESS, "auto none json"},
     {OPT_DUMP_LOGITS, "last all"},
 };

@@ -76,7 +76,7 @@ typedef enum tessera_log_level { TESSERA_LOG_ERROR, TESSERA_LOG_WARN, TESSERA_LO
 
 typedef struct tessera_model_opts {
     unsigned threads; /* 0: as many as affinity and cgroup quota allow; the bits of results do not depend on it */
-    const char *cpu;  /* cap of the kernels' CPU level: "c", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", on aarch64
+    const char *cpu;  /* cap of the kernels' CPU level: "c", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx", on aarch64
                        * "neon", "dotprod", "i8mm"; NULL: the best there is. Process-wide: the last model opened decides. */
     void (*log)(void *user, tessera_log_level level, const char *line); /* NULL: silent */
     void *log_user;

@@ -1,0 +1,54 @@
+/* int8_avx_vnni.c: AVX2 with VNNI in vectors of 256 bits, as Intel's processors for desks and laps have it that know no AVX-512. As in
+ * int8_vnni.c weights are the unsigned side, and their zero is in the sums' starting values.
+ *
+ * A tile of 32 outputs by 3 rows of input has 12 integer sums, one vector of weights at a time and the three rows' numbers: 16 registers. */
+enum { AT_ONCE = 3, SIGNED_APART = 0 };
+
+#include "int8_256.h"
+
+INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
+                       const uint8_t *q, const int8_t *p, size_t ldp)
+{
+    (void)steps;
+    (void)is_signed;
+    IN_REGISTERS
+    for (size_t i = 0; i < n; i++) {
+        IN_REGISTERS
+        for (size_t l = 0; l < LANES; l++)
+            s[i][l] = _mm256_set1_epi32(begin[i]);
+    }
+    for (size_t e = 0; e < group; e += 4) {
+        __m256i four[AT_ONCE];
+        IN_REGISTERS
+        for (size_t i = 0; i < n; i++)
+            four[i] = _mm256_set1_epi32(four_numbers(p + i * ldp + e));
+        IN_REGISTERS
+        for (size_t l = 0; l < LANES; l++) {
+            __m256i w = load32(q + e * TSRI_INT8_OUT + 32 * l);
+            IN_REGISTERS
+            for (size_t i = 0; i < n; i++)
+                s[i][l] = _mm256_dpbusd_avx_epi32(s[i][l], w, four[i]);
+        }
+    }
+}
+
+INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
+{
+    __m256i s = load32(x->lanes + at / 4);
+    if (x->lo) {
+        __m256i high = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), q, load32(x->p + at));
+        s = _mm256_dpbusd_avx_epi32(s, q, load32(x->lo + at));
+        return _mm256_cvtepi32_ps(_mm256_add_epi32(s, _mm256_slli_epi32(high, 8)));
+    }
+    return _mm256_cvtepi32_ps(_mm256_dpbusd_avx_epi32(s, q, load32(x->p + at)));
+}
+
+INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
+{
+    return dot32(x, at, _mm256_add_epi8(q, _mm256_set1_epi8((char)zero)));
+}
+
+void tsri_int8_init_avxvnni(tsri_int8_kernels *k)
+{
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+}
