@@ -50,20 +50,30 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
 
 /* ---- rows ---- */
 
+/* Of unsigned and signed bytes: sums of four. */
+INLINE __m256i products(__m256i q, __m256i p)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(q, p), _mm256_set1_epi16(1));
+}
+
 INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
 {
-    __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load32(x->p + at)), _mm256_set1_epi16(1));
+    __m256i s = products(q, load32(x->p + at));
+    if (x->lo)
+        s = _mm256_add_epi32(_mm256_slli_epi32(s, 8), products(q, load32(x->lo + at)));
     return _mm256_cvtepi32_ps(_mm256_add_epi32(s, load32(x->lanes + at / 4)));
 }
 
 INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
 {
     (void)zero; /* nor are `lanes` needed, which are for it */
-    __m256i s = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(load32(x->p + at), q));
-    return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1)));
+    __m256i sizes = _mm256_abs_epi8(q), s = products(sizes, _mm256_sign_epi8(load32(x->p + at), q));
+    if (x->lo)
+        s = _mm256_add_epi32(_mm256_slli_epi32(s, 8), products(sizes, _mm256_sign_epi8(load32(x->lo + at), q)));
+    return _mm256_cvtepi32_ps(s);
 }
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
 }

@@ -59,6 +59,6 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
 
 void tsri_int8_init_c(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile,
-                             .rows = tsri_int8_rows_by_blocks};
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows,
+                             .tile = tile, .rows = tsri_int8_rows_by_blocks};
 }

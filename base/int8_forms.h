@@ -45,10 +45,10 @@ static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_
         xs[b] = finite ? scale : NAN;
         memset(fours, 0, 8 * sizeof *fours);
         for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
-            int32_t v = finite ? (int32_t)nearbyintf(x[i] * inverse) : 0, high = (v + 128 - ((v + 128) & 255)) / 256;
-            p[i] = (int8_t)high;
-            lo[i] = (int8_t)(v - 256 * high);
-            fours[i / 4] += v;
+            int32_t v = finite ? (int32_t)nearbyintf(x[i] * inverse) : 0, low = ((v + 128) & 255) - 128;
+            p[i] = (int8_t)((v - low) / 256);
+            lo[i] = (int8_t)(low > -128 ? low : -127);
+            fours[i / 4] += 256 * p[i] + lo[i];
         }
         halves[2 * b] = fours[0] + fours[1] + fours[2] + fours[3];
         halves[2 * b + 1] = fours[4] + fours[5] + fours[6] + fours[7];
@@ -334,7 +334,7 @@ static inline void tsri_int8_rows_by_blocks(float *y, tsr_type type, const uint8
     tsri_int8_block block;
     for (size_t r = 0; r < n; r++) {
         const uint8_t *b = w + r * row_bytes;
-        const int8_t *p = x->p + i * x->ldp;
+        const int8_t *p = x->p + i * x->ldp, *lo = x->lo ? x->lo + i * x->ldp : NULL;
         const float *xs = x->xs + i * x->lds;
         const int32_t *corr = (const int32_t *)x->corr + i * x->ldc;
         float s = 0.0f;
@@ -343,7 +343,8 @@ static inline void tsri_int8_rows_by_blocks(float *y, tsr_type type, const uint8
             for (size_t g = 0; g < t->block_elems / form.group; g++, corr++, p += form.group) {
                 int32_t sum = 0;
                 for (size_t e = 0; e < form.group; e++)
-                    sum += block.q[g * form.group + e] * p[e];
+                    sum += block.q[g * form.group + e] * (lo ? 256 * p[e] + lo[e] : p[e]);
+                lo = lo ? lo + form.group : NULL;
                 float scale = block.a[g] * xs[(at + g * form.group) / TSRI_INT8_BLOCK], sums;
                 memcpy(&sums, corr, sizeof sums);
                 s += form.offsets ? scale * (float)sum + block.o[g] * sums : scale * (float)(sum + *corr);

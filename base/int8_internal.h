@@ -35,7 +35,8 @@ typedef struct tsri_int8_form {
 tsri_int8_form tsri_int8_form_of(tsr_type type);
 
 /* Rows of input, rounded. Row i of each array begins i * its stride after the pointer. Fine ones have numbers of 16 bits, 256 p + lo, for
- * rows of weights one at a time: what is said of p below is then said of these. */
+ * rows of weights one at a time: what is said of p below is then said of these. No lo is -128, whose sign some levels could not turn: such
+ * a number is taken for the next larger one. */
 typedef struct tsri_int8_input {
     int8_t *p;      /* [n, k] */
     int8_t *lo;     /* [n, k], or NULL */
@@ -56,7 +57,7 @@ typedef struct tsri_int8_kernels {
     /* n blocks of input: their numbers p[32 n], scales xs[n], sums of 16 numbers halves[2 n] and, where it isn't NULL, of four
      * fours[8 n]. NaN, and all else 0, for a block with a NaN or an infinity. */
     void (*round)(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
-    /* The same of fine ones; NULL where `rows` doesn't take them. fours isn't NULL. */
+    /* The same of fine ones. fours isn't NULL. */
     void (*round_fine)(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);

@@ -145,15 +145,24 @@ INLINE void group_sums_by_dots(int32x4_t s[AT_ONCE][LANES], size_t n, size_t gro
 
 /* ---- rows ---- */
 
+/* s + the products of 16 numbers with elements from `at` on. */
+INLINE int32x4_t dot16(int32x4_t s, int8x16_t q, const tsri_int8_row *x, size_t at)
+{
+    if (!x->lo)
+        return vdotq_s32(s, q, load_s8(x->p + at));
+    int32x4_t high = vdotq_s32(vdupq_n_s32(0), q, load_s8(x->p + at));
+    return vaddq_s32(vdotq_s32(s, q, load_s8(x->lo + at)), vshlq_n_s32(high, 8));
+}
+
 /* sum + scale * (32 numbers times elements from `at` on). */
 INLINE float32x4_t add32(float32x4_t sum, int8x16_t q0, int8x16_t q1, const tsri_int8_row *x, size_t at, bool zeros, float scale)
 {
     int32x4_t s = zeros ? vaddq_s32(vld1q_s32(x->lanes + at / 4), vld1q_s32(x->lanes + at / 4 + 4)) : vdupq_n_s32(0);
-    s = vdotq_s32(vdotq_s32(s, q0, load_s8(x->p + at)), q1, load_s8(x->p + at + 16));
+    s = dot16(dot16(s, q0, x, at), q1, x, at + 16);
     return vfmaq_n_f32(sum, vcvtq_f32_s32(s), scale);
 }
 
-static float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     float32x4_t sum = vdupq_n_f32(0.0f);
     for (size_t at = 0; at < k; at += 32, w += 34)
@@ -171,7 +180,7 @@ INLINE int8x16_t high_nibbles(uint8x16_t v)
     return vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
 }
 
-static float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     float32x4_t sum = vdupq_n_f32(0.0f);
     for (size_t at = 0; at < k; at += 32, w += 18) {
@@ -181,7 +190,7 @@ static float q4_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return vaddvq_f32(sum);
 }
 
-static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     float32x4_t sum = vdupq_n_f32(0.0f);
     float less = 0.0f;
@@ -202,7 +211,7 @@ static float q4_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 }
 
 /* 16 numbers at a time share a scale: 4 bits from low halves of bytes or high ones, 2 from others. */
-static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     float32x4_t sum = vdupq_n_f32(0.0f);
     for (size_t at = 0; at < k; at += 256, w += 210) {
@@ -213,7 +222,7 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
             h = vshlq_n_u8(vandq_u8(vshlq_u8(h, vdupq_n_s8((int8_t)(-2 * (int)part))), vdupq_n_u8(3)), 4);
             l = part >= 2 ? vshrq_n_u8(l, 4) : vandq_u8(l, vdupq_n_u8(15));
             int32x4_t s = vsetq_lane_s32(x->zeros[at / 16 + g], vdupq_n_s32(0), 0);
-            s = vdotq_s32(s, vreinterpretq_s8_u8(vorrq_u8(l, h)), load_s8(x->p + at + 16 * g));
+            s = dot16(s, vreinterpretq_s8_u8(vorrq_u8(l, h)), x, at + 16 * g);
             sum = vfmaq_n_f32(sum, vcvtq_f32_s32(s), d * (float)(int8_t)w[192 + g] * x->xs[(at + 16 * g) / TSRI_INT8_BLOCK]);
         }
     }
@@ -221,7 +230,7 @@ static float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 }
 
 /* Types without a kernel of their own. */
-static float block_row(const uint8_t *w, tsr_type type, const tsri_int8_row *x, size_t k)
+INLINE float block_row(const uint8_t *w, tsr_type type, const tsri_int8_row *x, size_t k)
 {
     const tsr_type_traits *t = tsr_type_info(type);
     tsri_int8_form form = tsri_int8_form_of(type);
@@ -235,7 +244,7 @@ static float block_row(const uint8_t *w, tsr_type type, const tsri_int8_row *x, 
             bool is_signed = form.zero == 128;
             int32x4_t s = vsetq_lane_s32(is_signed || form.offsets ? 0 : x->zeros[n], vdupq_n_s32(0), 0);
             for (size_t i = 0; i < form.group; i += 16)
-                s = vdotq_s32(s, numbers(is_signed, block.q + g * form.group + i), load_s8(x->p + e + i));
+                s = dot16(s, numbers(is_signed, block.q + g * form.group + i), x, e + i);
             sum = vfmaq_n_f32(sum, vcvtq_f32_s32(s), block.a[g] * x->xs[e / TSRI_INT8_BLOCK]);
             more += form.offsets ? block.o[g] * x->sums[n] : 0.0f;
         }
@@ -243,20 +252,37 @@ static float block_row(const uint8_t *w, tsr_type type, const tsri_int8_row *x, 
     return vaddvq_f32(sum) + more;
 }
 
+INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    switch (type) {
+    case TSR_Q8_0: return q8_0_row(w, x, k);
+    case TSR_Q4_0: return q4_0_row(w, x, k);
+    case TSR_Q4_K: return q4_k_row(w, x, k);
+    case TSR_Q6_K: return q6_k_row(w, x, k);
+    default: return block_row(w, type, x, k);
+    }
+}
+
+INLINE void some_rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_row *x, size_t k)
+{
+    for (size_t r = 0; r < n; r++)
+        y[r] = one_product(type, w + r * row_bytes, x, k);
+}
+
+/* Twice, so that in the second x.lo is known not to be. */
 static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
                  size_t k)
 {
     tsri_int8_row x = tsri_int8_row_of(in, i);
-    float (*row)(const uint8_t *, const tsri_int8_row *, size_t) = type == TSR_Q8_0   ? q8_0_row
-                                                             : type == TSR_Q4_0 ? q4_0_row
-                                                             : type == TSR_Q4_K ? q4_k_row
-                                                             : type == TSR_Q6_K ? q6_k_row
-                                                                                : NULL;
-    for (size_t r = 0; r < n; r++, w += row_bytes)
-        y[r] = row ? row(w, &x, k) : block_row(w, type, &x, k);
+    if (x.lo) {
+        some_rows(y, type, w, row_bytes, n, &x, k);
+        return;
+    }
+    x.lo = NULL;
+    some_rows(y, type, w, row_bytes, n, &x, k);
 }
 
 #define TSRI_INT8_NEON_KERNELS \
-    (tsri_int8_kernels) {.round = round_blocks, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
+    (tsri_int8_kernels) {.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
 
 #endif

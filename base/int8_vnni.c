@@ -116,10 +116,10 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
                     _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x1), by))};
     for (size_t h = 0; h < 2; h++) {
         __m512i high = _mm512_srai_epi32(_mm512_add_epi32(n[h], _mm512_set1_epi32(128)), 8);
-        __m512i low = _mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8));
+        __m512i low = _mm512_max_epi32(_mm512_sub_epi32(n[h], _mm512_slli_epi32(high, 8)), _mm512_set1_epi32(-127));
         _mm_storeu_si128((void *)(p + 16 * h), _mm512_cvtepi32_epi8(high));
         _mm_storeu_si128((void *)(lo + 16 * h), _mm512_cvtepi32_epi8(low));
-        _mm512_mask_compressstoreu_epi32(fours + 4 * h, 0x1111, sums_of_quarters(n[h]));
+        _mm512_mask_compressstoreu_epi32(fours + 4 * h, 0x1111, sums_of_quarters(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low)));
     }
     return scale;
 }

@@ -475,7 +475,7 @@ bool tsri_rounded_products(tsr_pool *pool, const tsr_product *p, size_t n_produc
 
 bool tsri_rounded_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
-    if (n > TSR_FINE_ROWS || !is_right_size(pool, w) || !is_int8(w) || !tsri_int8_get()->round_fine)
+    if (n > TSR_FINE_ROWS || !is_right_size(pool, w) || !is_int8(w))
         return false;
     job j = job_of(WAY_INT8, w, x, ldx, n);
     j.few = j.fine = true;

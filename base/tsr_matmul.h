@@ -26,7 +26,7 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
 enum { TSR_FINE_ROWS = 16 };
 
 /* tsr_matmul with nearer inputs: where it would round those of weights of block types to int8, up to TSR_FINE_ROWS rows are rounded to 16
- * bits, each of them with the same bits however many there are. At the levels avxvnni, avx512vnni and up; elsewhere it is tsr_matmul. */
+ * bits, each of them with the same bits however many there are. */
 void tsr_matmul_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy);
 
 /* One of some products of the same x. */
@@ -74,9 +74,6 @@ const char *tsr_matmul_path(tsr_type type);
 
 /* One-threaded, for use inside a pool item. c [m, n] = a [m, k] * b [n, k]^T, row strides given. */
 void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                 size_t ldc);
-/* c [m, n] = a [m, k] * b [k, n]. */
-void tsr_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                  size_t ldc);
 
 float tsr_dot(const float *a, const float *b, size_t n);
