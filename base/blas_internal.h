@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* c [m, n] (+)= a [m, k] * op(b); trans_b: b is [n, k], else [k, n]. add false overwrites c. */
-void tsri_sgemm(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                size_t ldb, float *c, size_t ldc);
+/* c [m, n] (+)= a [m, k] * b [n, k]^T. add false overwrites c. */
+void tsri_sgemm(bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                size_t ldc);
 
 /* Make `candidate` (NULL: OpenBLAS) the product from now on if it passes the check against plain C, else
  * plain C; tells which. Called once by the first product; beyond that it is for tests, while nothing runs. */
-typedef void (*tsri_sgemm_fn)(bool trans_b, bool add, size_t m, size_t n, size_t k, const float *a, size_t lda,
-                              const float *b, size_t ldb, float *c, size_t ldc);
+typedef void (*tsri_sgemm_fn)(bool add, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                              size_t ldb, float *c, size_t ldc);
 bool tsri_sgemm_use(tsri_sgemm_fn candidate);
 
 #endif

@@ -136,17 +136,17 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
     float *y = j->y + i * j->ldy + o;
     if (j->w->type == TSR_F32) {
         const float *w = (const float *)j->w->data + o * j->k;
-        tsri_sgemm(true, false, n_in, n_out, j->k, x, j->ldx, w, j->k, y, j->ldy);
+        tsri_sgemm(false, n_in, n_out, j->k, x, j->ldx, w, j->k, y, j->ldy);
         return;
     }
     float *tile = scratch;
     if (j->k == 0)
-        tsri_sgemm(true, false, n_in, n_out, 0, x, j->ldx, tile, 0, y, j->ldy);
+        tsri_sgemm(false, n_in, n_out, 0, x, j->ldx, tile, 0, y, j->ldy);
     for (size_t k = 0; k < j->k; k += TILE_K) {
         size_t n_k = tsri_least(TILE_K, j->k - k);
         for (size_t r = 0; r < n_out; r++)
             tsr_view_decode(j->w, o + r, k, n_k, tile + r * n_k);
-        tsri_sgemm(true, k > 0, n_in, n_out, n_k, x + k, j->ldx, tile, n_k, y, j->ldy);
+        tsri_sgemm(k > 0, n_in, n_out, n_k, x + k, j->ldx, tile, n_k, y, j->ldy);
     }
 }
 
@@ -202,11 +202,5 @@ const char *tsr_matmul_path(tsr_type type)
 void tsr_gemm_nt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                  size_t ldc)
 {
-    tsri_sgemm(true, false, m, n, k, a, lda, b, ldb, c, ldc);
-}
-
-void tsr_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                 size_t ldc)
-{
-    tsri_sgemm(false, false, m, n, k, a, lda, b, ldb, c, ldc);
+    tsri_sgemm(false, m, n, k, a, lda, b, ldb, c, ldc);
 }
