@@ -215,17 +215,19 @@ typedef struct sums {
  * panels, rows of one follow each other. */
 static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
-    bool panels = !j->few, some = panels && !j->pairs;
     for (size_t now; o < end; o += now, g.at += g.panel, up.at += up.panel) {
-        now = panels ? tsri_least(TSRI_INT8_OUT, end - o) : end - o;
+        now = j->few ? end - o : tsri_least(TSRI_INT8_OUT, end - o);
+        bool some = !j->few && now == TSRI_INT8_OUT;
         for (size_t i = 0, rows; i < n; i += rows) {
             float *at = g.at + i * g.ld;
             rows = some ? tsri_least(SOME_BLOCKS, n - i) : 1;
             tsr_mlp_activate(j->mlp, at, up.at + i * up.ld, rows * now);
-            if (some)
+            if (some && !j->pairs) {
                 round_column(j->int8, &j->mid.int8, first + i, o / TSRI_INT8_BLOCK, at, rows, j->mid.form);
-            else
-                round_values(j, &j->mid, first + i, o, at, now);
+                continue;
+            }
+            for (size_t r = 0; r < rows; r++)
+                round_values(j, &j->mid, first + i + r, o, at + r * g.ld, now);
         }
     }
 }
