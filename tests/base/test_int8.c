@@ -134,14 +134,19 @@ static void rounded_to_bf16(const float *x, size_t k, double *out)
         out[i] = (double)tsr_bf16_to_f32(tsr_f32_to_bf16(x[i]));
 }
 
+static float top_of(const float *block)
+{
+    float top = 0;
+    for (size_t i = 0; i < 32; i++)
+        top = fmaxf(top, fabsf(block[i]));
+    return top;
+}
+
 /* The rounding as the header has it, written anew. */
 static void rounded_to(float most, const float *x, size_t k, double *out)
 {
     for (size_t b = 0; b < k; b += 32) {
-        float top = 0;
-        for (size_t i = 0; i < 32; i++)
-            top = fmaxf(top, fabsf(x[b + i]));
-        float scale = top / most, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+        float scale = top_of(x + b) / most, inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
         for (size_t i = 0; i < 32; i++)
             out[b + i] = (double)scale * (double)nearbyintf(x[b + i] * inverse);
     }
@@ -155,13 +160,10 @@ static void rounded_to_int8(const float *x, size_t k, double *out)
 static void rounded_to_16_bits(const float *x, size_t k, double *out)
 {
     rounded_to(127.0f * 256.0f, x, k, out);
-    for (size_t b = 0; b < k; b += 32) {
-        double top = 0;
-        for (size_t i = 0; i < 32; i++)
-            top = fmax(top, fabs((double)x[b + i]));
-        for (size_t i = 0; i < 32; i++) /* the lower half can't be -128 */
-            if (lrint(out[b + i] / top * 32512) % 256 == 128 || lrint(out[b + i] / top * 32512) % 256 == -128)
-                out[b + i] += top / 32512;
+    for (size_t i = 0; i < k; i++) {
+        double step = (double)top_of(x + i / 32 * 32) / 32512;
+        if (step > 0 && lrint(out[i] / step) % 256 == (out[i] > 0 ? 128 : -128)) /* the lower half can't be -128 */
+            out[i] += step;
     }
 }
 
