@@ -120,24 +120,7 @@ INLINE size_t rows_of_tile(size_t n)
     return n >= 2 * AT_ONCE ? AT_ONCE : n > AT_ONCE ? (n + 1) / 2 : n;
 }
 
-static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
-                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
-{
-    for (size_t i = 0, now; i < n; i += now) {
-        now = rows_of_tile(n - i);
-        float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
-        for (size_t r = 0; from && r < now; r++)
-            memcpy(sums[r], from + (i + r) * ldf, n_out * sizeof *y);
-        if (now == AT_ONCE)
-            tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
-        else if (now == 2)
-            tile_rows(2, form, sums, panel, x, first + i, k0, k);
-        else
-            tile_rows(1, form, sums, panel, x, first + i, k0, k);
-        for (size_t r = 0; r < now; r++)
-            memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
-    }
-}
+#include "int8_tiles.h"
 
 /* ---- rows ---- */
 

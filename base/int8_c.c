@@ -5,20 +5,12 @@
 
 static float round32(int8_t *p, int32_t sums[8], const float *x)
 {
-    float top = 0.0f;
-    bool finite = true;
-    for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
-        float size = fabsf(x[i]);
-        finite = finite && isfinite(size);
-        top = size > top ? size : top;
-    }
-    /* Beside a top so small that its inverse overflows everything is 0. */
-    float scale = top / 127.0f, inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+    float inverse, scale = tsri_int8_scale(x, 127.0f, &inverse);
     for (size_t i = 0; i < TSRI_INT8_BLOCK; i++)
-        p[i] = finite ? (int8_t)nearbyintf(x[i] * inverse) : 0;
+        p[i] = isnan(scale) ? 0 : (int8_t)nearbyintf(x[i] * inverse);
     for (size_t i = 0; i < 8; i++)
         sums[i] = p[4 * i] + p[4 * i + 1] + p[4 * i + 2] + p[4 * i + 3];
-    return finite ? scale : NAN;
+    return scale;
 }
 
 static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)

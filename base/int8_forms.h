@@ -30,22 +30,31 @@ static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*o
     }
 }
 
+/* The scale by which the largest of a block becomes `most`, and its inverse: 0 beside a top so small that it overflows, so that everything is
+ * 0. NaN where the block holds one or an infinity. */
+static inline float tsri_int8_scale(const float *x, float most, float *inverse)
+{
+    float top = 0.0f;
+    bool finite = true;
+    for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
+        float size = fabsf(x[i]);
+        finite = finite && isfinite(size);
+        top = size > top ? size : top;
+    }
+    float scale = top / most;
+    *inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+    return finite ? scale : NAN;
+}
+
 /* `round_fine` of the kernels, where it is not worth more. The largest number is 127 * 256, so that its upper half fits. */
 static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
 {
     for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, lo += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK, fours += 8) {
-        float top = 0.0f;
-        bool finite = true;
-        for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
-            float size = fabsf(x[i]);
-            finite = finite && isfinite(size);
-            top = size > top ? size : top;
-        }
-        float scale = top / 32512.0f, inverse = finite && scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
-        xs[b] = finite ? scale : NAN;
+        float inverse;
+        xs[b] = tsri_int8_scale(x, 127.0f * 256.0f, &inverse);
         memset(fours, 0, 8 * sizeof *fours);
         for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
-            int32_t v = finite ? (int32_t)nearbyintf(x[i] * inverse) : 0, low = ((v + 128) & 255) - 128;
+            int32_t v = isnan(xs[b]) ? 0 : (int32_t)nearbyintf(x[i] * inverse), low = ((v + 128) & 255) - 128;
             p[i] = (int8_t)((v - low) / 256);
             lo[i] = (int8_t)(low > -128 ? low : -127);
             fours[i / 4] += 256 * p[i] + lo[i];

@@ -106,24 +106,12 @@ INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_
             tile_of(n, 16, form.offsets ? with : without, y, out, panel, x, first, k0, k);
 }
 
-static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
-                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
+INLINE size_t rows_of_tile(size_t n)
 {
-    for (size_t i = 0, now; i < n; i += now) {
-        float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
-        now = n - i >= AT_ONCE ? AT_ONCE : n - i >= 2 ? 2 : 1;
-        for (size_t r = 0; from && r < now; r++)
-            memcpy(sums[r], from + (i + r) * ldf, n_out * sizeof *y);
-        if (now == AT_ONCE)
-            tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
-        else if (now == 2)
-            tile_rows(2, form, sums, panel, x, first + i, k0, k);
-        else
-            tile_rows(1, form, sums, panel, x, first + i, k0, k);
-        for (size_t r = 0; r < now; r++)
-            memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
-    }
+    return n >= AT_ONCE ? AT_ONCE : n >= 2 ? 2 : 1;
 }
+
+#include "int8_tiles.h"
 
 /* As group_sums, four elements at a time. */
 INLINE void group_sums_by_dots(int32x4_t s[AT_ONCE][LANES], size_t n, size_t group, bool is_signed, const uint8_t *q,
@@ -263,24 +251,7 @@ INLINE float one_product(tsr_type type, const uint8_t *w, const tsri_int8_row *x
     }
 }
 
-INLINE void some_rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_row *x, size_t k)
-{
-    for (size_t r = 0; r < n; r++)
-        y[r] = one_product(type, w + r * row_bytes, x, k);
-}
-
-/* Twice, so that in the second x.lo is known not to be. */
-static void rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *in, size_t i,
-                 size_t k)
-{
-    tsri_int8_row x = tsri_int8_row_of(in, i);
-    if (x.lo) {
-        some_rows(y, type, w, row_bytes, n, &x, k);
-        return;
-    }
-    x.lo = NULL;
-    some_rows(y, type, w, row_bytes, n, &x, k);
-}
+#include "int8_rows.h"
 
 #define TSRI_INT8_NEON_KERNELS \
     (tsri_int8_kernels) {.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows}
