@@ -97,21 +97,30 @@ INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, f
     }
 }
 
+/* A constant for either kind: the compiler makes none of a choice between two. */
+INLINE void tile_of_either(bool offsets, size_t n, size_t group, size_t steps, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+                           const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    if (offsets)
+        tile_of(n, group, steps, (tsri_int8_form){.offsets = true}, y, panel, x, first, k0, k);
+    else
+        tile_of(n, group, steps, (tsri_int8_form){0}, y, panel, x, first, k0, k);
+}
+
 /* Constants for the kinds of numbers there are. */
 INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
-    const tsri_int8_form with = {.offsets = true}, without = {0}, is_signed = {.zero = 128};
     if (form.zero == 128)
-        tile_of(n, 32, 1, is_signed, y, panel, x, first, k0, k);
+        tile_of(n, 32, 1, (tsri_int8_form){.zero = 128}, y, panel, x, first, k0, k);
     else if (form.group == 32 && form.top > 15)
-        tile_of(n, 32, 4, form.offsets ? with : without, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, 32, 4, y, panel, x, first, k0, k);
     else if (form.group == 32)
-        tile_of(n, 32, 8, form.offsets ? with : without, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, 32, 8, y, panel, x, first, k0, k);
     else if (form.top > 15)
-        tile_of(n, 16, 2, form.offsets ? with : without, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, 16, 2, y, panel, x, first, k0, k);
     else
-        tile_of(n, 16, 4, form.offsets ? with : without, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, 16, 4, y, panel, x, first, k0, k);
 }
 
 /* How many of n rows that are left come next: of the last ones a half, as two and two take less time than three and one. */

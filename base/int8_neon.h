@@ -92,18 +92,27 @@ INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE
     }
 }
 
+/* A constant for either kind: the compiler makes none of a choice between two. */
+INLINE void tile_of_either(bool offsets, size_t n, size_t group, float y[AT_ONCE][TSRI_INT8_OUT], size_t out, const tsri_int8_panel *panel,
+                           const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    if (offsets)
+        tile_of(n, group, (tsri_int8_form){.offsets = true}, y, out, panel, x, first, k0, k);
+    else
+        tile_of(n, group, (tsri_int8_form){0}, y, out, panel, x, first, k0, k);
+}
+
 /* Constants for the kinds of numbers there are. */
 INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
-    const tsri_int8_form with = {.offsets = true}, without = {0}, is_signed = {.zero = 128};
     for (size_t out = 0; out < TSRI_INT8_OUT; out += 4 * LANES)
         if (form.zero == 128)
-            tile_of(n, 32, is_signed, y, out, panel, x, first, k0, k);
+            tile_of(n, 32, (tsri_int8_form){.zero = 128}, y, out, panel, x, first, k0, k);
         else if (form.group == 32)
-            tile_of(n, 32, form.offsets ? with : without, y, out, panel, x, first, k0, k);
+            tile_of_either(form.offsets, n, 32, y, out, panel, x, first, k0, k);
         else
-            tile_of(n, 16, form.offsets ? with : without, y, out, panel, x, first, k0, k);
+            tile_of_either(form.offsets, n, 16, y, out, panel, x, first, k0, k);
 }
 
 INLINE size_t rows_of_tile(size_t n)

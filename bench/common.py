@@ -37,7 +37,7 @@ def machine_facts():
                 model = line.split(":", 1)[1].strip()
             if line.startswith("flags"):
                 flags = line
-    wanted = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"]
+    wanted = ["avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"]
     with open("/proc/meminfo", encoding="utf-8") as f:
         gb = int(f.readline().split()[1]) / 1e6
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True,
