@@ -123,10 +123,9 @@ INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_
         tile_of_either(form.offsets, n, 16, 4, y, panel, x, first, k0, k);
 }
 
-/* How many of n rows that are left come next: of the last ones a half, as two and two take less time than three and one. */
 INLINE size_t rows_of_tile(size_t n)
 {
-    return n >= 2 * AT_ONCE ? AT_ONCE : n > AT_ONCE ? (n + 1) / 2 : n;
+    return tsri_int8_rows_of_tile(n, AT_ONCE);
 }
 
 #include "int8_tiles.h"

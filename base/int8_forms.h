@@ -16,6 +16,12 @@
 #include "int8_internal.h"
 #include "quant_internal.h"
 
+static inline void tsri_int8_halves(int32_t halves[2], const int32_t fours[8])
+{
+    halves[0] = fours[0] + fours[1] + fours[2] + fours[3];
+    halves[1] = fours[4] + fours[5] + fours[6] + fours[7];
+}
+
 /* `round` of the kernels by a function that rounds one block, tells its sums of four and gives its scale. */
 static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*one)(int8_t *p, int32_t fours[8], const float *x),
                                                                        int8_t *p, float *xs, int32_t *halves, int32_t *fours,
@@ -25,8 +31,7 @@ static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*o
     for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK) {
         int32_t *f = fours ? fours + 8 * b : own;
         xs[b] = one(p, f, x);
-        halves[2 * b] = f[0] + f[1] + f[2] + f[3];
-        halves[2 * b + 1] = f[4] + f[5] + f[6] + f[7];
+        tsri_int8_halves(halves + 2 * b, f);
     }
 }
 
@@ -46,22 +51,42 @@ static inline float tsri_int8_scale(const float *x, float most, float *inverse)
     return finite ? scale : NAN;
 }
 
-/* `round_fine` of the kernels, where it is not worth more. The largest number is 127 * 256, so that its upper half fits. */
-static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+/* `round_fine` likewise. */
+static inline __attribute__((always_inline)) void tsri_int8_round_fine_each(float (*one)(int8_t *p, int8_t *lo, int32_t fours[8], const float *x),
+                                                                            int8_t *p, int8_t *lo, float *xs, int32_t *halves,
+                                                                            int32_t *fours, const float *x, size_t n)
 {
     for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, lo += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK, fours += 8) {
-        float inverse;
-        xs[b] = tsri_int8_scale(x, 127.0f * 256.0f, &inverse);
-        memset(fours, 0, 8 * sizeof *fours);
-        for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
-            int32_t v = isnan(xs[b]) ? 0 : (int32_t)nearbyintf(x[i] * inverse), low = ((v + 128) & 255) - 128;
-            p[i] = (int8_t)((v - low) / 256);
-            lo[i] = (int8_t)(low > -128 ? low : -127);
-            fours[i / 4] += 256 * p[i] + lo[i];
-        }
-        halves[2 * b] = fours[0] + fours[1] + fours[2] + fours[3];
-        halves[2 * b + 1] = fours[4] + fours[5] + fours[6] + fours[7];
+        xs[b] = one(p, lo, fours, x);
+        tsri_int8_halves(halves + 2 * b, fours);
     }
+}
+
+/* The largest number is 127 * 256, so that its upper half fits. */
+static inline float tsri_int8_round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *x)
+{
+    float inverse, scale = tsri_int8_scale(x, 127.0f * 256.0f, &inverse);
+    memset(fours, 0, 8 * sizeof *fours);
+    for (size_t i = 0; i < TSRI_INT8_BLOCK; i++) {
+        int32_t v = isnan(scale) ? 0 : (int32_t)nearbyintf(x[i] * inverse), low = ((v + 128) & 255) - 128;
+        p[i] = (int8_t)((v - low) / 256);
+        lo[i] = (int8_t)(low > -128 ? low : -127);
+        fours[i / 4] += 256 * p[i] + lo[i];
+    }
+    return scale;
+}
+
+/* `round_fine` of the kernels, where it is not worth more. */
+static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    tsri_int8_round_fine_each(tsri_int8_round32_fine, p, lo, xs, halves, fours, x, n);
+}
+
+/* How many of n rows that are left come next in a tile of at most `most`: of the last ones a half, as four and four take less time than six
+ * and two. */
+static inline size_t tsri_int8_rows_of_tile(size_t n, size_t most)
+{
+    return n >= 2 * most ? most : n > most ? (n + 1) / 2 : n;
 }
 
 /* The numbers of one block and what belongs to them. */

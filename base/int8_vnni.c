@@ -126,11 +126,7 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
 
 static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
 {
-    for (size_t b = 0; b < n; b++, fours += 8) {
-        xs[b] = round32_fine(p + b * TSRI_INT8_BLOCK, lo + b * TSRI_INT8_BLOCK, fours, x + b * TSRI_INT8_BLOCK);
-        halves[2 * b] = fours[0] + fours[1] + fours[2] + fours[3];
-        halves[2 * b + 1] = fours[4] + fours[5] + fours[6] + fours[7];
-    }
+    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, fours, x, n);
 }
 
 /* ---- tiles ---- */
@@ -201,12 +197,6 @@ typedef void (*tile_fn)(float *y, size_t ldy, const float *from, size_t ldf, con
 #define ENTRY(n) {tile_##n##_16_0, tile_##n##_16_1, tile_##n##_32_0, tile_##n##_32_1}
 static const tile_fn tiles[ROWS][4] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
 
-/* How many of n rows that are left come next: six, and of the last ones a half, as four and four take less time than six and two. */
-static size_t rows_of_tile(size_t n)
-{
-    return n >= 2 * ROWS ? ROWS : n > ROWS ? (n + 1) / 2 : n;
-}
-
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
@@ -214,7 +204,7 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
     __mmask16 m1 = (__mmask16)(n_out >= 32 ? 0xffffu : n_out > 16 ? (1u << (n_out - 16)) - 1u : 0u);
     size_t kind = (form.group == 32 ? 2u : 0u) + (form.offsets ? 1u : 0u);
     for (size_t i = 0, rows; i < n; i += rows) {
-        rows = rows_of_tile(n - i);
+        rows = tsri_int8_rows_of_tile(n - i, ROWS);
         tiles[rows - 1][kind](y + i * ldy, ldy, from ? from + i * ldf : NULL, ldf, panel, x, first + i, k0, k, m0, m1);
     }
 }

@@ -215,21 +215,20 @@ typedef struct sums {
  * panels, rows of one follow each other. */
 static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end, sums g, sums up)
 {
-    for (size_t now; o < end; o += now, g.at += g.panel, up.at += up.panel) {
-        now = j->few ? end - o : tsri_least(TSRI_INT8_OUT, end - o);
-        bool some = !j->few && now == TSRI_INT8_OUT;
+    size_t width = j->few ? end - o : TSRI_INT8_OUT, most = j->few ? 1 : SOME_BLOCKS; /* rows that follow each other */
+    assert((end - o) % width == 0); /* blocks of the next input are whole */
+    for (; o < end; o += width, g.at += g.panel, up.at += up.panel)
         for (size_t i = 0, rows; i < n; i += rows) {
             float *at = g.at + i * g.ld;
-            rows = some ? tsri_least(SOME_BLOCKS, n - i) : 1;
-            tsr_mlp_activate(j->mlp, at, up.at + i * up.ld, rows * now);
-            if (some && !j->pairs) {
+            rows = tsri_least(most, n - i);
+            tsr_mlp_activate(j->mlp, at, up.at + i * up.ld, rows * width);
+            if (!j->few && !j->pairs) {
                 round_column(j->int8, &j->mid.int8, first + i, o / TSRI_INT8_BLOCK, at, rows, j->mid.form);
                 continue;
             }
             for (size_t r = 0; r < rows; r++)
-                round_values(j, &j->mid, first + i + r, o, at + r * g.ld, now);
+                round_values(j, &j->mid, first + i + r, o, at + r * g.ld, width);
         }
-    }
 }
 
 static void by_rows(const job *j, const tsr_view *w, size_t o, size_t end, sums y)
