@@ -69,18 +69,30 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
 
 /* ---- tiles ---- */
 
-INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
+INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     bool is_signed = form.zero == 128, apart = is_signed && SIGNED_APART;
     for (size_t g = 0; g < k / group; g++) {
         const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
         const int8_t *p = x->p + first * x->ldp + k0 + g * group;
+        const uint8_t *q = panel->q + g * group * TSRI_INT8_OUT;
         __m256i s[AT_ONCE][LANES];
         int32_t begin[AT_ONCE] = {0};
+        if (fine)
+            group_sums(s, n, group, steps, is_signed, begin, q, p, x->ldp);
         for (size_t i = 0; i < n && !apart && !form.offsets; i++)
             begin[i] = ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
-        group_sums(s, n, group, steps, is_signed, begin, panel->q + g * group * TSRI_INT8_OUT, p, x->ldp);
+        if (fine) {
+            __m256i low[AT_ONCE][LANES];
+            READ_AGAIN(q);
+            group_sums(low, n, group, steps, is_signed, begin, q, x->lo + (p - x->p), x->ldp);
+            for (size_t i = 0; i < n; i++)
+                for (size_t l = 0; l < LANES; l++)
+                    s[i][l] = _mm256_add_epi32(_mm256_slli_epi32(s[i][l], 8), low[i][l]);
+        } else {
+            group_sums(s, n, group, steps, is_signed, begin, q, p, x->ldp);
+        }
         IN_REGISTERS
         for (size_t i = 0; i < n; i++) {
             __m256 by = _mm256_set1_ps(x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK]);
@@ -98,29 +110,29 @@ INLINE void tile_of(size_t n, size_t group, size_t steps, tsri_int8_form form, f
 }
 
 /* A constant for either kind: the compiler makes none of a choice between two. */
-INLINE void tile_of_either(bool offsets, size_t n, size_t group, size_t steps, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+INLINE void tile_of_either(bool offsets, size_t n, bool fine, size_t group, size_t steps, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                            const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     if (offsets)
-        tile_of(n, group, steps, (tsri_int8_form){.offsets = true}, y, panel, x, first, k0, k);
+        tile_of(n, fine, group, steps, (tsri_int8_form){.offsets = true}, y, panel, x, first, k0, k);
     else
-        tile_of(n, group, steps, (tsri_int8_form){0}, y, panel, x, first, k0, k);
+        tile_of(n, fine, group, steps, (tsri_int8_form){0}, y, panel, x, first, k0, k);
 }
 
 /* Constants for the kinds of numbers there are. */
-INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+INLINE void tile_rows(size_t n, bool fine, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     if (form.zero == 128)
-        tile_of(n, 32, 1, (tsri_int8_form){.zero = 128}, y, panel, x, first, k0, k);
+        tile_of(n, fine, 32, 1, (tsri_int8_form){.zero = 128}, y, panel, x, first, k0, k);
     else if (form.group == 32 && form.top > 15)
-        tile_of_either(form.offsets, n, 32, 4, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, fine, 32, 4, y, panel, x, first, k0, k);
     else if (form.group == 32)
-        tile_of_either(form.offsets, n, 32, 8, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, fine, 32, 8, y, panel, x, first, k0, k);
     else if (form.top > 15)
-        tile_of_either(form.offsets, n, 16, 2, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, fine, 16, 2, y, panel, x, first, k0, k);
     else
-        tile_of_either(form.offsets, n, 16, 4, y, panel, x, first, k0, k);
+        tile_of_either(form.offsets, n, fine, 16, 4, y, panel, x, first, k0, k);
 }
 
 INLINE size_t rows_of_tile(size_t n)

@@ -64,20 +64,28 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
 }
 
 /* Outputs [out, out + 4 LANES) of a panel. */
-INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], size_t out,
+INLINE void tile_of(size_t n, bool fine, size_t group, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], size_t out,
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     bool is_signed = form.zero == 128;
     for (size_t g = 0; g < k / group; g++) {
         const float *a = panel->a + g * TSRI_INT8_OUT + out, *o = panel->o + g * TSRI_INT8_OUT + out;
-        int32x4_t s[AT_ONCE][LANES];
+        const int8_t *p = x->p + first * x->ldp + k0 + g * group;
+        const uint8_t *q = panel->q + g * group * TSRI_INT8_OUT + 4 * out;
+        int32x4_t s[AT_ONCE][LANES], high[AT_ONCE][LANES];
+        for (size_t i = 0; i < n && fine; i++)
+            for (size_t l = 0; l < LANES; l++)
+                high[i][l] = vdupq_n_s32(0);
+        if (fine)
+            group_sums(high, n, group, is_signed, q, p, x->ldp);
         for (size_t i = 0; i < n; i++) {
             const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
             for (size_t l = 0; l < LANES; l++)
                 s[i][l] = is_signed || form.offsets ? vdupq_n_s32(0) : vdupq_n_s32(*zero);
+            for (size_t l = 0; l < LANES && fine; l++)
+                s[i][l] = vaddq_s32(s[i][l], vshlq_n_s32(high[i][l], 8));
         }
-        group_sums(s, n, group, is_signed, panel->q + g * group * TSRI_INT8_OUT + 4 * out,
-                   x->p + first * x->ldp + k0 + g * group, x->ldp);
+        group_sums(s, n, group, is_signed, q, fine ? x->lo + (p - x->p) : p, x->ldp);
         for (size_t i = 0; i < n; i++) {
             float by = x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK];
             float sums = form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f;
@@ -93,26 +101,26 @@ INLINE void tile_of(size_t n, size_t group, tsri_int8_form form, float y[AT_ONCE
 }
 
 /* A constant for either kind: the compiler makes none of a choice between two. */
-INLINE void tile_of_either(bool offsets, size_t n, size_t group, float y[AT_ONCE][TSRI_INT8_OUT], size_t out, const tsri_int8_panel *panel,
+INLINE void tile_of_either(bool offsets, size_t n, bool fine, size_t group, float y[AT_ONCE][TSRI_INT8_OUT], size_t out, const tsri_int8_panel *panel,
                            const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     if (offsets)
-        tile_of(n, group, (tsri_int8_form){.offsets = true}, y, out, panel, x, first, k0, k);
+        tile_of(n, fine, group, (tsri_int8_form){.offsets = true}, y, out, panel, x, first, k0, k);
     else
-        tile_of(n, group, (tsri_int8_form){0}, y, out, panel, x, first, k0, k);
+        tile_of(n, fine, group, (tsri_int8_form){0}, y, out, panel, x, first, k0, k);
 }
 
 /* Constants for the kinds of numbers there are. */
-INLINE void tile_rows(size_t n, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+INLINE void tile_rows(size_t n, bool fine, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     for (size_t out = 0; out < TSRI_INT8_OUT; out += 4 * LANES)
         if (form.zero == 128)
-            tile_of(n, 32, (tsri_int8_form){.zero = 128}, y, out, panel, x, first, k0, k);
+            tile_of(n, fine, 32, (tsri_int8_form){.zero = 128}, y, out, panel, x, first, k0, k);
         else if (form.group == 32)
-            tile_of_either(form.offsets, n, 32, y, out, panel, x, first, k0, k);
+            tile_of_either(form.offsets, n, fine, 32, y, out, panel, x, first, k0, k);
         else
-            tile_of_either(form.offsets, n, 16, y, out, panel, x, first, k0, k);
+            tile_of_either(form.offsets, n, fine, 16, y, out, panel, x, first, k0, k);
 }
 
 INLINE size_t rows_of_tile(size_t n)

@@ -1,9 +1,20 @@
 /* int8_tiles.h: `tile` of the kernels where sums of AT_ONCE rows of input lie in memory as floats, for a file that has said INLINE, AT_ONCE,
- * tile_rows, which adds a panel's products with n rows to them, and rows_of_tile, how many of n rows that are left come next: AT_ONCE, 2 or 1. */
+ * tile_rows, which adds a panel's products with n rows to them, fine ones or not, and rows_of_tile, how many of n rows that are left come next: AT_ONCE, 2 or 1. */
 #ifndef TSR_INT8_TILES_H
 #define TSR_INT8_TILES_H
 
 #include "int8_forms.h"
+
+INLINE void tile_rows_of(bool fine, size_t n, tsri_int8_form form, float sums[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
+                      const tsri_int8_input *x, size_t first, size_t k0, size_t k)
+{
+    if (n == AT_ONCE)
+        tile_rows(AT_ONCE, fine, form, sums, panel, x, first, k0, k);
+    else if (n == 2)
+        tile_rows(2, fine, form, sums, panel, x, first, k0, k);
+    else
+        tile_rows(1, fine, form, sums, panel, x, first, k0, k);
+}
 
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
@@ -13,12 +24,10 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
         float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
         for (size_t r = 0; from && r < now; r++)
             memcpy(sums[r], from + (i + r) * ldf, n_out * sizeof *y);
-        if (now == AT_ONCE)
-            tile_rows(AT_ONCE, form, sums, panel, x, first + i, k0, k);
-        else if (now == 2)
-            tile_rows(2, form, sums, panel, x, first + i, k0, k);
+        if (x->lo)
+            tile_rows_of(true, now, form, sums, panel, x, first + i, k0, k);
         else
-            tile_rows(1, form, sums, panel, x, first + i, k0, k);
+            tile_rows_of(false, now, form, sums, panel, x, first + i, k0, k);
         for (size_t r = 0; r < now; r++)
             memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
     }

@@ -150,8 +150,11 @@ static void gemm_item(void *ctx, size_t item, unsigned worker, void *scratch)
     }
 }
 
-void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+static void multiply(tsr_pool *pool, const tsr_product *p, const float *x, size_t ldx, size_t n)
 {
+    const tsr_view *w = p->w;
+    float *y = p->y;
+    size_t ldy = p->ldy;
     job j = {.w = w, .x = x, .y = y, .ldx = ldx, .ldy = ldy, .n = n};
     assert(w->n_dims == 2 && tsr_type_info(w->type)->is_float);
     j.out = w->shape[0];
@@ -160,8 +163,7 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     j.kern = tsri_kernels_get();
     if (n == 0 || j.out == 0)
         return;
-    const tsr_product one = {w, y, ldy};
-    if (tsri_rounded_products(pool, &one, 1, x, ldx, n))
+    if (tsri_rounded_products(pool, p, 1, x, ldx, n))
         return;
     if (n >= GEMM_MIN_ROWS && tsr_cpu_get() > TSR_CPU_C) {
         tsri_gemm(tsri_gemm_pick(pool, w), pool, w, x, ldx, n, y, ldy);
@@ -178,6 +180,11 @@ void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, s
     }
 }
 
+void tsr_matmul(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
+{
+    multiply(pool, &(tsr_product){w, y, ldy, false}, x, ldx, n);
+}
+
 void tsr_matmul_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
     if (n == 0 || !tsri_rounded_fine(pool, w, x, ldx, n, y, ldy))
@@ -189,7 +196,7 @@ void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, co
     if (n > 0 && n_products > 1 && tsri_rounded_products(pool, p, n_products, x, ldx, n))
         return;
     for (size_t i = 0; i < n_products; i++)
-        tsr_matmul(pool, p[i].w, x, ldx, n, p[i].y, p[i].ldy);
+        multiply(pool, &p[i], x, ldx, n);
 }
 
 const char *tsr_matmul_path(tsr_type type)

@@ -43,7 +43,7 @@ static void activate_item(void *ctx, size_t item, unsigned worker, void *scratch
 static void run_rows(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t ldx, size_t n, float *y, size_t ldy, float *work)
 {
     size_t width = m->gate->shape[0], ld = m->up ? 2 * width : width;
-    const tsr_product both[2] = {{m->gate, work, ld}, {m->up, work + width, ld}};
+    const tsr_product both[2] = {{m->gate, work, ld, false}, {m->up, work + width, ld, false}};
     job j = {m, work, ld, n, width};
     tsr_matmul_each(pool, both, m->up ? 2 : 1, x, ldx, n);
     tsr_pool_run(pool, tsri_parts(n, ACTIVATE_ROWS), activate_item, &j);

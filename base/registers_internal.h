@@ -19,4 +19,7 @@
 #define HOLD(x) __asm__("" : "+v"(x))
 #endif
 
+/* What p points to is read from memory after this too: else the compiler keeps it in registers that others need more. */
+#define READ_AGAIN(p) __asm__("" : "+r"(p))
+
 #endif

@@ -67,13 +67,13 @@ static void put_corrections(const tsri_int8_input *in, size_t to, size_t first, 
 static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
                        tsri_int8_form form)
 {
-    int32_t halves[2 * SOME_BLOCKS];
+    int32_t halves[2 * SOME_BLOCKS], own[8 * SOME_BLOCKS];
     for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
         now = tsri_least(SOME_BLOCKS, end - first);
         int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
         int8_t *p = in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
         if (in->lo)
-            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
+            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own, x + first * TSRI_INT8_BLOCK - at, now);
         else
             kern->round(p, in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
         put_corrections(in, to, first, now, halves, form);
@@ -130,7 +130,7 @@ static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, siz
 typedef struct input {
     size_t k;
     tsri_int8_form form; /* of the weights that int8 is to go with */
-    tsri_int8_input int8;
+    tsri_int8_input int8, fine; /* fine: of 16 bits, for fine products */
     uint32_t *pairs;
     size_t ld_pairs; /* of a stretch of all rows */
 } input;
@@ -141,7 +141,7 @@ typedef struct job {
     const tsr_mlp *mlp; /* whose gate p[0].w is, alone: what it and the up make becomes `mid`; NULL: outputs go to p's y */
     const float *x;
     size_t ldx, n;
-    bool few, fine; /* rows of weights, one at a time; for inputs of 16 bits */
+    bool few, plain, fine; /* rows of weights, one at a time; some products aren't fine, some are; of neither, pairs alone */
     size_t tile[TSR_PRODUCTS_MOST];    /* outputs of an item of each */
     size_t n_items[TSR_PRODUCTS_MOST], all_items, threads;
     input in, mid;
@@ -152,8 +152,10 @@ typedef struct job {
 /* Bytes of one row of input; and n rows are laid out. */
 static size_t lay_out(const job *j, input *in, unsigned char *at, size_t n)
 {
-    if (!j->pairs)
-        return lay_out_int8(&in->int8, at, n, in->k, j->few, j->fine);
+    if (!j->pairs) {
+        size_t row = j->plain ? lay_out_int8(&in->int8, at, n, in->k, j->few, false) : 0;
+        return row + (j->fine ? lay_out_int8(&in->fine, at ? at + n * row : NULL, n, in->k, j->few, true) : 0);
+    }
     in->ld_pairs = tsri_whole(n, TSRI_PAIRS_ROWS) * TSRI_PAIRS_K / 2;
     in->pairs = (uint32_t *)(void *)at;
     return tsri_whole(in->k, TSRI_PAIRS_K) / 2 * sizeof *in->pairs;
@@ -176,9 +178,15 @@ static void round_values(const job *j, const input *in, size_t to, size_t at, co
 static void round_rows(const job *j, size_t first, size_t last)
 {
     for (size_t i = first; i < last; i++) {
-        if (!j->pairs)
+        const float *x = j->x + i * j->ldx;
+        if (j->plain)
             clear_rest(&j->in.int8, i, j->in.k, j->in.form);
-        round_values(j, &j->in, i, 0, j->x + i * j->ldx, j->in.k);
+        if (j->plain || j->pairs)
+            round_values(j, &j->in, i, 0, x, j->in.k);
+        if (j->fine) {
+            clear_rest(&j->in.fine, i, j->in.k, j->in.form);
+            round_part(j->int8, &j->in.fine, i, 0, x, j->in.k, j->in.form);
+        }
         if (j->mlp && !j->pairs)
             clear_rest(&j->mid.int8, i, j->mid.k, j->mid.form);
     }
@@ -231,13 +239,13 @@ static void gate_rows(const job *j, size_t first, size_t n, size_t o, size_t end
         }
 }
 
-static void by_rows(const job *j, const tsr_view *w, size_t o, size_t end, sums y)
+static void by_rows(const job *j, const tsr_view *w, const tsri_int8_input *x, size_t o, size_t end, sums y)
 {
     size_t row_bytes = tsr_view_row_bytes(w), some = j->n > 1 ? GEMV_TILE : end - o; /* rows that the second cache holds */
     for (size_t now; o < end; o += now, y.at += now) {
         now = tsri_least(some, end - o);
         for (size_t i = 0; i < j->n; i++)
-            j->int8->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, now, &j->in.int8, i, j->in.k);
+            j->int8->rows(y.at + i * y.ld, w->type, (const uint8_t *)w->data + o * row_bytes, row_bytes, now, x, i, j->in.k);
     }
 }
 
@@ -256,13 +264,13 @@ static void rows_item(void *ctx, size_t item, unsigned worker, void *scratch)
     const tsr_product *p = outputs_of(j, in_turns(j, item), &o, &end);
     (void)worker;
     if (!j->mlp) {
-        by_rows(j, p->w, o, end, (sums){p->y + o, p->ldy, TSRI_INT8_OUT});
+        by_rows(j, p->w, p->fine ? &j->in.fine : &j->in.int8, o, end, (sums){p->y + o, p->ldy, TSRI_INT8_OUT});
         return;
     }
     sums gate = {scratch, 2 * (end - o), TSRI_INT8_OUT}, up = {gate.at + (end - o), gate.ld, TSRI_INT8_OUT};
-    by_rows(j, p->w, o, end, gate);
+    by_rows(j, p->w, &j->in.int8, o, end, gate);
     if (j->mlp->up)
-        by_rows(j, j->mlp->up, o, end, up);
+        by_rows(j, j->mlp->up, &j->in.int8, o, end, up);
     gate_rows(j, 0, j->n, o, end, gate, up);
 }
 
@@ -303,7 +311,7 @@ static void ask_for(panel_place p)
 
 /* to = from + products of outputs [o, end) with rows [first, first + n) of x over the stretch from k on; `after`: the panel that
  * comes next. */
-static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
+static void add_stretch(const job *j, const tsr_view *w, bool fine, size_t o, size_t end, size_t first, size_t n, size_t k, sums from,
                         sums to, panel_place after, panel_scratch *s)
 {
     panel_place now = panel_at(j, w, o, end, k), next;
@@ -319,7 +327,7 @@ static void add_stretch(const job *j, const tsr_view *w, size_t o, size_t end, s
         }
         j->int8->pack(&s->panel, w->type, bytes_of(now), tsr_view_row_bytes(w), now.n, now.n_k);
         ask_for(next.n > 0 ? next : after);
-        j->int8->tile(to.at, to.ld, f, from.ld, &s->panel, j->in.form, &j->in.int8, first, n, k, now.n_k, now.n);
+        j->int8->tile(to.at, to.ld, f, from.ld, &s->panel, j->in.form, fine ? &j->in.fine : &j->in.int8, first, n, k, now.n_k, now.n);
     }
 }
 
@@ -340,9 +348,9 @@ static void panels_item(void *ctx, size_t item, unsigned worker, void *scratch)
         for (size_t k = 0; k < j->in.k; k += stretch_of(j)) {
             panel_place next = panel_at(j, p->w, o, end, k + stretch_of(j));
             sums to = next.n == 0 && !j->mlp ? (sums){p->y + first * p->ldy + o, p->ldy, TSRI_INT8_OUT} : a;
-            add_stretch(j, p->w, o, end, first, n, k, a, to, up ? panel_at(j, up, o, end, k) : next, s);
+            add_stretch(j, p->w, p->fine, o, end, first, n, k, a, to, up ? panel_at(j, up, o, end, k) : next, s);
             if (up)
-                add_stretch(j, up, o, end, first, n, k, b, b, next, s);
+                add_stretch(j, up, false, o, end, first, n, k, b, b, next, s);
         }
         if (j->mlp)
             gate_rows(j, first, n, o, end, a, b);
@@ -437,14 +445,14 @@ static size_t bytes_of_rows(const job *j, size_t n, size_t row_bytes)
 static size_t n_passes(const job *j, size_t row_bytes)
 {
     size_t most = TSRI_POOL_INPUT_BYTES / row_bytes, fit = j->pairs ? most / TSRI_PAIRS_ROWS * TSRI_PAIRS_ROWS : most;
-    assert(fit > GEMV_MAX_ROWS);
+    assert(fit > (j->few ? 0 : GEMV_MAX_ROWS));
     return tsri_parts(j->n, fit);
 }
 
 static job job_of(way how, const tsr_view *w, const float *x, size_t ldx, size_t n)
 {
     return (job){.x = x, .ldx = ldx, .n = n, .few = how == WAY_INT8 && n <= GEMV_MAX_ROWS,
-                 .in = {.k = w->shape[1], .form = tsri_int8_form_of(w->type)}, .int8 = tsri_int8_get(),
+                 .plain = how == WAY_INT8, .in = {.k = w->shape[1], .form = tsri_int8_form_of(w->type)}, .int8 = tsri_int8_get(),
                  .pairs = how == WAY_PAIRS ? tsri_pairs_get() : NULL};
 }
 
@@ -458,7 +466,7 @@ static void run_passes(tsr_pool *pool, job j, const tsr_product *p, size_t n_pro
         j.n = tsri_parts(n - at, left);
         j.x = x + at * j.ldx;
         for (size_t i = 0; i < n_products; i++)
-            j.p[i] = (tsr_product){p[i].w, p[i].y + at * p[i].ldy, p[i].ldy};
+            j.p[i] = (tsr_product){p[i].w, p[i].y + at * p[i].ldy, p[i].ldy, p[i].fine};
         lay_out(&j, &j.in, tsri_pool_inputs(pool), j.n);
         run_rounding(pool, &j);
         run_items(pool, &j);
@@ -470,7 +478,13 @@ bool tsri_rounded_products(tsr_pool *pool, const tsr_product *p, size_t n_produc
     way how = way_of(pool, p, n_products, n);
     if (how == WAY_NONE)
         return false;
-    run_passes(pool, job_of(how, p->w, x, ldx, n), p, n_products);
+    job j = job_of(how, p->w, x, ldx, n);
+    size_t n_fine = 0;
+    for (size_t i = 0; i < n_products; i++)
+        n_fine += p[i].fine;
+    j.fine = how == WAY_INT8 && n_fine > 0;
+    j.plain = how == WAY_INT8 && n_fine < n_products;
+    run_passes(pool, j, p, n_products);
     return true;
 }
 
@@ -480,7 +494,8 @@ bool tsri_rounded_fine(tsr_pool *pool, const tsr_view *w, const float *x, size_t
         return false;
     job j = job_of(WAY_INT8, w, x, ldx, n);
     j.few = j.fine = true;
-    run_passes(pool, j, &(tsr_product){w, y, ldy}, 1);
+    j.plain = false;
+    run_passes(pool, j, &(tsr_product){w, y, ldy, true}, 1);
     return true;
 }
 
@@ -499,7 +514,7 @@ bool tsri_rounded_mlp(tsr_pool *pool, const tsr_mlp *m, const float *x, size_t l
         first.n = second.n = tsri_parts(n - at, left);
         first.x = x + at * ldx;
         first.p[0] = (tsr_product){.w = m->gate};
-        second.p[0] = (tsr_product){m->down, y + at * ldy, ldy};
+        second.p[0] = (tsr_product){m->down, y + at * ldy, ldy, false};
         lay_out(&first, &first.in, tsri_pool_inputs(pool), first.n);
         lay_out(&first, &first.mid, (unsigned char *)tsri_pool_inputs(pool) + bytes_of_rows(&first, first.n, row), first.n);
         second.in = first.mid;

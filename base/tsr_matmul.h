@@ -34,12 +34,13 @@ typedef struct tsr_product {
     const tsr_view *w;
     float *y;
     size_t ldy;
+    bool fine; /* where tsr_matmul would round inputs of block types to int8, they have 16 bits, however many rows there are */
 } tsr_product;
 
 enum { TSR_PRODUCTS_MOST = 3 };
 
-/* tsr_matmul for each of them, all of as many columns, n_products at most TSR_PRODUCTS_MOST: the same bits, but x is taken in, and
- * the pool woken, once where that can be. */
+/* tsr_matmul for each of them, all of as many columns, n_products at most TSR_PRODUCTS_MOST: those that aren't fine have the same bits, but
+ * x is taken in, and the pool woken, once where that can be. */
 void tsr_matmul_each(tsr_pool *pool, const tsr_product *p, size_t n_products, const float *x, size_t ldx, size_t n);
 
 typedef enum tsr_activation { TSR_GELU_TANH, TSR_SILU } tsr_activation;

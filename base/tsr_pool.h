@@ -34,9 +34,10 @@ void *tsr_pool_shared(const tsr_pool *p);
 /* How tsr_matmul multiplies on this pool. F32 and F16 weights are always multiplied as exactly as f32 sums allow. */
 typedef enum tsr_products {
     TSR_PRODUCTS_EXACT, /* all weights are: each as the value it decodes to, times f32 inputs; so it is at first */
-    TSR_PRODUCTS_FAST   /* inputs of BF16 weights are rounded to BF16, those of block types to int8 by blocks of 32 (tsr_matmul_fine: to 16
-                           bits), or, of 16 rows and more at level amx, they and the weights to BF16; the picture tower's attention goes in BF16 where
-                           its weights are of such types, the decoder's at level amx with 16 bits of significand */
+    TSR_PRODUCTS_FAST   /* inputs of BF16 weights are rounded to BF16, those of block types to int8 by blocks of 32 (those of
+                           fine products, see tsr_matmul.h, to 16 bits), or, of 16 rows and more at level amx, they and the weights to
+                           BF16; the picture tower's attention goes in BF16 where its weights are of such types, the decoder's at level
+                           amx with 16 bits of significand */
 } tsr_products;
 
 /* TSR_ERR_NOMEM leaves it as it was. Not while a run is under way. */

@@ -125,7 +125,7 @@ void tsri_enc_linears_run(tsr_pool *pool, const tsri_enc_linear *const *lins, si
     bool as_it_is = true;
     assert(n_lins <= TSR_PRODUCTS_MOST);
     for (size_t i = 0; i < n_lins; i++) {
-        p[i] = (tsr_product){&lins[i]->w, y[i], ldy[i]};
+        p[i] = (tsr_product){&lins[i]->w, y[i], ldy[i], false};
         as_it_is = as_it_is && is_same(tsri_enc_in(lins[i]), is_in);
     }
     if (as_it_is)

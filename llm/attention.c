@@ -42,12 +42,12 @@ void tsri_attention_keys(tsr_context *c, size_t l, bool with_queries)
     const tsri_layer *w = &c->d->layers[l];
     size_t hidden = c->d->config.hidden, width = lc->n_kv_heads * lc->head_dim;
     kv_job j = {.layer = l, .raw_v = lc->k_eq_v ? c->k : c->v};
-    tsr_product p[3] = {{&w->k, c->k, width}};
+    tsr_product p[3] = {{&w->k, c->k, width, true}};
     size_t n = 1;
     if (!lc->k_eq_v)
-        p[n++] = (tsr_product){&w->v, c->v, width};
+        p[n++] = (tsr_product){&w->v, c->v, width, true};
     if (with_queries)
-        p[n++] = (tsr_product){&w->q, c->q, c->d->config.n_heads * lc->head_dim};
+        p[n++] = (tsr_product){&w->q, c->q, c->d->config.n_heads * lc->head_dim, false};
     tsr_matmul_each(c->pool, p, n, c->x, hidden, c->n);
     tsri_for_rows(c, c->n, finish_kv_row, &j);
 }

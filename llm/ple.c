@@ -75,7 +75,7 @@ void tsri_ple_prepare(tsr_context *c, const int32_t *ids, const uint8_t *kinds, 
     size_t hidden = c->d->config.hidden, rows[2] = {c->n, drop ? gather_wanted(c) : c->n}, first = parts[0].n > 0 ? 0 : 1;
     tsr_product p[2];
     for (size_t i = 0; i < 2; i++)
-        p[i] = (tsr_product){&w[i], c->ple[i], w[i].shape[0]};
+        p[i] = (tsr_product){&w[i], c->ple[i], w[i].shape[0], false};
     if (rows[1] == c->n) {
         tsr_matmul_each(c->pool, p + first, 2 - first, c->h, hidden, c->n);
     } else {
@@ -101,8 +101,8 @@ void tsri_ple_layer(tsr_context *c, size_t l)
 {
     const tsri_layer *w = &c->d->layers[l];
     size_t hidden = c->d->config.hidden, dim = c->d->config.ple_dim;
-    tsr_matmul(c->pool, &w->ple_gate, c->h, hidden, c->n, c->ple_mid, dim);
+    tsr_matmul_each(c->pool, &(tsr_product){&w->ple_gate, c->ple_mid, dim, true}, 1, c->h, hidden, c->n);
     tsri_for_rows(c, c->n, gate_row, &l);
-    tsr_matmul(c->pool, &w->ple_proj, c->ple_mid, dim, c->n, c->y, hidden);
+    tsr_matmul_each(c->pool, &(tsr_product){&w->ple_proj, c->y, hidden, true}, 1, c->ple_mid, dim, c->n);
     tsri_add_normed_rows(c, c->h, c->y, w->post_ple_norm);
 }

@@ -341,6 +341,14 @@ static void what_is_not_finite_stays_visible(void **state)
     tsr_pool_close(pool);
 }
 
+static float *random_rows(size_t n, size_t ld)
+{
+    float *x = malloc(n * ld * sizeof *x);
+    for (size_t i = 0; i < n * ld; i++)
+        x[i] = unit();
+    return x;
+}
+
 static void check_fine(tsr_pool *const pools[2], tsr_type type, size_t out, size_t k, size_t n)
 {
     size_t ldx = k + PAD_X, ldy = out + PAD_Y;
@@ -377,16 +385,53 @@ static void check_fine(tsr_pool *const pools[2], tsr_type type, size_t out, size
     munmap(w.base, w.mapped);
 }
 
+/* A fine one of some products, whatever number of rows it has. */
+static void check_fine_product(tsr_pool *const pools[2], tsr_type type, size_t out, size_t k, size_t n)
+{
+    size_t ldx = k + PAD_X, ldy = out + PAD_Y;
+    tsr_view v = view_of(type, NULL, out, k);
+    guarded w = guarded_bytes(v.n_bytes);
+    float *x = random_rows(n, ldx), *y = malloc(n * ldy * sizeof *y), *other = malloc(n * ldy * sizeof *other);
+    v.data = w.at;
+    fill_blocks(type, w.at, v.n_elems / tsr_type_info(type)->block_elems);
+    for (size_t i = 0; i < n * ldx; i++)
+        x[i] *= i / 97 % 5 == 0 ? 30.0f : 1.0f;
+    for (size_t i = 0; i < n * ldy; i++)
+        memcpy(y + i, &(uint32_t){CANARY}, 4);
+    memcpy(other, y, n * ldy * sizeof *y);
+    tsr_matmul_each(pools[0], &(tsr_product){&v, y, ldy, true}, 1, x, ldx, n);
+    tsr_matmul_each(pools[1], &(tsr_product){&v, other, ldy, true}, 1, x, ldx, n);
+    assert_memory_equal(y, other, n * ldy * sizeof *y);
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = out; c < ldy; c++)
+            assert_memory_equal(y + i * ldy + c, &(uint32_t){CANARY}, 4);
+    outcome o = compare_as(as_pairs(n) ? rounded_to_bf16 : rounded_to_16_bits, &v, x, ldx, n, y, ldy);
+    if (o.n_wrong)
+        fail_msg("%s: %zu wrong, first: %s", tsr_cpu_level_name(tsr_cpu_get()), o.n_wrong, o.first);
+    x[n / 2 * ldx + k / 2] = NAN; /* of one row */
+    tsr_matmul_each(pools[0], &(tsr_product){&v, other, ldy, true}, 1, x, ldx, n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < out; r++)
+            assert_true(i == n / 2 ? isnan(other[i * ldy + r]) : memcmp(other + i * ldy + r, y + i * ldy + r, sizeof *y) == 0);
+    free(x);
+    free(y);
+    free(other);
+    munmap(w.base, w.mapped);
+}
+
 static void fine_products_are_right_for_every_type_and_level(void **state)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {33, 3, 1}, {70, 5, 2}, {31, 2, 3}, {66, 4, 4}, {40, 33, 9}, {65, 9, 16}, {34, 6, 17}};
+    static const size_t shapes[][3] = {{1, 1, 1}, {33, 3, 1}, {70, 5, 2}, {31, 2, 3}, {66, 4, 4}, {40, 33, 9}, {65, 9, 16}, {34, 6, 17}, {33, 5, 6}, {97, 3, 29}};
     (void)state;
     tsr_pool *const pools[2] = {fast_pool(1), fast_pool(3)};
     for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
         tsr_cpu_set((tsr_cpu_level)l);
         for (int type = 0; type < TSR_N_TYPES; type++)
-            for (size_t s = 0; s < sizeof shapes / sizeof *shapes && is_block(type); s++)
-                check_fine(pools, (tsr_type)type, shapes[s][0], shapes[s][1] * tsr_type_info((tsr_type)type)->block_elems, shapes[s][2]);
+            for (size_t s = 0; s < sizeof shapes / sizeof *shapes && is_block(type); s++) {
+                size_t k = shapes[s][1] * tsr_type_info((tsr_type)type)->block_elems;
+                check_fine(pools, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
+                check_fine_product(pools, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
+            }
     }
     tsr_cpu_set(tsr_cpu_detect());
     for (size_t p = 0; p < 2; p++)
@@ -441,16 +486,8 @@ static tsr_view random_view(tsr_type type, size_t out, size_t k)
     return v;
 }
 
-static float *random_rows(size_t n, size_t ld)
-{
-    float *x = malloc(n * ld * sizeof *x);
-    for (size_t i = 0; i < n * ld; i++)
-        x[i] = unit();
-    return x;
-}
-
-/* Products together are those alone, to the bit: types of one form and of several, fast and exact. */
-static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t outs[3], size_t k, size_t n)
+/* Products together are those alone, to the bit: types of one form and of several, fast and exact; `fine`: bits of the fine ones. */
+static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t outs[3], size_t k, size_t n, unsigned fine)
 {
     size_t ldx = k + PAD_X, ldy = outs[0] + outs[1] + outs[2] + PAD_Y;
     float *x = random_rows(n, ldx), *y[3], *want[3];
@@ -460,8 +497,11 @@ static void check_together(tsr_pool *pool, const tsr_type types[3], const size_t
         v[i] = random_view(types[i], outs[i], k);
         y[i] = calloc(n * ldy, sizeof *y[i]);
         want[i] = calloc(n * ldy, sizeof *want[i]);
-        p[i] = (tsr_product){&v[i], y[i], ldy};
-        tsr_matmul(pool, &v[i], x, ldx, n, want[i], ldy);
+        p[i] = (tsr_product){&v[i], y[i], ldy, fine >> i & 1};
+        if (p[i].fine)
+            tsr_matmul_each(pool, &(tsr_product){&v[i], want[i], ldy, true}, 1, x, ldx, n);
+        else
+            tsr_matmul(pool, &v[i], x, ldx, n, want[i], ldy);
     }
     tsr_matmul_each(pool, p, 3, x, ldx, n);
     for (size_t i = 0; i < 3; i++) {
@@ -530,7 +570,7 @@ static void products_together_are_those_alone(void **state)
             for (size_t t = 0; t < 6; t++)
                 for (size_t r = 0; r < 5; r++) {
                     for (size_t o = 0; o < 4 && as_int8[t]; o++)
-                        check_together(pool, types[t], outs[o], 512, rows[r]);
+                        check_together(pool, types[t], outs[o], 512, rows[r], o < 3 ? (unsigned)(3 * o) : 1); /* none, the first two, the last two, the first */
                     for (size_t o = 0; o < 2; o++)
                         for (mlp_kind m = GATED; m <= SILU_LIMITS; m++)
                             check_mlp(pool, types[t], widths[o], o ? 70 : 1, 256, rows[r], m,
