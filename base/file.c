@@ -1,4 +1,5 @@
 /* file.c: whole files, mapped or read, and the replace that leaves the old file whole on failure. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "file_internal.h"
 
 #include <errno.h>
@@ -63,6 +64,13 @@ void tsr_file_unmap(tsr_mapping *m)
     if (m->base)
         munmap(m->base, m->bytes.len);
     memset(m, 0, sizeof *m);
+}
+
+void tsr_file_let_go(const void *bytes, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), into = (uintptr_t)bytes % page;
+    if (n > 0)
+        madvise((unsigned char *)(uintptr_t)bytes - into, n + into, MADV_DONTNEED); /* where that can't be they stay */
 }
 
 /* Grow by doubling up to max_bytes; a full buffer is probed with one byte, which tells the end of the

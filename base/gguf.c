@@ -131,7 +131,11 @@ static tsr_status open_part(tsr_gguf *g, char *path, tsr_error *err)
     if (!path)
         return tsr_fail(err, TSR_ERR_NOMEM, "out of memory: a part of a GGUF file");
     tsr_status st = tsr_file_map(&p->map, path, err);
-    return st == TSR_OK ? tsri_gguf_read(p, p->map.bytes, err) : st;
+    if (st == TSR_OK)
+        st = tsri_gguf_read(p, p->map.bytes, err);
+    for (size_t i = 0; i < p->n_tensors && st == TSR_OK; i++)
+        p->tensors[i].view.in_file = true;
+    return st;
 }
 
 static tsr_status open_others(tsr_gguf *g, const split *first, tsr_error *err)

@@ -43,6 +43,7 @@ typedef struct tsr_view {
     size_t shape[TSR_MAX_DIMS]; /* unused trailing entries are 1 */
     size_t n_elems;
     size_t n_bytes;
+    bool in_file; /* data lies in a mapping of tsr_file.h */
 } tsr_view;
 
 /* Rows of a matrix view [rows, cols] and their size in bytes. For 3 dimensions [e, rows, cols]

@@ -93,7 +93,9 @@ static tsr_status add_tensor(void *user, const char *name, const tsr_view *view,
 {
     tsr_weights *w = user;
     bool is_new;
-    tsr_status st = insert(w, (entry){.name = (char *)name, .view = *view, .shard = w->n_shards - 1}, &is_new, err);
+    entry e = {.name = (char *)name, .view = *view, .shard = w->n_shards - 1};
+    e.view.in_file = true;
+    tsr_status st = insert(w, e, &is_new, err);
     if (st == TSR_OK && !is_new)
         return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s stands in more than one shard", w->path, name);
     return st;

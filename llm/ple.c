@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "decoder_internal.h"
+#include "tsr_file.h"
 #include "tsr_matmul.h"
 
 _Static_assert((size_t)TSR_POOL_SCRATCH_BYTES >= sizeof(float) * TSR_TEXT_MAX_PLE_DIM, "one row of one layer");
@@ -28,6 +29,20 @@ static ple_job job_of(const tsr_context *c, size_t part, const int32_t *ids, con
                      .n = part ? c->d->config.n_layers - split : split};
 }
 
+/* A row of the table is read once, and the kernel maps as much around it as it holds in one piece: up to 2 MiB, which would be counted as
+ * this process's for ever. */
+static void let_row_go(const tsr_view *table, size_t id)
+{
+    enum { PIECE = 2 << 20 };
+    uintptr_t begin = (uintptr_t)table->data, end = begin + table->n_bytes;
+    uintptr_t row = begin + id * tsr_view_row_bytes(table), after = row + tsr_view_row_bytes(table);
+    uintptr_t from = row / PIECE * PIECE, to = ((after - 1) / PIECE + 1) * PIECE;
+    from = from > begin ? from : begin;
+    to = to < end ? to : end;
+    if (table->in_file)
+        tsr_file_let_go((const void *)from, to - from);
+}
+
 static void prepare_row(tsr_context *c, const void *arg, size_t r, void *scratch)
 {
     const ple_job *j = arg;
@@ -46,6 +61,7 @@ static void prepare_row(tsr_context *c, const void *arg, size_t r, void *scratch
         for (size_t i = 0; i < dim; i++)
             p[i] = (p[i] + token[i] * d->ple_scale) * both;
     }
+    let_row_go(&d->ple_table, id);
 }
 
 /* The projection's rows of a job's layers. */

@@ -132,6 +132,49 @@ static tsr_status read_piped(size_t n, size_t max_bytes, bool as_stdin)
     return st;
 }
 
+/* Which of n pages from p on this process has mapped; false where the system doesn't tell. */
+static bool pages_held(const unsigned char *p, size_t n, bool *held)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool told = fd >= 0;
+    for (size_t i = 0; i < n && told; i++) {
+        uint64_t entry;
+        off_t at = (off_t)((uintptr_t)p / (uintptr_t)page + i) * (off_t)sizeof entry;
+        told = pread(fd, &entry, sizeof entry, at) == (ssize_t)sizeof entry;
+        held[i] = told && entry >> 63;
+    }
+    if (fd >= 0)
+        close(fd);
+    return told;
+}
+
+static void what_is_let_go_comes_back_from_the_file(void **state)
+{
+    (void)state;
+    enum { PAGES = 8 };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = PAGES * page;
+    unsigned char *want = must_realloc(NULL, n);
+    bool held[PAGES];
+    tsr_mapping m;
+    for (size_t i = 0; i < n; i++)
+        want[i] = (unsigned char)(i * 7 + i / 251);
+    test_write_file(test_path(test_root, "data"), want, n);
+    assert_int_equal(tsr_file_map(&m, test_path(test_root, "data"), NULL), TSR_OK);
+    assert_memory_equal(m.bytes.data, want, n);
+    bool told = pages_held(m.bytes.data, PAGES, held);
+    for (size_t i = 0; i < PAGES && told; i++)
+        assert_true(held[i]);
+    tsr_file_let_go(m.bytes.data, 0);
+    tsr_file_let_go(m.bytes.data + 3 * page - 1, page + 2); /* the last byte of page 2 to the first of page 4 */
+    told = told && pages_held(m.bytes.data, PAGES, held);
+    for (size_t i = 0; i < PAGES && told; i++)
+        assert_int_equal(held[i], i < 2 || i > 4);
+    assert_memory_equal(m.bytes.data, want, n);
+    tsr_file_unmap(&m);
+    free(want);
+}
+
 static void pipes_are_read_up_to_the_limit_and_no_further(void **state)
 {
     (void)state;
@@ -306,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_dir(missing_folder_and_forbidden_files_are_told_apart),
         in_dir(map_and_read_give_the_bytes),
+        in_dir(what_is_let_go_comes_back_from_the_file),
         in_dir(pipes_are_read_up_to_the_limit_and_no_further),
         in_dir(endless_device_meets_the_limit),
         in_dir(fifo_is_not_mapped_and_does_not_hang),

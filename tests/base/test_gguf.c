@@ -98,6 +98,7 @@ static void good_file_gives_keys_and_tensors(void **state)
     assert_int_equal(a->view.shape[1], 3);
     assert_int_equal(a->view.shape[2], 1);
     assert_int_equal(a->view.n_bytes, 24);
+    assert_false(a->view.in_file); /* but memory of ours */
     assert_true(((const float *)a->view.data)[5] == 6.0f);
     assert_int_equal(c->view.type, TSR_Q8_0);
     assert_int_equal(c->view.n_elems, 64);
@@ -697,6 +698,7 @@ static void split_file_is_opened_by_its_first_part(void **state)
         const tsr_gguf_tensor *t = tsr_gguf_tensor_at(g, i);
         assert_int_equal(t->part, i);
         assert_true(((const float *)t->view.data)[0] == (float)i);
+        assert_true(t->view.in_file);
     }
     assert_string_equal(tsr_gguf_part_path(g, 2), split_path(dir, 3, 3));
     tsr_gguf_close(g);

@@ -69,6 +69,7 @@ static void file_and_folder_open_alike(void **state)
         assert_non_null(a);
         assert_memory_equal(a->data, numbers, 24);
         assert_ptr_equal(tsr_weights_view(w, 1), a);
+        assert_true(a->in_file);
         assert_null(tsr_weights_find(w, "m.aa"));
         assert_null(tsr_weights_find(w, ""));
         assert_true(tsr_weights_has_prefix(w, "m."));
@@ -473,6 +474,7 @@ static void memory_and_things_go_with_the_table(void **state)
         assert_int_equal(tsr_weights_add_owned(w, "own", &v, own, NULL), i ? TSR_ERR_MODEL : TSR_OK);
     }
     assert_memory_equal(tsr_weights_find(w, "own")->data, numbers, sizeof numbers);
+    assert_false(tsr_weights_find(w, "own")->in_file);
     assert_int_equal(tsr_weights_keep(w, "1", note_closed, NULL), TSR_OK);
     assert_int_equal(tsr_weights_keep(w, "2", note_closed, NULL), TSR_OK);
     tsr_weights_close(w);
