@@ -1,12 +1,13 @@
 """What each type of weights and of the key/value cache costs in exactness, on the small model of this repository.
 
-usage: quant_table.py PROGRAM [--model DIR] [--types a,b] [--write FILE]
+usage: quant_table.py PROGRAM [--model DIR] [--types a,b] [--cpu LEVEL] [--write FILE]
 
 The model answers questions about samples/ greedily, from its folder and with a cache in F32. Then each file that
 `tessera quantize` makes of it gets question and answer together, and its distributions of the next token are compared
 with the folder's at every token of the answers: KL divergence in nats, and whether the most likely token is the same;
 an answer is the same where all of its tokens are. All products are exact here but for the last four columns, which compare the
-file with itself: what inputs rounded to int8, as it is run without --exact, do to its logits. --write puts the tables into FILE, between the lines
+file with itself: what inputs rounded to int8, as it is run without --exact, do to its logits; --cpu says at which
+level, the machine's best one without. --write puts the tables into FILE, between the lines
 "<!-- quant-table -->" and "<!-- /quant-table -->".
 """
 
@@ -49,8 +50,9 @@ def items():
 
 
 class Program:
-    def __init__(self, path, work):
+    def __init__(self, path, work, cpu=None):
         self.path, self.work = path, work
+        self.level = ("--cpu", cpu) if cpu else ()
 
     def call(self, *args):
         r = subprocess.run([str(a) for a in (self.path, *args)], capture_output=True)
@@ -67,7 +69,7 @@ class Program:
             parts += ["--" + kind, SAMPLES / name]
         parts += ["--text", f"{question}<turn|>\n<|turn>model\n{answer}"]
         out = self.work / "dump"
-        text = self.call("run", *model, "--raw", *parts, "--kv", kv, *products, "--temperature", "0", "--max-tokens", n,
+        text = self.call("run", *model, "--raw", *parts, *self.level, "--kv", kv, *products, "--temperature", "0", "--max-tokens", n,
                          "--budget", "70", "--quiet", "--json", "--dump", out, "--dump-logits", "all")
         return json.loads(text)["text"], {k: np.load(out / f"{k}.npy") for k in ("prompt_ids", "token_ids", "logits")}
 
@@ -183,10 +185,11 @@ def main():
     ap.add_argument("program", type=Path)
     ap.add_argument("--model", type=Path, default=ROOT / "models/nano")
     ap.add_argument("--types", default=",".join(TYPES))
+    ap.add_argument("--cpu")
     ap.add_argument("--write", type=Path)
     args = ap.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        program = Program(args.program.resolve(), Path(work))
+        program = Program(args.program.resolve(), Path(work), args.cpu)
         cases = Cases(program, args.model)
         t = Tables(program, args.model, cases)
         t.lines.append(f"{len(cases.cases)} answers of {cases.n_tokens} tokens:")
