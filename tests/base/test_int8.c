@@ -349,49 +349,22 @@ static float *random_rows(size_t n, size_t ld)
     return x;
 }
 
-static void check_fine(tsr_pool *const pools[2], tsr_type type, size_t out, size_t k, size_t n)
+/* By tsr_matmul_fine, or as a fine one of some products. */
+static void multiply_fine(tsr_pool *pool, bool as_product, const tsr_view *v, const float *x, size_t ldx, size_t n, float *y, size_t ldy)
 {
-    size_t ldx = k + PAD_X, ldy = out + PAD_Y;
-    tsr_view v = view_of(type, NULL, out, k);
-    guarded w = guarded_bytes(v.n_bytes);
-    float *x = malloc(n * ldx * sizeof *x), *y = malloc(n * ldy * sizeof *y), *other = malloc(n * ldy * sizeof *other);
-    v.data = w.at;
-    fill_blocks(type, w.at, v.n_elems / tsr_type_info(type)->block_elems);
-    for (size_t i = 0; i < n * ldx; i++)
-        x[i] = unit() * (i / 97 % 5 == 0 ? 30.0f : 1.0f);
-    for (size_t i = 0; i < n * ldy; i++)
-        memcpy(y + i, &(uint32_t){CANARY}, 4);
-    memcpy(other, y, n * ldy * sizeof *y);
-    tsr_matmul_fine(pools[0], &v, x, ldx, n, y, ldy);
-    if (n > TSR_FINE_ROWS)
-        tsr_matmul(pools[1], &v, x, ldx, n, other, ldy);
+    if (as_product)
+        tsr_matmul_each(pool, &(tsr_product){v, y, ldy, true}, 1, x, ldx, n);
     else
-        for (size_t i = 0; i < n; i++)
-            tsr_matmul_fine(pools[1], &v, x + i * ldx, ldx, 1, other + i * ldy, ldy);
-    assert_memory_equal(y, other, n * ldy * sizeof *y);
-    outcome o = {0};
-    if (n <= TSR_FINE_ROWS)
-        o = compare_as(rounded_to_16_bits, &v, x, ldx, n, y, ldy);
-    if (o.n_wrong)
-        fail_msg("%s: %zu wrong, first: %s", tsr_cpu_level_name(tsr_cpu_get()), o.n_wrong, o.first);
-    x[n / 2 * ldx + k / 2] = NAN; /* of one row */
-    tsr_matmul_fine(pools[0], &v, x, ldx, n, other, ldy);
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < out; r++)
-            assert_true(i == n / 2 ? isnan(other[i * ldy + r]) : memcmp(other + i * ldy + r, y + i * ldy + r, sizeof *y) == 0);
-    free(x);
-    free(y);
-    free(other);
-    munmap(w.base, w.mapped);
+        tsr_matmul_fine(pool, v, x, ldx, n, y, ldy);
 }
 
-/* A fine one of some products, whatever number of rows it has. */
-static void check_fine_product(tsr_pool *const pools[2], tsr_type type, size_t out, size_t k, size_t n)
+static void check_fine(tsr_pool *const pools[2], bool as_product, tsr_type type, size_t out, size_t k, size_t n)
 {
     size_t ldx = k + PAD_X, ldy = out + PAD_Y;
     tsr_view v = view_of(type, NULL, out, k);
     guarded w = guarded_bytes(v.n_bytes);
     float *x = random_rows(n, ldx), *y = malloc(n * ldy * sizeof *y), *other = malloc(n * ldy * sizeof *other);
+    bool alone = !as_product && n <= TSR_FINE_ROWS; /* each row has the bits that it has alone */
     v.data = w.at;
     fill_blocks(type, w.at, v.n_elems / tsr_type_info(type)->block_elems);
     for (size_t i = 0; i < n * ldx; i++)
@@ -399,17 +372,24 @@ static void check_fine_product(tsr_pool *const pools[2], tsr_type type, size_t o
     for (size_t i = 0; i < n * ldy; i++)
         memcpy(y + i, &(uint32_t){CANARY}, 4);
     memcpy(other, y, n * ldy * sizeof *y);
-    tsr_matmul_each(pools[0], &(tsr_product){&v, y, ldy, true}, 1, x, ldx, n);
-    tsr_matmul_each(pools[1], &(tsr_product){&v, other, ldy, true}, 1, x, ldx, n);
+    multiply_fine(pools[0], as_product, &v, x, ldx, n, y, ldy);
+    for (size_t i = 0; i < n && alone; i++)
+        tsr_matmul_fine(pools[1], &v, x + i * ldx, ldx, 1, other + i * ldy, ldy);
+    if (as_product)
+        multiply_fine(pools[1], as_product, &v, x, ldx, n, other, ldy);
+    else if (!alone)
+        tsr_matmul(pools[1], &v, x, ldx, n, other, ldy);
     assert_memory_equal(y, other, n * ldy * sizeof *y);
     for (size_t i = 0; i < n; i++)
         for (size_t c = out; c < ldy; c++)
             assert_memory_equal(y + i * ldy + c, &(uint32_t){CANARY}, 4);
-    outcome o = compare_as(as_pairs(n) ? rounded_to_bf16 : rounded_to_16_bits, &v, x, ldx, n, y, ldy);
+    outcome o = {0};
+    if (as_product || alone)
+        o = compare_as(!alone && as_pairs(n) ? rounded_to_bf16 : rounded_to_16_bits, &v, x, ldx, n, y, ldy);
     if (o.n_wrong)
         fail_msg("%s: %zu wrong, first: %s", tsr_cpu_level_name(tsr_cpu_get()), o.n_wrong, o.first);
     x[n / 2 * ldx + k / 2] = NAN; /* of one row */
-    tsr_matmul_each(pools[0], &(tsr_product){&v, other, ldy, true}, 1, x, ldx, n);
+    multiply_fine(pools[0], as_product, &v, x, ldx, n, other, ldy);
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < out; r++)
             assert_true(i == n / 2 ? isnan(other[i * ldy + r]) : memcmp(other + i * ldy + r, y + i * ldy + r, sizeof *y) == 0);
@@ -429,8 +409,8 @@ static void fine_products_are_right_for_every_type_and_level(void **state)
         for (int type = 0; type < TSR_N_TYPES; type++)
             for (size_t s = 0; s < sizeof shapes / sizeof *shapes && is_block(type); s++) {
                 size_t k = shapes[s][1] * tsr_type_info((tsr_type)type)->block_elems;
-                check_fine(pools, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
-                check_fine_product(pools, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
+                check_fine(pools, false, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
+                check_fine(pools, true, (tsr_type)type, shapes[s][0], k, shapes[s][2]);
             }
     }
     tsr_cpu_set(tsr_cpu_detect());
