@@ -1,5 +1,6 @@
 /* int8_tiles.h: `tile` of the kernels where sums of AT_ONCE rows of input lie in memory as floats, for a file that has said INLINE, AT_ONCE,
- * tile_rows, which adds a panel's products with n rows to them, fine ones or not, and rows_of_tile, how many of n rows that are left come next: AT_ONCE, 2 or 1. */
+ * tile_rows, which adds a panel's products with n rows, fine ones or not, to them, and rows_of_tile, how many of n rows that are left come
+ * next: AT_ONCE, 2 or 1. */
 #ifndef TSR_INT8_TILES_H
 #define TSR_INT8_TILES_H
 

@@ -73,7 +73,8 @@ static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in,
         int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
         int8_t *p = in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
         if (in->lo)
-            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own, x + first * TSRI_INT8_BLOCK - at, now);
+            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own,
+                             x + first * TSRI_INT8_BLOCK - at, now);
         else
             kern->round(p, in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
         put_corrections(in, to, first, now, halves, form);

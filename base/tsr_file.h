@@ -29,7 +29,8 @@ tsr_status tsr_file_map(tsr_mapping *out, const char *path, tsr_error *err);
 void tsr_file_unmap(tsr_mapping *m); /* zeroed is fine */
 
 /* The pages with these n bytes of a mapping are no longer counted as this process's memory, and stay in the page cache: what is touched
- * again comes back from there. For bytes that are read once. Of memory that isn't a mapping the content would be lost. Any thread, while others read them. */
+ * again comes back from there. For bytes that are read once. Of memory that isn't a mapping the content would be lost. Any thread, while
+ * others read them. */
 void tsr_file_let_go(const void *bytes, size_t n);
 
 /* Read a whole file ("-" is standard input) of at most max_bytes into memory of the caller's
