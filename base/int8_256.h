@@ -77,22 +77,18 @@ INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_f
         const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
         const int8_t *p = x->p + first * x->ldp + k0 + g * group;
         const uint8_t *q = panel->q + g * group * TSRI_INT8_OUT;
-        __m256i s[AT_ONCE][LANES];
+        __m256i s[AT_ONCE][LANES], high[AT_ONCE][LANES];
         int32_t begin[AT_ONCE] = {0};
-        if (fine)
-            group_sums(s, n, group, steps, is_signed, begin, q, p, x->ldp);
+        if (fine) {
+            group_sums(high, n, group, steps, is_signed, begin, q, p, x->ldp);
+            READ_AGAIN(q);
+        }
         for (size_t i = 0; i < n && !apart && !form.offsets; i++)
             begin[i] = ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
-        if (fine) {
-            __m256i low[AT_ONCE][LANES];
-            READ_AGAIN(q);
-            group_sums(low, n, group, steps, is_signed, begin, q, x->lo + (p - x->p), x->ldp);
-            for (size_t i = 0; i < n; i++)
-                for (size_t l = 0; l < LANES; l++)
-                    s[i][l] = _mm256_add_epi32(_mm256_slli_epi32(s[i][l], 8), low[i][l]);
-        } else {
-            group_sums(s, n, group, steps, is_signed, begin, q, p, x->ldp);
-        }
+        group_sums(s, n, group, steps, is_signed, begin, q, fine ? x->lo + (p - x->p) : p, x->ldp);
+        for (size_t i = 0; i < n && fine; i++)
+            for (size_t l = 0; l < LANES; l++)
+                s[i][l] = _mm256_add_epi32(s[i][l], _mm256_slli_epi32(high[i][l], 8));
         IN_REGISTERS
         for (size_t i = 0; i < n; i++) {
             __m256 by = _mm256_set1_ps(x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK]);

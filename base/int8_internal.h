@@ -35,8 +35,8 @@ typedef struct tsri_int8_form {
 tsri_int8_form tsri_int8_form_of(tsr_type type);
 
 /* Rows of input, rounded. Row i of each array begins i * its stride after the pointer. Fine ones have numbers of 16 bits, 256 p + lo: what is
- * said of p below is then said of these. No lo is -128, whose sign some levels could not turn: such
- * a number is taken for the next larger one. */
+ * said of p below is then said of these. No lo is -128, whose sign some levels could not turn: such a number is taken for the next larger
+ * one. */
 typedef struct tsri_int8_input {
     int8_t *p;      /* [n, k] */
     int8_t *lo;     /* [n, k], or NULL */

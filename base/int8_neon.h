@@ -72,18 +72,17 @@ INLINE void tile_of(size_t n, bool fine, size_t group, tsri_int8_form form, floa
         const float *a = panel->a + g * TSRI_INT8_OUT + out, *o = panel->o + g * TSRI_INT8_OUT + out;
         const int8_t *p = x->p + first * x->ldp + k0 + g * group;
         const uint8_t *q = panel->q + g * group * TSRI_INT8_OUT + 4 * out;
-        int32x4_t s[AT_ONCE][LANES], high[AT_ONCE][LANES];
-        for (size_t i = 0; i < n && fine; i++)
-            for (size_t l = 0; l < LANES; l++)
-                high[i][l] = vdupq_n_s32(0);
-        if (fine)
-            group_sums(high, n, group, is_signed, q, p, x->ldp);
+        int32x4_t s[AT_ONCE][LANES];
+        if (fine) {
+            for (size_t i = 0; i < n; i++)
+                for (size_t l = 0; l < LANES; l++)
+                    s[i][l] = vdupq_n_s32(0);
+            group_sums(s, n, group, is_signed, q, p, x->ldp);
+        }
         for (size_t i = 0; i < n; i++) {
-            const int32_t *zero = (const int32_t *)x->corr + (first + i) * x->ldc + k0 / group + g;
+            int32_t zero = is_signed || form.offsets ? 0 : ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
             for (size_t l = 0; l < LANES; l++)
-                s[i][l] = is_signed || form.offsets ? vdupq_n_s32(0) : vdupq_n_s32(*zero);
-            for (size_t l = 0; l < LANES && fine; l++)
-                s[i][l] = vaddq_s32(s[i][l], vshlq_n_s32(high[i][l], 8));
+                s[i][l] = fine ? vaddq_s32(vdupq_n_s32(zero), vshlq_n_s32(s[i][l], 8)) : vdupq_n_s32(zero);
         }
         group_sums(s, n, group, is_signed, q, fine ? x->lo + (p - x->p) : p, x->ldp);
         for (size_t i = 0; i < n; i++) {
