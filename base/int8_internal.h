@@ -53,6 +53,11 @@ typedef struct tsri_int8_panel {
     float o[TSRI_INT8_PANEL_K / 16 * TSRI_INT8_OUT];
 } tsri_int8_panel;
 
+/* y[i * ldy + r] = from[i * ldf + r] + products of the panel's row r < n_out with row i < n of x from its element k0 on, over k
+ * elements. from: NULL for zeros; it may be y. Nothing beyond n_out is written. */
+typedef void tsri_int8_tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
+                            const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
+
 typedef struct tsri_int8_kernels {
     /* n blocks of input: their numbers p[32 n], scales xs[n], sums of 16 numbers halves[2 n] and, where it isn't NULL, of four
      * fours[8 n]. NaN, and all else 0, for a block with a NaN or an infinity. */
@@ -61,10 +66,8 @@ typedef struct tsri_int8_kernels {
     void (*round_fine)(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
-    /* y[i * ldy + r] = from[i * ldf + r] + products of the panel's row r < n_out with row i < n of x from its element k0 on,
-     * over k elements. from: NULL for zeros; it may be y. Nothing beyond n_out is written. */
-    void (*tile)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
-                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
+    tsri_int8_tile *tile;
+    tsri_int8_tile *other_tile; /* another way to the same bits, which took longer here; NULL where there is none */
     /* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */
     void (*rows)(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
                  size_t k);

@@ -1,14 +1,10 @@
 /* int8_vnni.c: AVX-512 with VNNI. vpdpbusd adds four products of unsigned and signed bytes to each of 16 sums, so weights
- * are the unsigned side and inputs the signed one; the zero of the weights is in the sums' starting values.
- *
- * A tile of 32 outputs by up to 6 rows of input has 12 integer sums, which each group turns into shares of 12 float ones. */
+ * are the unsigned side and inputs the signed one; the zero of the weights is in the sums' starting values. */
 #include "int8_vnni.h"
 #include "int8_x86_rows.h"
 #include "registers_internal.h"
 
 #include <math.h>
-
-enum { ROWS = 6 }; /* of input that a tile takes at most */
 
 /* ---- inputs ---- */
 
@@ -127,104 +123,6 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
 static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
 {
     tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, fours, x, n);
-}
-
-/* ---- tiles ---- */
-
-/* s += products of a group of weights, from q on, with n rows of numbers. */
-INLINE void add_group(__m512i s[ROWS][2], size_t n, size_t group, const uint8_t *q, const int8_t *p, size_t ldp)
-{
-    for (size_t e = 0; e < group; e += 4, q += 4 * TSRI_INT8_OUT) {
-        __m512i w0 = _mm512_loadu_si512(q), w1 = _mm512_loadu_si512(q + 64);
-        for (size_t i = 0; i < n; i++) {
-            __m512i v = _mm512_set1_epi32(four_numbers(p + i * ldp + e));
-            s[i][0] = _mm512_dpbusd_epi32(s[i][0], w0, v);
-            s[i][1] = _mm512_dpbusd_epi32(s[i][1], w1, v);
-        }
-    }
-}
-
-/* What tiles of all sizes share: constants where it is inlined. */
-INLINE void tile_of(size_t n, size_t group, bool offsets, bool fine, float *y, size_t ldy, const float *from, size_t ldf,
-                    const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0,
-                    __mmask16 m1)
-{
-    const int8_t *p = x->p + first * x->ldp + k0, *lo = fine ? x->lo + first * x->ldp + k0 : NULL;
-    const float *xs = x->xs + first * x->lds + k0 / TSRI_INT8_BLOCK;
-    const int32_t *zeros = (const int32_t *)x->corr + first * x->ldc + k0 / group;
-    const float *sums = (const float *)x->corr + first * x->ldc + k0 / group;
-    const uint8_t *q = panel->q;
-    const float *a = panel->a, *o = panel->o;
-    __m512 f[ROWS][2];
-    IN_REGISTERS
-    for (size_t i = 0; i < n; i++) {
-        f[i][0] = from ? _mm512_maskz_loadu_ps(m0, from + i * ldf) : _mm512_setzero_ps();
-        f[i][1] = from ? _mm512_maskz_loadu_ps(m1, from + i * ldf + 16) : _mm512_setzero_ps();
-    }
-    for (size_t g = 0; g < k / group; g++, q += group * TSRI_INT8_OUT) {
-        __m512i s[ROWS][2];
-        if (fine) {
-            for (size_t i = 0; i < n; i++)
-                s[i][0] = s[i][1] = _mm512_setzero_si512();
-            add_group(s, n, group, q, p + g * group, x->ldp);
-            READ_AGAIN(q);
-        }
-        for (size_t i = 0; i < n; i++) {
-            __m512i zero = offsets ? _mm512_setzero_si512() : _mm512_set1_epi32(zeros[i * x->ldc + g]);
-            s[i][0] = fine ? _mm512_add_epi32(zero, _mm512_slli_epi32(s[i][0], 8)) : zero;
-            s[i][1] = fine ? _mm512_add_epi32(zero, _mm512_slli_epi32(s[i][1], 8)) : zero;
-        }
-        add_group(s, n, group, q, (fine ? lo : p) + g * group, x->ldp);
-        __m512 a0 = _mm512_loadu_ps(a + g * TSRI_INT8_OUT), a1 = _mm512_loadu_ps(a + g * TSRI_INT8_OUT + 16);
-        for (size_t i = 0; i < n; i++) {
-            __m512 by = _mm512_set1_ps(xs[i * x->lds + g * group / TSRI_INT8_BLOCK]);
-            f[i][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[i][0]), _mm512_mul_ps(a0, by), f[i][0]);
-            f[i][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[i][1]), _mm512_mul_ps(a1, by), f[i][1]);
-        }
-        if (offsets) {
-            __m512 o0 = _mm512_loadu_ps(o + g * TSRI_INT8_OUT), o1 = _mm512_loadu_ps(o + g * TSRI_INT8_OUT + 16);
-            for (size_t i = 0; i < n; i++) {
-                __m512 by = _mm512_set1_ps(sums[i * x->ldc + g]);
-                f[i][0] = _mm512_fmadd_ps(o0, by, f[i][0]);
-                f[i][1] = _mm512_fmadd_ps(o1, by, f[i][1]);
-            }
-        }
-    }
-    IN_REGISTERS
-    for (size_t i = 0; i < n; i++) {
-        _mm512_mask_storeu_ps(y + i * ldy, m0, f[i][0]);
-        _mm512_mask_storeu_ps(y + i * ldy + 16, m1, f[i][1]);
-    }
-}
-
-#define TILE(n, group, offsets, fine)                                                                                   \
-    static void tile_##n##_##group##_##offsets##_##fine(float *y, size_t ldy, const float *from, size_t ldf,            \
-                                                        const tsri_int8_panel *panel, const tsri_int8_input *x,         \
-                                                        size_t first, size_t k0, size_t k, __mmask16 m0, __mmask16 m1)  \
-    {                                                                                                                   \
-        tile_of(n, group, offsets, fine, y, ldy, from, ldf, panel, x, first, k0, k, m0, m1);                            \
-    }
-#define EITHER(n, group, offsets) TILE(n, group, offsets, 0) TILE(n, group, offsets, 1)
-#define TILES(n) EITHER(n, 16, 0) EITHER(n, 16, 1) EITHER(n, 32, 0) EITHER(n, 32, 1)
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-
-typedef void (*tile_fn)(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel,
-                        const tsri_int8_input *x, size_t first, size_t k0, size_t k, __mmask16 m0, __mmask16 m1);
-#define ENTRY(n)                                                                                 \
-    {tile_##n##_16_0_0, tile_##n##_16_0_1, tile_##n##_16_1_0, tile_##n##_16_1_1,                 \
-     tile_##n##_32_0_0, tile_##n##_32_0_1, tile_##n##_32_1_0, tile_##n##_32_1_1}
-static const tile_fn tiles[ROWS][8] = {ENTRY(1), ENTRY(2), ENTRY(3), ENTRY(4), ENTRY(5), ENTRY(6)};
-
-static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
-                 const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
-{
-    __mmask16 m0 = (__mmask16)(n_out >= 16 ? 0xffffu : (1u << n_out) - 1u);
-    __mmask16 m1 = (__mmask16)(n_out >= 32 ? 0xffffu : n_out > 16 ? (1u << (n_out - 16)) - 1u : 0u);
-    size_t kind = (form.group == 32 ? 4u : 0u) + (form.offsets ? 2u : 0u) + (x->lo ? 1u : 0u);
-    for (size_t i = 0, rows; i < n; i += rows) {
-        rows = tsri_int8_rows_of_tile(n - i, ROWS);
-        tiles[rows - 1][kind](y + i * ldy, ldy, from ? from + i * ldf : NULL, ldf, panel, x, first + i, k0, k, m0, m1);
-    }
 }
 
 /* ---- rows ---- */
@@ -614,5 +512,8 @@ INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = round_fine, .pack = tsri_int8_pack_avx512, .tile = tile, .rows = rows};
+    tsri_int8_tile *ways[2];
+    tsri_int8_tiles_avx512(ways);
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = round_fine, .pack = tsri_int8_pack_avx512, .tile = ways[0],
+                             .other_tile = ways[1], .rows = rows};
 }

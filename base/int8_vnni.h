@@ -1,4 +1,4 @@
-/* int8_vnni.h: what rows (int8_vnni.c) and panels (int8_vnni_pack.c) of AVX-512 share. */
+/* int8_vnni.h: what rows (int8_vnni.c), panels (int8_vnni_pack.c) and tiles (int8_vnni_tiles.c) of AVX-512 share. */
 #ifndef TSR_INT8_VNNI_H
 #define TSR_INT8_VNNI_H
 
@@ -21,5 +21,8 @@ INLINE __m512i nibble_numbers(const nibble_type t, __m512i nibbles, __mmask64 fi
 }
 
 void tsri_int8_pack_avx512(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
+
+/* Both ways of a tile, the one that takes less time on this processor first: measured when they are asked for first. Any thread. */
+void tsri_int8_tiles_avx512(tsri_int8_tile *ways[2]);
 
 #endif

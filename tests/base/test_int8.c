@@ -2,7 +2,8 @@
  * on the same rounded inputs and weights, at every CPU level, for every type, at the borders of tiles, panels and passes.
  *
  * test_int8                        the check
- * test_int8 --bench [THREADS [LEVEL [TYPE]]]   products timed, as CSV */
+ * test_int8 --bench [THREADS [LEVEL [TYPE]]]   products timed, as CSV
+ * test_int8 --bench-tiles          one thread's tiles alone, in turns with the way that isn't in use, where there is one, as CSV */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "test_main.h"
 
@@ -455,6 +456,69 @@ static void more_rows_than_fit_are_done_in_passes(void **state)
     tsr_cpu_set(tsr_cpu_detect());
 }
 
+/* A panel and rows of input with any numbers that there may be. */
+typedef struct tile_case {
+    tsri_int8_panel panel;
+    int8_t p[13 * 320], lo[13 * 320];
+    float xs[13 * 10], from[13 * 32];
+    int32_t corr[13 * 20];
+    tsri_int8_input x;
+} tile_case;
+
+static void fill_tile_case(tile_case *c, tsri_int8_form form, bool fine)
+{
+    c->x = (tsri_int8_input){.p = c->p, .lo = fine ? c->lo : NULL, .xs = c->xs, .corr = c->corr, .ldp = 320, .lds = 10, .ldc = 20};
+    for (size_t i = 0; i < sizeof c->panel.q; i++) /* often the largest, which sums of 16 bits must hold */
+        c->panel.q[i] = (uint8_t)(next_u32() >> 8 & 1 ? form.top : next_u32() % (form.top + 1u));
+    for (size_t i = 0; i < sizeof c->panel.a / sizeof *c->panel.a; i++)
+        c->panel.a[i] = unit(), c->panel.o[i] = unit();
+    for (size_t i = 0; i < sizeof c->p; i++) {
+        c->p[i] = (int8_t)(i / 32 % 3 == 0 ? 127 : i / 32 % 3 == 1 ? -127 : (int)(next_u32() % 255) - 127);
+        c->lo[i] = (int8_t)(i / 64 % 2 ? c->p[i] : (int)(next_u32() % 255) - 127);
+    }
+    for (size_t i = 0; i < sizeof c->xs / sizeof *c->xs; i++)
+        c->xs[i] = unit();
+    for (size_t i = 0; i < sizeof c->from / sizeof *c->from; i++)
+        c->from[i] = unit();
+    for (size_t i = 0; i < sizeof c->corr / sizeof *c->corr; i++)
+        memcpy(c->corr + i, form.offsets ? (const void *)&(float){unit()} : (const void *)&(int32_t){(int32_t)next_u32() >> 12}, 4);
+}
+
+/* On outputs and elements that are whole and not, from zeros and not; nothing is written beside. */
+static void check_ways(const tsri_int8_kernels *kern, tsr_type type, bool fine, size_t n, tile_case *c)
+{
+    enum { LDY = 37, WHOLE = 32, K = 288 };
+    tsri_int8_form form = tsri_int8_form_of(type);
+    tsri_int8_tile *const ways[2] = {kern->tile, kern->other_tile};
+    for (unsigned kind = 0; kind < 4; kind++) {
+        size_t n_out = kind & 1 ? 27 : WHOLE;
+        float y[2][13 * LDY];
+        fill_tile_case(c, form, fine);
+        memset(y, 0xff, sizeof y);
+        for (size_t way = 0; way < 2; way++)
+            ways[way](y[way], LDY, kind & 2 ? c->from : NULL, WHOLE, &c->panel, form, &c->x, 0, n, kind & 1 ? 32 : 0, K, n_out);
+        for (size_t i = 0; i < 13 * LDY; i++)
+            assert_int_equal(isnan(y[0][i]) != 0, i / LDY >= n || i % LDY >= n_out);
+        assert_memory_equal(y[0], y[1], sizeof y[0]);
+    }
+}
+
+static void both_ways_of_a_tile_give_the_same_bits(void **state)
+{
+    tile_case *c = malloc(sizeof *c);
+    (void)state;
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsri_int8_kernels kern;
+        tsri_int8_init(&kern, (tsr_cpu_level)l);
+        for (int type = 0; type < TSR_N_TYPES && kern.other_tile; type++)
+            for (size_t n = 1; n <= 13 && is_block(type); n++) {
+                check_ways(&kern, (tsr_type)type, false, n, c);
+                check_ways(&kern, (tsr_type)type, true, n, c);
+            }
+    }
+    free(c);
+}
+
 /* ---- several of one input ---------------------------------------------------------------------- */
 
 static tsr_view random_view(tsr_type type, size_t out, size_t k)
@@ -648,12 +712,50 @@ static int bench(unsigned threads, const char *only)
     return EXIT_SUCCESS;
 }
 
+/* Of a panel in the first cache and 48 rows of input: GOP/s of `ways`, the best of some turns. */
+static void time_tiles(tsri_int8_tile *const ways[2], tsri_int8_form form, bool fine, double gops[2])
+{
+    enum { N = 48, K = 512, TURNS = 60, CALLS = 20 };
+    static tsri_int8_panel panel;
+    static int8_t p[2][N * (K + 64)];
+    static float xs[N * K / 32], y[N * 32];
+    static int32_t corr[N * K / 16];
+    tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr, .ldp = K + 64, .lds = K / 32, .ldc = K / 16};
+    double least[2] = {INFINITY, INFINITY};
+    for (size_t turn = 0; turn < 2 * TURNS; turn++) {
+        double t0 = now_s();
+        for (size_t i = 0; i < CALLS; i++)
+            ways[turn % 2](y, 32, NULL, 0, &panel, form, &x, 0, N, 0, K, 32);
+        least[turn % 2] = fmin(least[turn % 2], (now_s() - t0) / CALLS);
+    }
+    for (size_t way = 0; way < 2; way++)
+        gops[way] = 2e-9 * N * K * 32 / least[way];
+}
+
+static int bench_tiles(void)
+{
+    const tsri_int8_kernels *kern = tsri_int8_get();
+    puts("level,type,fine,GOP_per_s,other_GOP_per_s");
+    for (int type = 0; type < TSR_N_TYPES; type++)
+        for (int fine = 0; fine < 2 && is_block(type); fine++) {
+            double gops[2];
+            time_tiles((tsri_int8_tile *const[2]){kern->tile, kern->other_tile ? kern->other_tile : kern->tile},
+                       tsri_int8_form_of((tsr_type)type), fine, gops);
+            printf("%s,%s,%d,%.0f,", tsr_cpu_level_name(tsr_cpu_get()), tsr_type_info((tsr_type)type)->name, fine, gops[0]);
+            if (kern->other_tile)
+                printf("%.0f", gops[1]);
+            putchar('\n');
+        }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_scales_are_the_values_that_blocks_decode_to),
         cmocka_unit_test(products_are_right_for_every_type_level_and_thread_count),
         cmocka_unit_test(fine_products_are_right_for_every_type_and_level),
+        cmocka_unit_test(both_ways_of_a_tile_give_the_same_bits),
         cmocka_unit_test(a_wrong_scale_is_found),
         cmocka_unit_test(what_is_not_finite_stays_visible),
         cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
@@ -665,5 +767,7 @@ int main(int argc, char **argv)
         tsr_cpu_set(level);
     if (argc >= 2 && strcmp(argv[1], "--bench") == 0)
         return bench(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0, argc > 4 ? argv[4] : NULL);
+    if (argc >= 2 && strcmp(argv[1], "--bench-tiles") == 0)
+        return bench_tiles();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
