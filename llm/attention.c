@@ -83,5 +83,5 @@ void tsri_attention_queries(tsr_context *c, size_t l, bool has_queries)
         tsr_matmul(c->pool, &w->q, c->x, cfg->hidden, c->n, c->q, width);
     tsri_for_rows(c, c->n, finish_q_row, &l);
     tsr_attend_rows(c->pool, &a);
-    tsr_matmul(c->pool, &w->o, c->attn, width, c->n, c->y, cfg->hidden);
+    tsr_matmul_each(c->pool, &(tsr_product){&w->o, c->y, cfg->hidden, true}, 1, c->attn, width, c->n);
 }
