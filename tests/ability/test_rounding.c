@@ -26,8 +26,8 @@ static question questions[] = {
 };
 enum { N_QUESTIONS = sizeof questions / sizeof *questions };
 
-/* What docs/numerics.md promises of each token, and what is seen of all of them together (0.15 to 0.88 of 1e-5) with something to spare; a best token that
- * is another one must be as good as that one. */
+/* What docs/numerics.md promises of each token; what is seen of all of them together (0.15e-5 to 0.9e-5), with something to spare; and how
+ * near to the best token another one must be that takes its place. */
 #define LIMIT_TOKEN 5e-4
 #define LIMIT_MEAN 1.5e-5
 #define LIMIT_TIE 0.1
