@@ -16,13 +16,14 @@ typedef struct question {
     tessera_part_kind kind; /* TEXT: no file */
     const char *file, *text;
     char answer[300]; /* the published weights' */
+    size_t n_before;  /* tokens of the prompt before it */
 } question;
 
 static question questions[] = {
-    {TESSERA_PART_IMAGE, "scene.png", "Describe this image.", ""},
-    {TESSERA_PART_AUDIO, "numbers.wav", "What is said?", ""},
-    {TESSERA_PART_TEXT, NULL, "What can you do?", ""},
-    {TESSERA_PART_TEXT, NULL, "Write 3 7 2 in German words.", ""},
+    {TESSERA_PART_IMAGE, "scene.png", "Describe this image.", "", 0},
+    {TESSERA_PART_AUDIO, "numbers.wav", "What is said?", "", 0},
+    {TESSERA_PART_TEXT, NULL, "What can you do?", "", 0},
+    {TESSERA_PART_TEXT, NULL, "Write 3 7 2 in German words.", "", 0},
 };
 enum { N_QUESTIONS = sizeof questions / sizeof *questions };
 
@@ -67,21 +68,10 @@ static tessera_result *ask(tessera_model *m, const question *q, const char *answ
     return r;
 }
 
-/* Numbers of a dumped array of 32 bits each, the caller's (free). */
-static void *read_array(const char *dump, const char *name, size_t *n)
-{
-    size_t len;
-    unsigned char *bytes = test_read_file(test_path(dump, name), &len);
-    size_t head = 10 + (size_t)bytes[8] + 256 * (size_t)bytes[9];
-    *n = (len - head) / 4;
-    memmove(bytes, bytes + head, len - head);
-    return bytes;
-}
-
 static size_t n_prompt(const char *dump)
 {
     size_t n;
-    free(read_array(dump, "prompt_ids.npy", &n));
+    free(test_read_npy(test_path(dump, "prompt_ids.npy"), &n));
     return n;
 }
 
@@ -113,23 +103,19 @@ static void add_token(distance *d, const float *exact, const float *fast, size_t
 /* The tokens of q's answer, and the one after it. */
 static void add_question(distance *d, tessera_model *m, const question *q)
 {
-    size_t n[2], rows = 0, last = 0;
+    size_t n[2], rows = 0;
     float *logits[2];
     for (size_t fast = 0; fast < 2; fast++) {
         char *dump = test_tmp_make();
-        if (!fast) {
-            tessera_result_free(ask(m, q, "", true, 1, dump));
-            last = n_prompt(dump);
-        }
         tessera_result_free(ask(m, q, q->answer, !fast, 1, dump));
         rows = n_prompt(dump);
-        logits[fast] = read_array(dump, "logits.npy", &n[fast]);
+        logits[fast] = test_read_npy(test_path(dump, "logits.npy"), &n[fast]);
         test_tmp_remove(dump);
     }
     assert_int_equal(n[0], n[1]);
-    assert_true(rows > last && n[0] % rows == 0);
+    assert_true(rows > q->n_before && n[0] % rows == 0);
     size_t vocab = n[0] / rows;
-    for (size_t i = last - 1; i < rows; i++)
+    for (size_t i = q->n_before - 1; i < rows; i++)
         add_token(d, logits[0] + i * vocab, logits[1] + i * vocab, vocab);
     free(logits[0]);
     free(logits[1]);
@@ -143,6 +129,7 @@ static void find_answers(void)
         tessera_result *r = ask(m, &questions[i], "", true, 40, dump);
         snprintf(questions[i].answer, sizeof questions[i].answer, "%s", tessera_result_text(r));
         assert_true(questions[i].answer[0] != 0);
+        questions[i].n_before = n_prompt(dump);
         tessera_result_free(r);
     }
     test_tmp_remove(dump);

@@ -94,3 +94,15 @@ unsigned char *test_read_file(const char *path, size_t *len)
     *len = (size_t)size;
     return data;
 }
+
+void *test_read_npy(const char *path, size_t *n)
+{
+    size_t len;
+    unsigned char *bytes = test_read_file(path, &len);
+    must(len >= 10, "find a header in", path);
+    size_t head = 10 + (size_t)bytes[8] + 256 * (size_t)bytes[9];
+    must(len >= head, "find numbers in", path);
+    memmove(bytes, bytes + head, len - head);
+    *n = (len - head) / 4;
+    return bytes;
+}

@@ -14,6 +14,7 @@ const char *test_path(const char *dir, const char *name);
 
 void test_write_file(const char *path, const void *data, size_t len);
 unsigned char *test_read_file(const char *path, size_t *len); /* the caller's (free), one zero byte follows */
+void *test_read_npy(const char *path, size_t *n); /* the n numbers of a .npy file (version 1.0), 4 bytes each; the caller's (free) */
 
 void *must_realloc(void *p, size_t n); /* never NULL */
 

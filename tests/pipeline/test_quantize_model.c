@@ -260,23 +260,10 @@ static path wide_folder(const char *folder, odd_value odd)
 
 static const odd_value NONE = {NULL, 0, 0};
 
-/* The last dimension of an array of f32 in a .npy file of the dump. */
-static float *read_logits(path dump, size_t *n)
-{
-    size_t len;
-    unsigned char *bytes = test_read_file(below(dump, "logits.npy").at, &len);
-    size_t head = 10 + (size_t)bytes[8] + 256 * (size_t)bytes[9];
-    *n = (len - head) / sizeof(float);
-    float *x = must_realloc(NULL, len);
-    memcpy(x, bytes + head, len - head);
-    free(bytes);
-    return x;
-}
-
 static double cosine(path a, path b)
 {
     size_t n, m;
-    float *x = read_logits(a, &n), *y = read_logits(b, &m);
+    float *x = test_read_npy(below(a, "logits.npy").at, &n), *y = test_read_npy(below(b, "logits.npy").at, &m);
     double xy = 0, xx = 0, yy = 0;
     assert_int_equal(n, m);
     for (size_t i = 0; i < n; i++) {
