@@ -6,11 +6,11 @@
 tsri_int8_form tsri_int8_form_of(tsr_type type)
 {
     static const tsri_int8_form forms[TSR_N_TYPES] = {
-        [TSR_Q8_0] = {32, 128, false, 255},   [TSR_Q4_0] = {32, 8, false, 15},  [TSR_Q4_1] = {32, 0, true, 15},
-        [TSR_Q5_0] = {32, 16, false, 31},     [TSR_Q5_1] = {32, 0, true, 31},   [TSR_Q2_K] = {16, 0, true, 3},
-        [TSR_Q3_K] = {16, 4, false, 7},       [TSR_Q4_K] = {32, 0, true, 15},   [TSR_Q5_K] = {32, 0, true, 31},
-        [TSR_Q6_K] = {16, 32, false, 63},     [TSR_IQ4_NL] = {32, 128, false, 241},
-        [TSR_IQ4_XS] = {32, 128, false, 241}, [TSR_MXFP4] = {32, 12, false, 24},
+        [TSR_Q8_0] = {32, 128, false, 255, false},   [TSR_Q4_0] = {32, 8, false, 15, true},  [TSR_Q4_1] = {32, 0, true, 15, true},
+        [TSR_Q5_0] = {32, 16, false, 31, true},      [TSR_Q5_1] = {32, 0, true, 31, true},   [TSR_Q2_K] = {16, 0, true, 3, false},
+        [TSR_Q3_K] = {16, 4, false, 7, false},       [TSR_Q4_K] = {32, 0, true, 15, false},  [TSR_Q5_K] = {32, 0, true, 31, false},
+        [TSR_Q6_K] = {16, 32, false, 63, false},     [TSR_IQ4_NL] = {32, 128, false, 241, true},
+        [TSR_IQ4_XS] = {32, 128, false, 241, false}, [TSR_MXFP4] = {32, 12, false, 24, false},
     };
     return forms[type];
 }

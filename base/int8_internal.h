@@ -21,7 +21,7 @@ enum {
     TSRI_INT8_OUT = 32,       /* rows of weights in a panel */
     TSRI_INT8_PANEL_K = 512,  /* elements of a row in a panel: whole blocks of every type */
     TSRI_INT8_MAX_K = 1 << 20,
-    TSRI_INT8_PAD = 64        /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
+    TSRI_INT8_PAD = 128       /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
 };
 
 /* How a type's numbers are to be read. group 0: no block type. */
@@ -30,6 +30,7 @@ typedef struct tsri_int8_form {
     uint8_t zero;
     bool offsets;
     uint8_t top;   /* the largest q there can be */
+    bool nibbles;  /* a block has 32 elements, and of them i < 16 and 16 + i in one byte */
 } tsri_int8_form;
 
 tsri_int8_form tsri_int8_form_of(tsr_type type);
@@ -38,7 +39,7 @@ tsri_int8_form tsri_int8_form_of(tsr_type type);
  * said of p below is then said of these. No lo is -128, whose sign some levels could not turn: such a number is taken for the next larger
  * one. */
 typedef struct tsri_int8_input {
-    int8_t *p;      /* [n, k] */
+    int8_t *p;      /* [n, k]; for one row at a time maybe in the order of nibbles */
     int8_t *lo;     /* [n, k], or NULL */
     float *xs;      /* [n, k / 32]; NaN where the block holds a value that is not finite */
     void *corr;     /* [n, k / group]: int32 -zero * (sum of p), or with offsets f32 xs * (sum of p) */
@@ -58,6 +59,9 @@ typedef struct tsri_int8_panel {
 typedef void tsri_int8_tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                             const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out);
 
+/* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */
+typedef void tsri_int8_rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i, size_t k);
+
 typedef struct tsri_int8_kernels {
     /* n blocks of input: their numbers p[32 n], scales xs[n], sums of 16 numbers halves[2 n] and, where it isn't NULL, of four
      * fours[8 n]. NaN, and all else 0, for a block with a NaN or an infinity. */
@@ -68,9 +72,9 @@ typedef struct tsri_int8_kernels {
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
     tsri_int8_tile *tile;
     tsri_int8_tile *other_tile; /* another way to the same bits, which took longer here; NULL where there is none */
-    /* y[r] = products of rows r < n of w, row_bytes apart, with row i of x; k whole blocks. */
-    void (*rows)(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i,
-                 size_t k);
+    tsri_int8_rows *rows;
+    tsri_int8_rows *other_rows; /* likewise, which isn't the way for this processor */
+    bool by_nibbles; /* rows of types with nibbles want inputs in their order: of each four blocks all first halves, then all second ones */
 } tsri_int8_kernels;
 
 void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */

@@ -22,6 +22,8 @@ INLINE __m512i nibble_numbers(const nibble_type t, __m512i nibbles, __mmask64 fi
 
 void tsri_int8_pack_avx512(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
 
+tsri_int8_rows tsri_int8_rows_vbmi; /* for processors with AVX512_VBMI */
+
 /* Both ways of a tile, the one that takes less time on this processor first: measured when they are asked for first. Any thread. */
 void tsri_int8_tiles_avx512(tsri_int8_tile *ways[2]);
 

@@ -63,20 +63,37 @@ static void put_corrections(const tsri_int8_input *in, size_t to, size_t first, 
         ((float *)(void *)corr)[g] = xs[g / each] * (float)halves[g];
 }
 
+/* `now` blocks of a row, from block `first` on, in the order of nibbles. */
+static void put_by_nibbles(int8_t *row, const int8_t *blocks, size_t first, size_t now)
+{
+    enum { HALF = TSRI_INT8_BLOCK / 2 };
+    for (size_t b = first; b < first + now; b++, blocks += TSRI_INT8_BLOCK) {
+        int8_t *to = row + b / 4 * 4 * TSRI_INT8_BLOCK + b % 4 * HALF;
+        memcpy(to, blocks, HALF);
+        memcpy(to + 4 * HALF, blocks + HALF, HALF);
+    }
+}
+
 /* Values [at, at + n) of a row, whole blocks. */
 static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
                        tsri_int8_form form)
 {
     int32_t halves[2 * SOME_BLOCKS], own[8 * SOME_BLOCKS];
+    int8_t unordered[2][SOME_BLOCKS * TSRI_INT8_BLOCK];
+    bool order = in->lanes && form.nibbles && kern->by_nibbles;
     for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
         now = tsri_least(SOME_BLOCKS, end - first);
         int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
-        int8_t *p = in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
+        int8_t *p = order ? unordered[0] : in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
         if (in->lo)
-            kern->round_fine(p, in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own,
+            kern->round_fine(p, order ? unordered[1] : in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own,
                              x + first * TSRI_INT8_BLOCK - at, now);
         else
             kern->round(p, in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
+        if (order)
+            put_by_nibbles(in->p + to * in->ldp, unordered[0], first, now);
+        if (order && in->lo)
+            put_by_nibbles(in->lo + to * in->ldp, unordered[1], first, now);
         put_corrections(in, to, first, now, halves, form);
         for (size_t i = 0; fours && i < 8 * now; i++)
             fours[i] *= -(int32_t)form.zero;
@@ -103,9 +120,10 @@ static void round_column(const tsri_int8_kernels *kern, const tsri_int8_input *i
 /* Zeros behind a row of k values: kernels may read on to its end; k is whole blocks. */
 static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8_form form)
 {
-    memset(in->p + to * in->ldp + k, 0, in->ldp - k);
+    size_t full = k / TSRI_INT8_PAD * TSRI_INT8_PAD; /* beyond it the order of nibbles mixes zeros with blocks */
+    memset(in->p + to * in->ldp + full, 0, in->ldp - full);
     if (in->lo)
-        memset(in->lo + to * in->ldp + k, 0, in->ldp - k);
+        memset(in->lo + to * in->ldp + full, 0, in->ldp - full);
     memset(in->xs + to * in->lds + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *in->xs);
     memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
     if (in->lanes)
@@ -115,7 +133,7 @@ static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8
 /* Bytes of one row of int8, and the arrays of n rows laid out one after the other. */
 static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes, bool fine)
 {
-    size_t row = (tsri_parts(k, TSRI_INT8_PAD) | 1) * TSRI_INT8_PAD; /* an odd number of lines: rows spread over a cache's sets */
+    size_t row = tsri_whole(k, TSRI_INT8_PAD) + 64; /* an odd number of lines: rows spread over a cache's sets */
     *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
     if (at) {
         in->p = (int8_t *)at;
@@ -412,10 +430,11 @@ static bool is_right_size(const tsr_pool *pool, const tsr_view *w)
     return w->n_dims == 2 && tsri_pool_inputs(pool) && w->shape[0] > 0 && w->shape[1] > 0 && w->shape[1] <= TSRI_INT8_MAX_K;
 }
 
-static bool same_form(tsr_type a, tsr_type b)
+/* in_order: inputs of types with nibbles are in an order of their own. */
+static bool same_form(tsr_type a, tsr_type b, bool in_order)
 {
     tsri_int8_form x = tsri_int8_form_of(a), y = tsri_int8_form_of(b);
-    return x.group == y.group && x.zero == y.zero && x.offsets == y.offsets;
+    return x.group == y.group && x.zero == y.zero && x.offsets == y.offsets && (!in_order || x.nibbles == y.nibbles);
 }
 
 typedef enum way { WAY_NONE, WAY_INT8, WAY_PAIRS } way;
@@ -423,7 +442,7 @@ typedef enum way { WAY_NONE, WAY_INT8, WAY_PAIRS } way;
 /* How all of these products can be made together. */
 static way way_of(const tsr_pool *pool, const tsr_product *p, size_t n_products, size_t n)
 {
-    bool pairs = true, int8 = true;
+    bool pairs = true, int8 = true, in_order = n <= GEMV_MAX_ROWS && tsri_int8_get()->by_nibbles;
     if (n_products > TSR_PRODUCTS_MOST)
         return WAY_NONE;
     for (size_t i = 0; i < n_products; i++) {
@@ -431,7 +450,7 @@ static way way_of(const tsr_pool *pool, const tsr_product *p, size_t n_products,
         if (!is_right_size(pool, w) || w->shape[1] != p->w->shape[1])
             return WAY_NONE;
         pairs &= is_pairs(w, n);
-        int8 &= is_int8(w) && same_form(w->type, p->w->type);
+        int8 &= is_int8(w) && same_form(w->type, p->w->type, in_order);
     }
     return pairs ? WAY_PAIRS : int8 ? WAY_INT8 : WAY_NONE;
 }

@@ -3,7 +3,8 @@
  *
  * test_int8                        the check
  * test_int8 --bench [THREADS [LEVEL [TYPE]]]   products timed, as CSV
- * test_int8 --bench-tiles          one thread's tiles alone, in turns with the way that isn't in use, where there is one, as CSV */
+ * test_int8 --bench-tiles          one thread's tiles alone, in turns with the way that isn't in use, where there is one, as CSV
+ * test_int8 --bench-rows           likewise rows for decode, from the first two caches */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "test_main.h"
 
@@ -18,6 +19,7 @@
 #include "pairs_internal.h"
 #include "pool_internal.h"
 #include "tsr_matmul.h"
+#include "tsr_rows.h"
 
 static uint64_t rng = 1;
 
@@ -519,6 +521,44 @@ static void both_ways_of_a_tile_give_the_same_bits(void **state)
     free(c);
 }
 
+/* Rows of weights that end where memory does, with any numbers that a row of input may have; of `blocks` blocks. */
+static void check_rows_ways(const tsri_int8_kernels *kern, tsr_type type, bool fine, size_t blocks, tile_case *c)
+{
+    enum { OUT = 3 };
+    size_t k = blocks * tsr_type_info(type)->block_elems, row_bytes = tsr_row_bytes(type, k);
+    static int32_t lanes[13 * 320 / 4];
+    tsri_int8_rows *const ways[2] = {kern->rows, kern->other_rows};
+    guarded w = guarded_bytes(OUT * row_bytes);
+    float y[2][OUT];
+    fill_tile_case(c, tsri_int8_form_of(type), fine);
+    fill_blocks(type, w.at, OUT * blocks);
+    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
+        lanes[i] = (int32_t)next_u32() >> 12;
+    c->x.lanes = lanes;
+    for (size_t i = k / TSRI_INT8_BLOCK; i < sizeof c->xs / sizeof *c->xs; i++)
+        c->xs[i] = 0.0f; /* beyond the row, and so of what is read of four blocks */
+    for (size_t way = 0; way < 2; way++)
+        ways[way](y[way], type, w.at, row_bytes, OUT, &c->x, 0, k);
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    munmap(w.base, w.mapped);
+}
+
+static void both_ways_of_a_row_give_the_same_bits(void **state)
+{
+    tile_case *c = malloc(sizeof *c);
+    (void)state;
+    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
+        tsri_int8_kernels kern;
+        tsri_int8_init(&kern, (tsr_cpu_level)l);
+        for (int type = 0; type < TSR_N_TYPES && kern.other_rows; type++)
+            for (size_t blocks = 1; blocks <= 13 && is_block(type); blocks++) {
+                check_rows_ways(&kern, (tsr_type)type, false, blocks, c);
+                check_rows_ways(&kern, (tsr_type)type, true, blocks, c);
+            }
+    }
+    free(c);
+}
+
 /* ---- several of one input ---------------------------------------------------------------------- */
 
 static tsr_view random_view(tsr_type type, size_t out, size_t k)
@@ -599,7 +639,7 @@ static void check_mlp(tsr_pool *pool, const tsr_type types[3], size_t width, siz
 
 static void products_together_are_those_alone(void **state)
 {
-    static const tsr_type types[][3] = {{TSR_Q4_0, TSR_Q4_0, TSR_Q4_0}, {TSR_Q4_K, TSR_Q4_K, TSR_Q6_K}, {TSR_Q8_0, TSR_IQ4_NL, TSR_Q8_0},
+    static const tsr_type types[][3] = {{TSR_Q4_0, TSR_Q4_0, TSR_Q4_0}, {TSR_Q4_K, TSR_Q4_K, TSR_Q6_K}, {TSR_Q8_0, TSR_IQ4_XS, TSR_IQ4_NL},
                                         {TSR_Q4_1, TSR_Q5_1, TSR_Q4_K}, {TSR_Q6_K, TSR_Q6_K, TSR_Q6_K}, {TSR_Q4_0, TSR_Q4_0, TSR_BF16}};
     static const bool as_int8[] = {true, true, true, true, true, false};
     static const size_t outs[][3] = {{64, 64, 64}, {1, 1, 70}, {129, 129, 33}, {800, 800, 31}}, widths[] = {256, 768};
@@ -749,6 +789,42 @@ static int bench_tiles(void)
     return EXIT_SUCCESS;
 }
 
+/* Of 32 rows in the first two caches with one of input: ns for 64 elements of `ways`, the best of some turns. */
+static void time_rows(tsri_int8_rows *const ways[2], tsr_type type, bool fine, double ns[2])
+{
+    enum { N = 32, K = 2048, TURNS = 60, CALLS = 40 };
+    static uint8_t w[N * 2 * K + 16384]; /* memory is asked for ahead */
+    static int8_t p[2][K];
+    static float xs[K / 32], y[N];
+    static int32_t corr[K / 16], lanes[K / 4];
+    tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr, .lanes = lanes};
+    double least[2] = {INFINITY, INFINITY};
+    for (size_t turn = 0; turn < 2 * TURNS; turn++) {
+        double t0 = now_s();
+        for (size_t i = 0; i < CALLS; i++)
+            ways[turn % 2](y, type, w, tsr_row_bytes(type, K), N, &x, 0, K);
+        least[turn % 2] = fmin(least[turn % 2], (now_s() - t0) / CALLS);
+    }
+    for (size_t way = 0; way < 2; way++)
+        ns[way] = 1e9 * least[way] / (N * K / 64);
+}
+
+static int bench_rows(void)
+{
+    const tsri_int8_kernels *kern = tsri_int8_get();
+    puts("level,type,fine,ns_per_64,other_ns_per_64");
+    for (int type = 0; type < TSR_N_TYPES; type++)
+        for (int fine = 0; fine < 2 && is_block(type); fine++) {
+            double ns[2];
+            time_rows((tsri_int8_rows *const[2]){kern->rows, kern->other_rows ? kern->other_rows : kern->rows}, (tsr_type)type, fine, ns);
+            printf("%s,%s,%d,%.2f,", tsr_cpu_level_name(tsr_cpu_get()), tsr_type_info((tsr_type)type)->name, fine, ns[0]);
+            if (kern->other_rows)
+                printf("%.2f", ns[1]);
+            putchar('\n');
+        }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -756,6 +832,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(products_are_right_for_every_type_level_and_thread_count),
         cmocka_unit_test(fine_products_are_right_for_every_type_and_level),
         cmocka_unit_test(both_ways_of_a_tile_give_the_same_bits),
+        cmocka_unit_test(both_ways_of_a_row_give_the_same_bits),
         cmocka_unit_test(a_wrong_scale_is_found),
         cmocka_unit_test(what_is_not_finite_stays_visible),
         cmocka_unit_test(more_rows_than_fit_are_done_in_passes),
@@ -769,5 +846,7 @@ int main(int argc, char **argv)
         return bench(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0, argc > 4 ? argv[4] : NULL);
     if (argc >= 2 && strcmp(argv[1], "--bench-tiles") == 0)
         return bench_tiles();
+    if (argc >= 2 && strcmp(argv[1], "--bench-rows") == 0)
+        return bench_rows();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
