@@ -9,28 +9,11 @@
 
 enum { LINE = 64 }; /* bytes that a vector holds */
 
-/* Sums of q's products with 64 elements of input: a lane has four of them, and the first lane of a group what belongs to the
- * group's zero. group: 0 where there is none. */
-INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q, size_t group)
+/* Sums of q's products with 64 elements of input, four to a lane. */
+INLINE __m512i dot64(const tsri_int8_row *x, size_t at, __m512i q)
 {
-    const __m512i each = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    const int32_t *zeros = x->zeros + (group ? at / group : 0);
-    __m512i s = _mm512_setzero_si512();
-    if (group == 16)
-        s = _mm512_maskz_permutexvar_epi32(0x1111, each, _mm512_castsi128_si512(load16(zeros)));
-    if (group == 32)
-        s = _mm512_maskz_permutexvar_epi32(0x0101, _mm512_srli_epi32(each, 1), _mm512_castsi128_si512(_mm_loadl_epi64((const void *)zeros)));
-    if (x->lo) {
-        __m512i high = _mm512_slli_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(x->p + at)), 8);
-        return _mm512_dpbusd_epi32(group ? _mm512_add_epi32(s, high) : high, q, _mm512_loadu_si512(x->lo + at));
-    }
-    return _mm512_dpbusd_epi32(s, q, _mm512_loadu_si512(x->p + at));
-}
-
-/* Numbers of two blocks, eight lanes each. */
-INLINE __m512 two_of(const float *v)
-{
-    return _mm512_insertf32x8(_mm512_set1_ps(v[0]), _mm256_set1_ps(v[1]), 1);
+    __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(x->p + at));
+    return x->lo ? _mm512_dpbusd_epi32(_mm512_slli_epi32(s, 8), q, _mm512_loadu_si512(x->lo + at)) : s;
 }
 
 INLINE __m512i twice32(const uint8_t *p)
@@ -176,20 +159,53 @@ INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_r
     return _mm512_reduce_add_ps(sum);
 }
 
+/* Numbers of two blocks of Q8_0, as unsigned ones. Those that are not there have whatever number: their scales are zeros. */
+INLINE __m512i q8_0_pair(const uint8_t *w, size_t blocks)
+{
+    __m512i q = blocks > 0 ? _mm512_castsi256_si512(load32(w + 2)) : _mm512_setzero_si512();
+    q = _mm512_inserti64x4(q, blocks > 1 ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
+    return _mm512_xor_si512(q, _mm512_set1_epi8((char)0x80));
+}
+
+/* The scales of four blocks of Q8_0, four times each: zeros for those that aren't there. */
+INLINE __m512 q8_0_scales(const uint8_t *w, size_t blocks)
+{
+    enum { SECOND = 2 * Q8_0_BYTES }; /* where the third block is: each of two lines has two scales */
+    const __m256i words = _mm256_set_epi64x(0x0031003100310031, 0x0020002000200020, 0x0011001100110011, 0);
+    __m512i z0 = _mm512_maskz_loadu_epi16(blocks > 1 ? 0x20001 : 1, w), z1 = _mm512_maskz_loadu_epi16(blocks > 3 ? 0x20001 : blocks > 2, w + SECOND);
+    if (blocks == 4) {
+        z0 = _mm512_loadu_si512(w);
+        z1 = _mm512_loadu_si512(w + SECOND);
+    }
+    HOLD(z0);
+    HOLD(z1);
+    return _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutex2var_epi16(z0, _mm512_castsi256_si512(words), z1)));
+}
+
+INLINE __m512 q8_0_four(__m512 sum, const uint8_t *w, size_t blocks, const tsri_int8_row *row, size_t at)
+{
+    four_blocks x = four_of((nibble_type){0}, row, at);
+    __m512i q0 = q8_0_pair(w, blocks), q1 = q8_0_pair(w + 2 * Q8_0_BYTES, blocks > 2 ? blocks - 2 : 0);
+    __m512i s0 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q0, x.low), s1 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q1, x.high);
+    if (row->lo) {
+        s0 = _mm512_dpbusd_epi32(_mm512_slli_epi32(s0, 8), q0, x.fine_low);
+        s1 = _mm512_dpbusd_epi32(_mm512_slli_epi32(s1, 8), q1, x.fine_high);
+    }
+    __m512i s = _mm512_add_epi32(_mm512_shuffle_i64x2(s0, s1, 0x88), _mm512_shuffle_i64x2(s0, s1, 0xdd)); /* of eight lanes four */
+    s = _mm512_add_epi32(s, x.zeros);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(q8_0_scales(w, blocks), x.xs), sum);
+}
+
 INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
-    const __m512i top = _mm512_set1_epi8((char)0x80);
     __m512 sum = _mm512_setzero_ps();
-    for (size_t at = 0; at < k; at += 64, w += 2 * Q8_0_BYTES) {
-        bool pair = k - at >= 64; /* of a single block the other half has scale 0 */
-        __m512i q = _mm512_castsi256_si512(load32(w + 2));
-        __m256i d = _mm256_castsi128_si256(_mm_set1_epi16(word(w)));
-        tsri_int8_ask_ahead(x, w, LINE);
-        q = _mm512_inserti64x4(q, pair ? load32(w + Q8_0_BYTES + 2) : _mm256_setzero_si256(), 1);
-        d = _mm256_inserti128_si256(d, pair ? _mm_set1_epi16(word(w + Q8_0_BYTES)) : _mm_setzero_si128(), 1);
-        __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), two_of(x->xs + at / 32));
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at, _mm512_xor_si512(q, top), 32)), scale, sum);
+    size_t at = 0;
+    for (; at + 128 <= k; at += 128, w += 4 * Q8_0_BYTES) {
+        tsri_int8_ask_ahead(x, w, 4 * Q8_0_BYTES);
+        sum = q8_0_four(sum, w, 4, x, at);
     }
+    if (at < k)
+        sum = q8_0_four(sum, w, (k - at) / 32, x, at);
     return _mm512_reduce_add_ps(sum);
 }
 
@@ -231,6 +247,12 @@ INLINE __m512 spread_four(__m512 sixteen, size_t j)
     return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32((int)(4 * j))), sixteen);
 }
 
+/* sum + what belongs to the zeros of sixteen groups with scales a: whole numbers, as floats exact up to 2^24. */
+INLINE __m512 add_zeros(__m512 sum, __m512 a, __m512i zeros)
+{
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(zeros), a, sum);
+}
+
 /* Scales of eight input blocks, for the sixteen groups of a block of weights. */
 INLINE __m512 scales_twice(const float *xs)
 {
@@ -265,7 +287,7 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
                 __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
                 q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(16));
             }
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_pair(both, j), sum[j % 2]);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(both, j), sum[j % 2]);
         }
     }
     sum[0] = _mm512_add_ps(sum[0], sum[1]);
@@ -290,12 +312,13 @@ INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
         tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
         __m256 in = _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32));
-        __m512 a = _mm512_castps256_ps512(_mm256_mul_ps(iq4_xs_scales(w), in));
+        __m512 a = _mm512_zextps256_ps512(_mm256_mul_ps(iq4_xs_scales(w), in));
+        sum[0] = add_zeros(sum[0], a, _mm512_zextsi256_si512(load32(x->zeros + at / 32)));
         IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i z = _mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(load32(w + 8 + 32 * j)));
             __m512i q = iq4_numbers(spread_nibbles(z));
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 32)), spread_pair(a, j), sum[j % 2]);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum[j % 2]);
         }
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
@@ -323,7 +346,7 @@ INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i q = two_bits(w + 16 + 32 * (j / 2), j % 2);
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum[j % 2]);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum[j % 2]);
         }
     }
     return _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sum[0], sum[1]), less));
@@ -334,12 +357,6 @@ INLINE __m512 q3_k_scales(const uint8_t *s)
     return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(q3_k_scale_bytes(s)), _mm512_set1_epi32(32)));
 }
 
-/* sum + what belongs to the zeros of sixteen groups with scales a: whole numbers below 2^24, exact as floats. */
-INLINE __m512 add_zeros(__m512 sum, __m512 a, const int32_t *zeros)
-{
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(zeros)), a, sum);
-}
-
 INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 {
     __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
@@ -348,13 +365,13 @@ INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
         __m512 a = _mm512_mul_ps(q3_k_scales(w + 96), _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 108))));
         a = _mm512_mul_ps(a, scales_twice(x->xs + at / 32));
-        sum[0] = add_zeros(sum[0], a, x->zeros + at / 16);
+        sum[0] = add_zeros(sum[0], a, _mm512_loadu_si512(x->zeros + at / 16));
         IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << 2 * j)), _mm256_set1_epi8((char)(2 << 2 * j)), 1);
             __m512i q = two_bits(w + 32 + 32 * (j / 2), j % 2);
             q = _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(high, bit), q, _mm512_set1_epi8(4));
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum[j % 2]);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum[j % 2]);
         }
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
@@ -378,13 +395,13 @@ INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
         __m512 a = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 192))));
         tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
         a = _mm512_mul_ps(_mm512_mul_ps(a, _mm512_set1_ps(_cvtsh_ss((uint16_t)word(w + 208)))), scales_twice(x->xs + at / 32));
-        sum[0] = add_zeros(sum[0], a, x->zeros + at / 16);
+        sum[0] = add_zeros(sum[0], a, _mm512_loadu_si512(x->zeros + at / 16));
         IN_REGISTERS
         for (size_t j = 0; j < 4; j++) {
             __m512i l = _mm512_loadu_si512(w + 64 * (j / 2));
             l = j % 2 ? _mm512_srli_epi16(l, 4) : l;
             __m512i q = _mm512_ternarylogic_epi64(l, low, upper_bits(w + 128 + 32 * (j / 2), j % 2), 0xea); /* (l & low) | upper */
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q, 0)), spread_four(a, j), sum[j % 2]);
+            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_four(a, j), sum[j % 2]);
         }
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
