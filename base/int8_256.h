@@ -4,7 +4,7 @@
 #ifndef TSR_INT8_256_H
 #define TSR_INT8_256_H
 
-#include "int8_x86_rows.h"
+#include "int8_x86.h"
 #include "registers_internal.h"
 
 #include <math.h>
@@ -15,19 +15,6 @@ enum { LANES = TSRI_INT8_OUT / 8 };
  * bits. */
 INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
                        const uint8_t *q, const int8_t *p, size_t ldp);
-
-/* Products of 32 numbers of at most 63, and what belongs to their zero. */
-INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q);
-
-/* The same of 32 signed numbers, whose type has this zero. */
-INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero);
-
-INLINE float sum8(__m256 v)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 
 /* ---- inputs ---- */
 
@@ -138,189 +125,6 @@ INLINE size_t rows_of_tile(size_t n)
 
 #include "int8_tiles.h"
 
-/* ---- rows ---- */
-
-/* 32 nibbles of 16 bytes: the low halves, then the high ones. */
-INLINE __m256i nibbles(const uint8_t *p)
-{
-    const __m256i by = _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0);
-    return _mm256_and_si256(_mm256_srlv_epi32(_mm256_broadcastsi128_si256(load16(p)), by), _mm256_set1_epi8(15));
-}
-
-/* 16 in each byte whose bit of the 32 is set. */
-INLINE __m256i fifths(uint32_t bits)
-{
-    const __m256i byte = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
-    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201ull);
-    __m256i each = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte), bit);
-    return _mm256_and_si256(_mm256_cmpeq_epi8(each, bit), _mm256_set1_epi8(16));
-}
-
-INLINE __m256i values_of(const int8_t values[16], __m256i q)
-{
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(values)), q);
-}
-
-/* The first number in four lanes, the second in the others. */
-INLINE __m256 two_of(const float *v)
-{
-    return _mm256_set_m128(_mm_set1_ps(v[1]), _mm_set1_ps(v[0]));
-}
-
-INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 32, w += Q8_0_BYTES) {
-        tsri_int8_ask_ahead(x, w, Q8_0_BYTES);
-        __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
-        sum = _mm256_fmadd_ps(dot32_signed(x, at, load32(w + 2), 128), by, sum);
-    }
-    return sum8(sum);
-}
-
-INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    __m256 sum = _mm256_setzero_ps();
-    float more = 0.0f;
-    for (size_t at = 0; at < k; at += 32, w += 2 * t.words) {
-        __m256i q = nibbles(w + 2 * t.qs);
-        __m256 by = _mm256_set1_ps(tsri_int8_half(w) * x->xs[at / 32]);
-        tsri_int8_ask_ahead(x, w, 2 * t.words);
-        if (t.fifths)
-            q = _mm256_or_si256(q, fifths(four_bytes(w + 2 * t.fifths)));
-        if (t.offsets)
-            more += tsri_int8_half(w + 2) * x->sums[at / 32];
-        sum = _mm256_fmadd_ps(t.values ? dot32_signed(x, at, values_of(tsri_iq4_values, q), 128) : dot32(x, at, q), by, sum);
-    }
-    return sum8(sum) + more;
-}
-
-INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
-        __m256 by = _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]);
-        tsri_int8_ask_ahead(x, w, MXFP4_BYTES);
-        sum = _mm256_fmadd_ps(dot32_signed(x, at, values_of(tsri_mxfp4_values, nibbles(w + 1)), 12), by, sum);
-    }
-    return sum8(sum);
-}
-
-INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    const __m256i low = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16);
-    size_t bytes = five ? Q5_K_BYTES : Q4_K_BYTES;
-    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += bytes) {
-        const uint8_t *qs = w + (five ? 48 : 16);
-        __m256i high = five ? load32(w + 16) : _mm256_setzero_si256();
-        float by[8];
-        tsri_int8_ask_ahead(x, w, bytes);
-        __m128i both = k_scale_bytes(w);
-        __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(both)), o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(both, 8)));
-        a = _mm256_mul_ps(a, _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w)), _mm256_loadu_ps(x->xs + at / 32)));
-        o = _mm256_mul_ps(o, _mm256_set1_ps(tsri_int8_half(w + 2)));
-        less = _mm256_fmadd_ps(o, _mm256_loadu_ps(x->sums + at / 32), less);
-        _mm256_storeu_ps(by, a);
-        for (size_t j = 0; j < 8; j++) {
-            __m256i q = load32(qs + 32 * (j / 2));
-            q = _mm256_and_si256(j % 2 ? _mm256_srli_epi16(q, 4) : q, low);
-            if (five) /* bit j, where bit 4 is wanted */
-                q = _mm256_or_si256(q, _mm256_and_si256(j < 4 ? _mm256_slli_epi16(high, (int)(4 - j)) : _mm256_srli_epi16(high, (int)(j - 4)), fifth));
-            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), _mm256_set1_ps(by[j]), sum);
-        }
-    }
-    return sum8(_mm256_sub_ps(sum, less));
-}
-
-INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
-        float d = tsri_int8_half(w);
-        tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
-        for (size_t g = 0; g < 8; g++) {
-            float by = d * (float)tsri_iq4_xs_scale(w, g) * x->xs[at / 32 + g];
-            sum = _mm256_fmadd_ps(dot32_signed(x, at + 32 * g, values_of(tsri_iq4_values, nibbles(w + 8 + 16 * g)), 128),
-                                  _mm256_set1_ps(by), sum);
-        }
-    }
-    return sum8(sum);
-}
-
-/* Sixteen whole numbers less `minus`, times d, and each two of them times one of eight scales of input. */
-INLINE void sixteen_scales(float by[16], __m128i numbers, int minus, float d, const float *xs)
-{
-    const __m256i pairs = _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0);
-    __m256 in = _mm256_mul_ps(_mm256_loadu_ps(xs), _mm256_set1_ps(d));
-    for (int i = 0; i < 2; i++) {
-        __m256i n = _mm256_sub_epi32(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(numbers, 8) : numbers), _mm256_set1_epi32(minus));
-        __m256 each = _mm256_permutevar8x32_ps(in, _mm256_add_epi32(pairs, _mm256_set1_epi32(4 * i)));
-        _mm256_storeu_ps(by + 8 * i, _mm256_mul_ps(_mm256_cvtepi32_ps(n), each));
-    }
-}
-
-/* 32 numbers of two bits: pair `pair` of each byte. */
-INLINE __m256i two_bits(const uint8_t *p, size_t pair)
-{
-    return _mm256_and_si256(_mm256_srli_epi16(load32(p), (int)(2 * pair)), _mm256_set1_epi8(3));
-}
-
-INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    const __m128i low = _mm_set1_epi8(15);
-    __m256 sum = _mm256_setzero_ps(), less = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
-        __m128i both = load16(w), offsets = _mm_and_si128(_mm_srli_epi16(both, 4), low);
-        __m256 dmin = _mm256_set1_ps(tsri_int8_half(w + 82));
-        float by[16];
-        tsri_int8_ask_ahead(x, w, Q2_K_BYTES);
-        sixteen_scales(by, _mm_and_si128(both, low), 0, tsri_int8_half(w + 80), x->xs + at / 32);
-        for (size_t i = 0; i < 2; i++) {
-            __m256 o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(offsets, 8) : offsets));
-            less = _mm256_fmadd_ps(_mm256_mul_ps(o, dmin), _mm256_loadu_ps(x->sums + at / 16 + 8 * i), less);
-        }
-        for (size_t j = 0; j < 8; j++)
-            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, two_bits(w + 16 + 32 * (j / 4), j % 4)), two_of(by + 2 * j), sum);
-    }
-    return sum8(_mm256_sub_ps(sum, less));
-}
-
-INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    const __m256i third = _mm256_set1_epi8(4);
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
-        __m256i high = load32(w);
-        float by[16];
-        tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
-        sixteen_scales(by, q3_k_scale_bytes(w + 96), 32, tsri_int8_half(w + 108), x->xs + at / 32);
-        for (size_t j = 0; j < 8; j++) { /* bit j, where bit 2 is wanted */
-            __m256i bit = j < 2 ? _mm256_slli_epi16(high, (int)(2 - j)) : _mm256_srli_epi16(high, (int)(j - 2));
-            __m256i q = _mm256_or_si256(two_bits(w + 32 + 32 * (j / 4), j % 4), _mm256_and_si256(bit, third));
-            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), two_of(by + 2 * j), sum);
-        }
-    }
-    return sum8(sum);
-}
-
-INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    const __m256i low = _mm256_set1_epi8(15);
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
-        float by[16];
-        tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
-        /* signed scales: the top bit turned, 128 too large */
-        sixteen_scales(by, _mm_xor_si128(load16(w + 192), _mm_set1_epi8((char)0x80)), 128, tsri_int8_half(w + 208), x->xs + at / 32);
-        for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others */
-            __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2));
-            l = _mm256_and_si256(j % 4 >= 2 ? _mm256_srli_epi16(l, 4) : l, low);
-            __m256i q = _mm256_or_si256(l, _mm256_slli_epi16(two_bits(w + 128 + 32 * (j / 4), j % 4), 4));
-            sum = _mm256_fmadd_ps(dot32(x, at + 32 * j, q), two_of(by + 2 * j), sum);
-        }
-    }
-    return sum8(sum);
-}
+#include "int8_256_rows.h"
 
 #endif

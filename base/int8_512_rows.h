@@ -21,13 +21,6 @@ INLINE __m512i twice32(const uint8_t *p)
     return _mm512_broadcast_i64x4(load32(p));
 }
 
-INLINE int16_t word(const uint8_t *p)
-{
-    int16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* Nibbles of 16 bytes that stand in two lanes: the low halves in the first, the high ones in the second. */
 INLINE __m512i spread_nibbles(__m512i twice)
 {
@@ -292,17 +285,6 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
     }
     sum[0] = _mm512_add_ps(sum[0], sum[1]);
     return _mm512_reduce_add_ps(_mm512_mask_sub_ps(sum[0], 0xff00, sum[0], less));
-}
-
-/* The scales of an IQ4_XS block's eight groups (tsri_iq4_xs_scale). */
-INLINE __m256 iq4_xs_scales(const uint8_t *w)
-{
-    const __m256i group = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
-    __m256i low = _mm256_srlv_epi32(_mm256_set1_epi32(four_numbers((const int8_t *)w + 4)), _mm256_slli_epi32(group, 2));
-    __m256i high = _mm256_srlv_epi32(_mm256_set1_epi32(word(w + 2)), _mm256_slli_epi32(group, 1));
-    low = _mm256_and_si256(low, _mm256_set1_epi32(15));
-    high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32)));
 }
 
 INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)

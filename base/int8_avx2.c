@@ -50,30 +50,36 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
 
 /* ---- rows ---- */
 
-/* Of unsigned and signed bytes: sums of four. */
-INLINE __m256i products(__m256i q, __m256i p)
+/* Of bytes, unsigned and signed, or both signed: sums of four products times 1 or, of the upper halves of fine inputs, 256. */
+INLINE __m256i sums_times(__m256i q, __m256i p, bool is_signed, short by)
 {
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(q, p), _mm256_set1_epi16(1));
+    __m256i sizes = is_signed ? _mm256_abs_epi8(q) : q;
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(sizes, is_signed ? _mm256_sign_epi8(p, q) : p), _mm256_set1_epi16(by));
 }
 
-INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
+INLINE __m256i sums_of(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
 {
-    __m256i s = products(q, load32(x->p + at));
-    if (x->lo)
-        s = _mm256_add_epi32(_mm256_slli_epi32(s, 8), products(q, load32(x->lo + at)));
-    return _mm256_cvtepi32_ps(_mm256_add_epi32(s, load32(x->lanes + at / 4)));
+    __m256i s = sums_times(q, load32(x->p + at), zero > 0, x->lo ? 256 : 1);
+    return x->lo ? _mm256_add_epi32(s, sums_times(q, load32(x->lo + at), zero > 0, 1)) : s;
 }
 
-INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
+/* Twice two products of at most 31 * 127 fit 16 bits. */
+INLINE __m256i two_sums_times(const int8_t *p, const size_t at[2], const __m256i q[2], short by)
 {
-    (void)zero; /* nor are `lanes` needed, which are for it */
-    __m256i sizes = _mm256_abs_epi8(q), s = products(sizes, _mm256_sign_epi8(load32(x->p + at), q));
-    if (x->lo)
-        s = _mm256_add_epi32(_mm256_slli_epi32(s, 8), products(sizes, _mm256_sign_epi8(load32(x->lo + at), q)));
-    return _mm256_cvtepi32_ps(s);
+    __m256i s = _mm256_add_epi16(_mm256_maddubs_epi16(q[0], load32(p + at[0])), _mm256_maddubs_epi16(q[1], load32(p + at[1])));
+    return _mm256_madd_epi16(s, _mm256_set1_epi16(by));
+}
+
+INLINE __m256i sums_of_two(const tsri_int8_row *x, const size_t at[2], const __m256i q[2], unsigned zero)
+{
+    if (zero > 0)
+        return _mm256_add_epi32(sums_of(x, at[0], q[0], zero), sums_of(x, at[1], q[1], zero));
+    __m256i s = two_sums_times(x->p, at, q, x->lo ? 256 : 1);
+    return x->lo ? _mm256_add_epi32(s, two_sums_times(x->lo, at, q, 1)) : s;
 }
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows,
+                             .by_nibbles = true};
 }

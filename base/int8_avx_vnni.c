@@ -32,23 +32,31 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
     }
 }
 
-INLINE __m256 dot32(const tsri_int8_row *x, size_t at, __m256i q)
+/* Signed numbers become unsigned by their zero, which add_zeros takes away. */
+INLINE __m256i from_zero(__m256i q, unsigned zero)
 {
-    __m256i s = load32(x->lanes + at / 4);
-    if (x->lo) {
-        __m256i high = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), q, load32(x->p + at));
-        s = _mm256_dpbusd_avx_epi32(s, q, load32(x->lo + at));
-        return _mm256_cvtepi32_ps(_mm256_add_epi32(s, _mm256_slli_epi32(high, 8)));
-    }
-    return _mm256_cvtepi32_ps(_mm256_dpbusd_avx_epi32(s, q, load32(x->p + at)));
+    return zero ? _mm256_add_epi8(q, _mm256_set1_epi8((char)zero)) : q;
 }
 
-INLINE __m256 dot32_signed(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
+INLINE __m256i sums_of(const tsri_int8_row *x, size_t at, __m256i q, unsigned zero)
 {
-    return dot32(x, at, _mm256_add_epi8(q, _mm256_set1_epi8((char)zero)));
+    q = from_zero(q, zero);
+    __m256i s = _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), q, load32(x->p + at));
+    return x->lo ? _mm256_dpbusd_avx_epi32(_mm256_slli_epi32(s, 8), q, load32(x->lo + at)) : s;
+}
+
+INLINE __m256i sums_of_two(const tsri_int8_row *x, const size_t at[2], const __m256i q[2], unsigned zero)
+{
+    __m256i a = from_zero(q[0], zero), b = from_zero(q[1], zero);
+    __m256i s = _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), a, load32(x->p + at[0])), b, load32(x->p + at[1]));
+    if (!x->lo)
+        return s;
+    s = _mm256_dpbusd_avx_epi32(_mm256_slli_epi32(s, 8), a, load32(x->lo + at[0]));
+    return _mm256_dpbusd_avx_epi32(s, b, load32(x->lo + at[1]));
 }
 
 void tsri_int8_init_avxvnni(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows};
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows,
+                             .by_nibbles = true};
 }

@@ -21,7 +21,7 @@ enum {
     TSRI_INT8_OUT = 32,       /* rows of weights in a panel */
     TSRI_INT8_PANEL_K = 512,  /* elements of a row in a panel: whole blocks of every type */
     TSRI_INT8_MAX_K = 1 << 20,
-    TSRI_INT8_PAD = 128       /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
+    TSRI_INT8_PAD = 256       /* arrays of an input are as long as if its row were a multiple of this; zeros fill them */
 };
 
 /* How a type's numbers are to be read. group 0: no block type. */

@@ -42,6 +42,13 @@ INLINE uint32_t four_bytes(const uint8_t *p)
     return v;
 }
 
+INLINE int16_t word(const uint8_t *p)
+{
+    int16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /* Four numbers of input, to be spread. */
 INLINE int32_t four_numbers(const int8_t *p)
 {
@@ -68,6 +75,17 @@ INLINE __m128i q3_k_scale_bytes(const uint8_t *s)
     uint32_t s0 = four_bytes(s), s1 = four_bytes(s + 4), t = four_bytes(s + 8);
     return _mm_set_epi32((int)((s1 >> 4 & low) | (t >> 6 & two) << 4), (int)((s0 >> 4 & low) | (t >> 4 & two) << 4),
                          (int)((s1 & low) | (t >> 2 & two) << 4), (int)((s0 & low) | (t & two) << 4));
+}
+
+/* The scales of an IQ4_XS block's eight groups (tsri_iq4_xs_scale). */
+INLINE __m256 iq4_xs_scales(const uint8_t *w)
+{
+    const __m256i group = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    __m256i low = _mm256_srlv_epi32(_mm256_set1_epi32(four_numbers((const int8_t *)w + 4)), _mm256_slli_epi32(group, 2));
+    __m256i high = _mm256_srlv_epi32(_mm256_set1_epi32(word(w + 2)), _mm256_slli_epi32(group, 1));
+    low = _mm256_and_si256(low, _mm256_set1_epi32(15));
+    high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32)));
 }
 
 #endif
