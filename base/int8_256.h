@@ -18,40 +18,87 @@ INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t
 
 /* ---- inputs ---- */
 
-static float round32(int8_t *p, int32_t sums[8], const float *x)
+/* A block's values and the largest of them; NaN where one isn't finite. */
+INLINE float block_of(__m256 v[4], const float *x)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 v[4], top = _mm256_setzero_ps(), bad = _mm256_setzero_ps();
+    __m256 top = _mm256_setzero_ps(), bad = _mm256_setzero_ps();
     float eight[8], most = 0.0f;
     for (size_t i = 0; i < 4; i++) {
         v[i] = _mm256_loadu_ps(x + 8 * i);
         bad = _mm256_or_ps(bad, _mm256_cmp_ps(_mm256_sub_ps(v[i], v[i]), _mm256_setzero_ps(), _CMP_UNORD_Q)); /* NaN, infinite */
         top = _mm256_max_ps(top, _mm256_andnot_ps(sign, v[i]));
     }
-    if (_mm256_movemask_ps(bad)) {
-        _mm256_storeu_si256((void *)p, _mm256_setzero_si256());
-        _mm256_storeu_si256((void *)sums, _mm256_setzero_si256());
-        return NAN;
-    }
     _mm256_storeu_ps(eight, top);
     for (size_t i = 0; i < 8; i++)
         most = eight[i] > most ? eight[i] : most;
-    float scale = most / 127.0f;
+    return _mm256_movemask_ps(bad) ? NAN : most;
+}
+
+/* Whole numbers: v by the inverse of this scale, or zeros where it is too small for one. */
+INLINE void numbers_of(__m256i w[4], const __m256 v[4], float scale)
+{
     __m256 by = _mm256_set1_ps(scale >= 0x1p-126f ? 1.0f / scale : 0.0f);
-    __m256i w[4];
     for (size_t i = 0; i < 4; i++)
         w[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], by));
+}
+
+INLINE __m256i bytes_of(const __m256i w[4])
+{
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(w[0], w[1]), _mm256_packs_epi32(w[2], w[3]));
-    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0)); /* packs work within halves */
-    __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0)); /* packs work within halves */
+}
+
+static float round32(int8_t *p, int32_t sums[8], const float *x)
+{
+    __m256 v[4];
+    __m256i w[4];
+    float most = block_of(v, x), scale = most / 127.0f;
+    if (isnan(most)) {
+        memset(p, 0, TSRI_INT8_BLOCK);
+        memset(sums, 0, 8 * sizeof *sums);
+        return NAN;
+    }
+    numbers_of(w, v, scale);
+    __m256i bytes = bytes_of(w);
     _mm256_storeu_si256((void *)p, bytes);
-    _mm256_storeu_si256((void *)sums, fours);
+    _mm256_storeu_si256((void *)sums, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1)));
+    return scale;
+}
+
+/* One block as numbers of 16 bits, the largest 127 * 256. */
+static float round32_fine(int8_t *p, int8_t *lo, int32_t sums[8], const float *x)
+{
+    __m256 v[4];
+    __m256i w[4], high[4], low[4];
+    float most = block_of(v, x), scale = most / 32512.0f;
+    if (isnan(most)) {
+        memset(p, 0, TSRI_INT8_BLOCK);
+        memset(lo, 0, TSRI_INT8_BLOCK);
+        memset(sums, 0, 8 * sizeof *sums);
+        return NAN;
+    }
+    numbers_of(w, v, scale);
+    for (size_t i = 0; i < 4; i++) {
+        high[i] = _mm256_srai_epi32(_mm256_add_epi32(w[i], _mm256_set1_epi32(128)), 8);
+        low[i] = _mm256_max_epi32(_mm256_sub_epi32(w[i], _mm256_slli_epi32(high[i], 8)), _mm256_set1_epi32(-127));
+        w[i] = _mm256_add_epi32(_mm256_slli_epi32(high[i], 8), low[i]);
+    }
+    __m256i fours = _mm256_hadd_epi32(_mm256_hadd_epi32(w[0], w[1]), _mm256_hadd_epi32(w[2], w[3]));
+    _mm256_storeu_si256((void *)sums, _mm256_permutevar8x32_epi32(fours, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0)));
+    _mm256_storeu_si256((void *)p, bytes_of(high));
+    _mm256_storeu_si256((void *)lo, bytes_of(low));
     return scale;
 }
 
 static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
 {
     tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+}
+
+static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+{
+    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, fours, x, n);
 }
 
 /* ---- tiles ---- */

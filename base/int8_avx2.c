@@ -80,6 +80,6 @@ INLINE __m256i sums_of_two(const tsri_int8_row *x, const size_t at[2], const __m
 
 void tsri_int8_init_avx2(tsri_int8_kernels *k)
 {
-    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = tsri_int8_round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows,
+    *k = (tsri_int8_kernels){.round = round_blocks, .round_fine = round_fine, .pack = tsri_int8_pack_rows, .tile = tile, .rows = rows,
                              .by_nibbles = true};
 }

@@ -17,6 +17,15 @@ INLINE void tile_rows_of(bool fine, size_t n, tsri_int8_form form, float sums[AT
         tile_rows(1, fine, form, sums, panel, x, first, k0, k);
 }
 
+/* Most often all outputs of a panel: a copy of a constant size needs no call. */
+INLINE void copy_outputs(float *to, const float *from, size_t n)
+{
+    if (n == TSRI_INT8_OUT)
+        memcpy(to, from, TSRI_INT8_OUT * sizeof *to);
+    else
+        memcpy(to, from, n * sizeof *to);
+}
+
 static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri_int8_panel *panel, tsri_int8_form form,
                  const tsri_int8_input *x, size_t first, size_t n, size_t k0, size_t k, size_t n_out)
 {
@@ -24,13 +33,13 @@ static void tile(float *y, size_t ldy, const float *from, size_t ldf, const tsri
         now = rows_of_tile(n - i);
         float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
         for (size_t r = 0; from && r < now; r++)
-            memcpy(sums[r], from + (i + r) * ldf, n_out * sizeof *y);
+            copy_outputs(sums[r], from + (i + r) * ldf, n_out);
         if (x->lo)
             tile_rows_of(true, now, form, sums, panel, x, first + i, k0, k);
         else
             tile_rows_of(false, now, form, sums, panel, x, first + i, k0, k);
         for (size_t r = 0; r < now; r++)
-            memcpy(y + (i + r) * ldy, sums[r], n_out * sizeof *y);
+            copy_outputs(y + (i + r) * ldy, sums[r], n_out);
     }
 }
 
