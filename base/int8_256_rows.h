@@ -229,36 +229,48 @@ INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
 
 /* ---- K types with groups of 16: pairs of products are multiplied by a group's scale as whole numbers ---- */
 
-/* Sixteen scales as words: the first eight in each half of [0], the others in each half of [1]. */
-typedef struct sixteen_words {
-    __m256i eight[2];
-} sixteen_words;
+/* What a block's products are multiplied by: sixteen whole numbers, one for each group, and d times the scales of its eight blocks of input. */
+typedef struct scales_of_block {
+    __m128i numbers;
+    __m256i words[2]; /* numbers 0 .. 7 in each half of the first, the others in each half of the second */
+    __m256 eight;
+    float by[8];      /* the same as `eight` */
+} scales_of_block;
 
-INLINE sixteen_words words_of(__m128i scales)
+INLINE scales_of_block scales_of(__m128i numbers, const uint8_t *d, const float *xs)
 {
-    __m256i words = _mm256_cvtepi8_epi16(scales);
-    return (sixteen_words){{_mm256_permute2x128_si256(words, words, 0x00), _mm256_permute2x128_si256(words, words, 0x11)}};
+    __m256i words = _mm256_cvtepi8_epi16(numbers);
+    scales_of_block s = {.numbers = numbers, .eight = _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(d)), _mm256_loadu_ps(xs))};
+    s.words[0] = _mm256_permute2x128_si256(words, words, 0x00);
+    s.words[1] = _mm256_permute2x128_si256(words, words, 0x11);
+    _mm256_storeu_ps(s.by, s.eight);
+    return s;
 }
 
-/* Sums of q's products with the 32 elements of input from `at` on times the scales of the two groups, which are the pair `pair` of a block; q are unsigned. */
-INLINE __m256 scaled_sums(const tsri_int8_row *x, size_t at, __m256i q, const sixteen_words *scales, size_t pair)
+/* sum + the products of 32 unsigned numbers, groups 2 j and 2 j + 1 of a block, with the input that begins at `at` with the block. */
+INLINE __m256 add_pair(__m256 sum, const scales_of_block *scales, size_t j, __m256i q, const tsri_int8_row *x, size_t at)
 {
     const __m256i first = _mm256_set_m128i(_mm_set1_epi16(0x0302), _mm_set1_epi16(0x0100));
-    __m256i by = _mm256_shuffle_epi8(scales->eight[pair / 4], _mm256_add_epi8(first, _mm256_set1_epi8((char)(4 * (pair % 4)))));
-    __m256i s = _mm256_maddubs_epi16(q, load32(x->p + at));
-    if (!x->lo)
-        return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, by));
-    __m256i lower = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load32(x->lo + at)), by);
-    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(s, _mm256_slli_epi16(by, 8)), lower));
+    __m256i by = _mm256_shuffle_epi8(scales->words[j / 4], _mm256_add_epi8(first, _mm256_set1_epi8((char)(4 * (j % 4)))));
+    __m256i s = _mm256_maddubs_epi16(q, load32(x->p + at + 32 * j));
+    if (x->lo) {
+        __m256i lower = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load32(x->lo + at + 32 * j)), by);
+        s = _mm256_add_epi32(_mm256_madd_epi16(s, _mm256_slli_epi16(by, 8)), lower);
+    } else {
+        s = _mm256_madd_epi16(s, by);
+    }
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(scales->by[j]), sum);
 }
 
-/* What belongs to the zeros of a block's sixteen groups: in lanes of its eight blocks of input, whose scales are `by`. */
-INLINE __m256 add_sixteen_zeros(__m256 sum, __m128i scales, __m256 by, const int32_t *zeros)
+/* sum + what belongs to the zeros of a block's groups, in lanes of its blocks of input. */
+INLINE __m256 add_sixteen_zeros(__m256 sum, const scales_of_block *scales, const int32_t *zeros)
 {
-    __m256 first = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(scales)), _mm256_cvtepi32_ps(load32(zeros)));
-    __m256 others = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(scales, 8))), _mm256_cvtepi32_ps(load32(zeros + 8)));
+    __m256 first = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(scales->numbers));
+    __m256 others = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(scales->numbers, 8)));
+    first = _mm256_mul_ps(first, _mm256_cvtepi32_ps(load32(zeros)));
+    others = _mm256_mul_ps(others, _mm256_cvtepi32_ps(load32(zeros + 8)));
     __m256d pairs = _mm256_castps_pd(_mm256_hadd_ps(first, others)); /* of 0, 1, 4, 5, then 2, 3, 6, 7 */
-    return _mm256_fmadd_ps(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)), by, sum);
+    return _mm256_fmadd_ps(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)), scales->eight, sum);
 }
 
 /* 32 numbers of two bits: pair `pair` of each byte. */
@@ -274,17 +286,15 @@ INLINE float q2_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     for (size_t at = 0; at < k; at += 256, w += Q2_K_BYTES) {
         __m128i both = load16(w), offsets = _mm_and_si128(_mm_srli_epi16(both, 4), low);
         __m256 dmin = _mm256_set1_ps(tsri_int8_half(w + 82));
-        sixteen_words scales = words_of(_mm_and_si128(both, low));
-        float by[8];
+        scales_of_block scales = scales_of(_mm_and_si128(both, low), w + 80, x->xs + at / 32);
         tsri_int8_ask_ahead(x, w, Q2_K_BYTES);
-        _mm256_storeu_ps(by, _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w + 80)), _mm256_loadu_ps(x->xs + at / 32)));
         for (size_t i = 0; i < 2; i++) {
             __m256 o = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(i ? _mm_srli_si128(offsets, 8) : offsets));
             less = _mm256_fmadd_ps(_mm256_mul_ps(o, dmin), _mm256_loadu_ps(x->sums + at / 16 + 8 * i), less);
         }
         IN_REGISTERS
         for (size_t j = 0; j < 8; j++)
-            sum = _mm256_fmadd_ps(scaled_sums(x, at + 32 * j, two_bits(w + 16 + 32 * (j / 4), j % 4), &scales, j), _mm256_set1_ps(by[j]), sum);
+            sum = add_pair(sum, &scales, j, two_bits(w + 16 + 32 * (j / 4), j % 4), x, at);
     }
     return sum8(_mm256_sub_ps(sum, less));
 }
@@ -295,18 +305,14 @@ INLINE float q3_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q3_K_BYTES) {
         __m256i high = load32(w);
-        __m128i numbers = _mm_sub_epi8(q3_k_scale_bytes(w + 96), _mm_set1_epi8(32));
-        __m256 a = _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w + 108)), _mm256_loadu_ps(x->xs + at / 32));
-        sixteen_words scales = words_of(numbers);
-        float by[8];
+        scales_of_block scales = scales_of(_mm_sub_epi8(q3_k_scale_bytes(w + 96), _mm_set1_epi8(32)), w + 108, x->xs + at / 32);
         tsri_int8_ask_ahead(x, w, Q3_K_BYTES);
-        _mm256_storeu_ps(by, a);
-        sum = add_sixteen_zeros(sum, numbers, a, x->zeros + at / 16);
+        sum = add_sixteen_zeros(sum, &scales, x->zeros + at / 16);
         IN_REGISTERS
         for (size_t j = 0; j < 8; j++) { /* bit j, where bit 2 is wanted */
             __m256i bit = j < 2 ? _mm256_slli_epi16(high, (int)(2 - j)) : _mm256_srli_epi16(high, (int)(j - 2));
             __m256i q = _mm256_or_si256(two_bits(w + 32 + 32 * (j / 4), j % 4), _mm256_and_si256(bit, third));
-            sum = _mm256_fmadd_ps(scaled_sums(x, at + 32 * j, q, &scales, j), _mm256_set1_ps(by[j]), sum);
+            sum = add_pair(sum, &scales, j, q, x, at);
         }
     }
     return sum8(sum);
@@ -317,20 +323,16 @@ INLINE float q6_k_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     const __m256i low = _mm256_set1_epi8(15), upper = _mm256_set1_epi8(0x30);
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 256, w += Q6_K_BYTES) {
-        __m128i numbers = load16(w + 192);
-        __m256 a = _mm256_mul_ps(_mm256_set1_ps(tsri_int8_half(w + 208)), _mm256_loadu_ps(x->xs + at / 32));
-        sixteen_words scales = words_of(numbers);
-        float by[8];
+        scales_of_block scales = scales_of(load16(w + 192), w + 208, x->xs + at / 32);
         tsri_int8_ask_ahead(x, w, Q6_K_BYTES);
-        _mm256_storeu_ps(by, a);
-        sum = add_sixteen_zeros(sum, numbers, a, x->zeros + at / 16);
+        sum = add_sixteen_zeros(sum, &scales, x->zeros + at / 16);
         IN_REGISTERS
         for (size_t j = 0; j < 8; j++) { /* 32 numbers: low halves of 32 bytes or high ones, two bits from 32 others, of which those above follow */
             __m256i l = load32(w + 64 * (j / 4) + 32 * (j % 2)), h = load32(w + 128 + 32 * (j / 4));
             l = _mm256_and_si256(j % 4 >= 2 ? _mm256_srli_epi16(l, 4) : l, low);
             h = j % 4 < 2 ? _mm256_slli_epi16(h, (int)(4 - 2 * (j % 4))) : _mm256_srli_epi16(h, (int)(2 * (j % 4) - 4));
             __m256i q = _mm256_or_si256(l, _mm256_and_si256(h, upper));
-            sum = _mm256_fmadd_ps(scaled_sums(x, at + 32 * j, q, &scales, j), _mm256_set1_ps(by[j]), sum);
+            sum = add_pair(sum, &scales, j, q, x, at);
         }
     }
     return sum8(sum);
