@@ -74,7 +74,7 @@ INLINE __m512i words_of_halves(const nibble_type t)
     return _mm512_add_epi16(words, _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(1), 1));
 }
 
-/* Of `blocks` whole blocks at w, n bytes or what there is from byte `from` on. */
+/* A vector of the `blocks` blocks at w, from byte `from` on, and zeros behind their end. */
 INLINE __m512i line_of(const nibble_type t, const uint8_t *w, size_t from, size_t blocks)
 {
     size_t n = 2 * blocks * t.words;
@@ -179,11 +179,7 @@ INLINE __m512 q8_0_four(__m512 sum, const uint8_t *w, size_t blocks, const tsri_
 {
     four_blocks x = four_of((nibble_type){0}, row, at);
     __m512i q0 = q8_0_pair(w, blocks), q1 = q8_0_pair(w + 2 * Q8_0_BYTES, blocks > 2 ? blocks - 2 : 0);
-    __m512i s0 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q0, x.low), s1 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q1, x.high);
-    if (row->lo) {
-        s0 = _mm512_dpbusd_epi32(_mm512_slli_epi32(s0, 8), q0, x.fine_low);
-        s1 = _mm512_dpbusd_epi32(_mm512_slli_epi32(s1, 8), q1, x.fine_high);
-    }
+    __m512i s0 = dot64(row, at, q0), s1 = dot64(row, at + LINE, q1);
     __m512i s = _mm512_add_epi32(_mm512_shuffle_i64x2(s0, s1, 0x88), _mm512_shuffle_i64x2(s0, s1, 0xdd)); /* of eight lanes four */
     s = _mm512_add_epi32(s, x.zeros);
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(q8_0_scales(w, blocks), x.xs), sum);

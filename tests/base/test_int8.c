@@ -492,7 +492,7 @@ static void check_ways(const tsri_int8_kernels *kern, tsr_type type, bool fine, 
     enum { LDY = 37, WHOLE = 32, K = 288 };
     tsri_int8_form form = tsri_int8_form_of(type);
     tsri_int8_tile *const ways[2] = {kern->tile, kern->other_tile};
-    for (unsigned kind = 0; kind < 4; kind++) {
+    for (unsigned kind = 0; kind < 4 && kern->other_tile; kind++) {
         size_t n_out = kind & 1 ? 27 : WHOLE;
         float y[2][13 * LDY];
         fill_tile_case(c, form, fine);
@@ -505,20 +505,26 @@ static void check_ways(const tsri_int8_kernels *kern, tsr_type type, bool fine, 
     }
 }
 
-static void both_ways_of_a_tile_give_the_same_bits(void **state)
+/* `check` of 1 to 13 rows or blocks, fine ones and not, of each type at each level. */
+static void check_both_ways(void (*check)(const tsri_int8_kernels *kern, tsr_type type, bool fine, size_t n, tile_case *c))
 {
     tile_case *c = malloc(sizeof *c);
-    (void)state;
     for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
         tsri_int8_kernels kern;
         tsri_int8_init(&kern, (tsr_cpu_level)l);
-        for (int type = 0; type < TSR_N_TYPES && kern.other_tile; type++)
+        for (int type = 0; type < TSR_N_TYPES; type++)
             for (size_t n = 1; n <= 13 && is_block(type); n++) {
-                check_ways(&kern, (tsr_type)type, false, n, c);
-                check_ways(&kern, (tsr_type)type, true, n, c);
+                check(&kern, (tsr_type)type, false, n, c);
+                check(&kern, (tsr_type)type, true, n, c);
             }
     }
     free(c);
+}
+
+static void both_ways_of_a_tile_give_the_same_bits(void **state)
+{
+    (void)state;
+    check_both_ways(check_ways);
 }
 
 /* Rows of weights that end where memory does, with any numbers that a row of input may have; of `blocks` blocks. */
@@ -528,6 +534,8 @@ static void check_rows_ways(const tsri_int8_kernels *kern, tsr_type type, bool f
     size_t k = blocks * tsr_type_info(type)->block_elems, row_bytes = tsr_row_bytes(type, k);
     static int32_t lanes[13 * 320 / 4];
     tsri_int8_rows *const ways[2] = {kern->rows, kern->other_rows};
+    if (!kern->other_rows)
+        return;
     guarded w = guarded_bytes(OUT * row_bytes);
     float y[2][OUT];
     fill_tile_case(c, tsri_int8_form_of(type), fine);
@@ -545,18 +553,8 @@ static void check_rows_ways(const tsri_int8_kernels *kern, tsr_type type, bool f
 
 static void both_ways_of_a_row_give_the_same_bits(void **state)
 {
-    tile_case *c = malloc(sizeof *c);
     (void)state;
-    for (int l = TSR_CPU_C; l <= (int)tsr_cpu_detect(); l++) {
-        tsri_int8_kernels kern;
-        tsri_int8_init(&kern, (tsr_cpu_level)l);
-        for (int type = 0; type < TSR_N_TYPES && kern.other_rows; type++)
-            for (size_t blocks = 1; blocks <= 13 && is_block(type); blocks++) {
-                check_rows_ways(&kern, (tsr_type)type, false, blocks, c);
-                check_rows_ways(&kern, (tsr_type)type, true, blocks, c);
-            }
-    }
-    free(c);
+    check_both_ways(check_rows_ways);
 }
 
 /* ---- several of one input ---------------------------------------------------------------------- */
@@ -678,8 +676,8 @@ static void large_gated_blocks_are_their_products(void **state)
     check_mlp(pool, types, 96, 33, 64, 1030, GATED, true);
     check_mlp(pool, types, 864, 33, 32, 1364, GATED, true);
     check_mlp(pool, types, 131072, 2, 32, 130, GATED, true);
-    /* As many rows as the memory holds, a row of each input being 192 bytes of int8. */
-    enum { MOST_ROWS = TSRI_POOL_INPUT_BYTES / (2 * 192) };
+    /* As many rows as the memory holds, a row of each input being 512 bytes of int8. */
+    enum { MOST_ROWS = TSRI_POOL_INPUT_BYTES / (2 * 512) };
     for (int l = (int)tsr_cpu_detect(); as_pairs(MOST_ROWS); l--)
         tsr_cpu_set((tsr_cpu_level)l);
     check_mlp(pool, types, 32, 1, 32, MOST_ROWS, GATED, true);
