@@ -342,6 +342,12 @@ size_t tsr_gguf_part_bytes(const tsr_gguf *g, size_t part)
     return g->parts[part].map.bytes.len;
 }
 
+void tsr_gguf_let_go(const tsr_gguf *g)
+{
+    for (size_t i = 0; i < g->n_parts; i++)
+        tsr_file_let_go(g->parts[i].map.bytes.data, g->parts[i].map.bytes.len);
+}
+
 size_t tsr_gguf_mapped_bytes(const tsr_gguf *g)
 {
     size_t n = 0;

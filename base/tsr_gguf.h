@@ -49,6 +49,9 @@ const char *tsr_gguf_part_path(const tsr_gguf *g, size_t part);
 size_t tsr_gguf_part_bytes(const tsr_gguf *g, size_t part); /* of that file */
 size_t tsr_gguf_mapped_bytes(const tsr_gguf *g);
 
+/* tsr_file_let_go for all of these bytes: for when keys and small tensors have been read. */
+void tsr_gguf_let_go(const tsr_gguf *g);
+
 /* Types of metadata values, numbered as in the file. */
 typedef enum tsr_gguf_type {
     TSR_GGUF_U8, TSR_GGUF_I8, TSR_GGUF_U16, TSR_GGUF_I16, TSR_GGUF_U32, TSR_GGUF_I32, TSR_GGUF_F32,

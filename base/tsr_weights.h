@@ -90,6 +90,9 @@ tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err);
 /* Bytes mapped in all files that tsr_weights_open opened; who keeps other files counts those. */
 size_t tsr_weights_mapped_bytes(const tsr_weights *w);
 
+/* tsr_file_let_go for all of these bytes: for when what had to be decoded is. */
+void tsr_weights_let_go(const tsr_weights *w);
+
 #ifdef __cplusplus
 }
 #endif

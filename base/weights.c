@@ -468,6 +468,12 @@ tsr_status tsr_weights_check_unclaimed(const tsr_weights *w, tsr_error *err)
     return tsr_fail(err, TSR_ERR_MODEL, "%s: tensor %s is unknown (%zu unknown in all)", at.file, at.name, n);
 }
 
+void tsr_weights_let_go(const tsr_weights *w)
+{
+    for (size_t i = 0; i < w->n_shards; i++)
+        tsr_file_let_go(w->shards[i].bytes.data, w->shards[i].bytes.len);
+}
+
 size_t tsr_weights_mapped_bytes(const tsr_weights *w)
 {
     size_t n = 0;

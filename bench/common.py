@@ -116,7 +116,7 @@ def peak(command):
             except (OSError, ValueError, IndexError):
                 pass
             time.sleep(0.02)
-    return own / 1000, touched / 1000
+    return own * 1.024e-3, touched * 1.024e-3  # /proc counts by 1,024 bytes
 
 
 def read_through(path):

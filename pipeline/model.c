@@ -187,7 +187,11 @@ static tsr_status open_all(tessera_model *m, const char *path, const tessera_mod
         st = open_parts(m, err);
     if (st == TSR_OK)
         st = open_tokenizer(m, err);
-    return st == TSR_OK ? open_generation(m, err) : st;
+    if (st == TSR_OK)
+        st = open_generation(m, err);
+    if (st == TSR_OK)
+        tsri_model_files_let_go(&m->files, m->weights);
+    return st;
 }
 
 tessera_status tessera_model_open(tessera_model **out, const char *path, const tessera_model_opts *opts,

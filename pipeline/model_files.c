@@ -202,6 +202,15 @@ tsr_status tsri_model_files_extractor(const tsr_json **out, tsri_model_files *f,
     return st;
 }
 
+void tsri_model_files_let_go(const tsri_model_files *f, const tsr_weights *w)
+{
+    tsr_weights_let_go(w);
+    if (f->text)
+        tsr_gguf_let_go(f->text);
+    if (f->mmproj)
+        tsr_gguf_let_go(f->mmproj);
+}
+
 size_t tsri_model_files_mapped_bytes(const tsri_model_files *f, const tsr_weights *w)
 {
     return tsr_weights_mapped_bytes(w) + (f->text ? tsr_gguf_mapped_bytes(f->text) : 0) +

@@ -34,4 +34,8 @@ tsr_status tsri_model_files_extractor(const tsr_json **out, tsri_model_files *f,
 /* Bytes mapped from all files; w: their tensors. */
 size_t tsri_model_files_mapped_bytes(const tsri_model_files *f, const tsr_weights *w);
 
+/* What opening read of them here and there no longer counts as this process's memory (tsr_file_let_go): the kernel maps large pieces
+ * around each place. */
+void tsri_model_files_let_go(const tsri_model_files *f, const tsr_weights *w);
+
 #endif

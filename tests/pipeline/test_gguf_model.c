@@ -544,6 +544,53 @@ static void the_mmproj_tells_a_12b_from_a_31b(void **state)
     free(v.bytes);
 }
 
+/* Kilobytes that mappings of `file` hold of this process's memory, all told; -1 where none is there. */
+static long held_of(const char *file)
+{
+    long kb, held = -1;
+    char line[512];
+    bool its = false;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        const char *path = strchr(line, '/');
+        if (strchr(line, '-') && !strstr(line, "kB")) {
+            its = path && strncmp(path, file, strlen(file)) == 0 && path[strlen(file)] == '\n';
+            held = its && held < 0 ? 0 : held;
+        } else if (its && sscanf(line, "Rss: %ld kB", &kb) == 1)
+            held += kb;
+    }
+    fclose(f);
+    return held;
+}
+
+static void expect_none_held(const char *path, const char *mmproj, const char *file)
+{
+    tessera_model_opts o = {.threads = 1, .mmproj = mmproj};
+    tessera_error err = {TESSERA_OK, ""};
+    tessera_model *m;
+    if (tessera_model_open(&m, path, &o, &err) != TESSERA_OK)
+        fail_msg("%s", err.text);
+    if (held_of(file) != 0 || (mmproj && held_of(mmproj) != 0))
+        fail_msg("%s: %ld kB held, of its mmproj %ld", file, held_of(file), mmproj ? held_of(mmproj) : 0);
+    tessera_model_close(m);
+    assert_int_equal(held_of(file), -1);
+}
+
+static void what_opening_read_is_let_go(void **state)
+{
+    (void)state;
+    char ear[256], dir[256], one[300];
+    victim v = make_victim("31b", (gm_form){.output = false});
+    snprintf(ear, sizeof ear, "%s/ear.gguf", test_root);
+    write_free_ear(ear, "gemma4ua", 104);
+    expect_none_held(v.path, ear, v.path);
+    free(v.bytes);
+    snprintf(dir, sizeof dir, "%s", folder("e2b"));
+    snprintf(one, sizeof one, "%s/model.safetensors", dir);
+    expect_none_held(dir, NULL, one);
+}
+
 static void a_split_model_opens_by_its_first_part_and_its_folder(void **state)
 {
     (void)state;
@@ -683,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_drafter_is_checked_and_then_refused_as_one),
         cmocka_unit_test(a_mmproj_of_another_model_is_refused_with_both_files_named),
         cmocka_unit_test(the_mmproj_tells_a_12b_from_a_31b),
+        cmocka_unit_test(what_opening_read_is_let_go),
         cmocka_unit_test(a_split_model_opens_by_its_first_part_and_its_folder),
         cmocka_unit_test(ids_and_sampling_that_contradict_are_named),
         cmocka_unit_test(sampling_is_the_files_or_the_published_one),
