@@ -1,6 +1,6 @@
 /* int8_256.h: what AVX2 and AVX-VNNI share, vectors of 256 bits: rounding, a tile's floats, rows of all types. Before it is included a file
  * says AT_ONCE, the rows of input that its tile takes at most (2 or 3), SIGNED_APART, whether numbers whose zero is 128 are multiplied as signed
- * ones, without what is in the sums' starting values; and behind it what it declares. */
+ * ones, without what is in the sums' starting values, and in tiles of their own; and behind it what it declares. */
 #ifndef TSR_INT8_256_H
 #define TSR_INT8_256_H
 
@@ -13,8 +13,8 @@ enum { LANES = TSRI_INT8_OUT / 8 };
 
 /* Group g of `group` elements: begin[i] + sums of row i < n of input with 32 outputs. `steps`: of 4 elements, whose pairs fit 16
  * bits. */
-INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
-                       const uint8_t *q, const int8_t *p, size_t ldp);
+INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, const int32_t *begin, const uint8_t *q,
+                       const int8_t *p, size_t ldp);
 
 /* ---- inputs ---- */
 
@@ -106,7 +106,6 @@ static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_
 INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
-    bool is_signed = form.zero == 128, apart = is_signed && SIGNED_APART;
     for (size_t g = 0; g < k / group; g++) {
         const float *a = panel->a + g * TSRI_INT8_OUT, *o = panel->o + g * TSRI_INT8_OUT;
         const int8_t *p = x->p + first * x->ldp + k0 + g * group;
@@ -114,12 +113,12 @@ INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_f
         __m256i s[AT_ONCE][LANES], high[AT_ONCE][LANES];
         int32_t begin[AT_ONCE] = {0};
         if (fine) {
-            group_sums(high, n, group, steps, is_signed, begin, q, p, x->ldp);
+            group_sums(high, n, group, steps, begin, q, p, x->ldp);
             READ_AGAIN(q);
         }
-        for (size_t i = 0; i < n && !apart && !form.offsets; i++)
+        for (size_t i = 0; i < n && !form.offsets; i++)
             begin[i] = ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
-        group_sums(s, n, group, steps, is_signed, begin, q, fine ? x->lo + (p - x->p) : p, x->ldp);
+        group_sums(s, n, group, steps, begin, q, fine ? x->lo + (p - x->p) : p, x->ldp);
         for (size_t i = 0; i < n && fine; i++)
             for (size_t l = 0; l < LANES; l++)
                 s[i][l] = _mm256_add_epi32(s[i][l], _mm256_slli_epi32(high[i][l], 8));
@@ -153,9 +152,7 @@ INLINE void tile_of_either(bool offsets, size_t n, bool fine, size_t group, size
 INLINE void tile_rows(size_t n, bool fine, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT], const tsri_int8_panel *panel,
                       const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
-    if (form.zero == 128)
-        tile_of(n, fine, 32, 1, (tsri_int8_form){.zero = 128}, y, panel, x, first, k0, k);
-    else if (form.group == 32 && form.top > 15)
+    if (form.group == 32 && form.top > 15)
         tile_of_either(form.offsets, n, fine, 32, 4, y, panel, x, first, k0, k);
     else if (form.group == 32)
         tile_of_either(form.offsets, n, fine, 32, 8, y, panel, x, first, k0, k);

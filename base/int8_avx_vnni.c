@@ -6,11 +6,10 @@ enum { AT_ONCE = 3, SIGNED_APART = 0 };
 
 #include "int8_256.h"
 
-INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, bool is_signed, const int32_t *begin,
-                       const uint8_t *q, const int8_t *p, size_t ldp)
+INLINE void group_sums(__m256i s[AT_ONCE][LANES], size_t n, size_t group, size_t steps, const int32_t *begin, const uint8_t *q,
+                       const int8_t *p, size_t ldp)
 {
     (void)steps;
-    (void)is_signed;
     IN_REGISTERS
     for (size_t i = 0; i < n; i++) {
         IN_REGISTERS
