@@ -103,7 +103,7 @@ static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_
 
 /* ---- tiles ---- */
 
-INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_form form, float y[AT_ONCE][TSRI_INT8_OUT],
+INLINE void tile_of(bool offsets, size_t n, bool fine, size_t group, size_t steps, float y[AT_ONCE][TSRI_INT8_OUT],
                     const tsri_int8_panel *panel, const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     for (size_t g = 0; g < k / group; g++) {
@@ -116,7 +116,7 @@ INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_f
             group_sums(high, n, group, steps, begin, q, p, x->ldp);
             READ_AGAIN(q);
         }
-        for (size_t i = 0; i < n && !form.offsets; i++)
+        for (size_t i = 0; i < n && !offsets; i++)
             begin[i] = ((const int32_t *)x->corr)[(first + i) * x->ldc + k0 / group + g];
         group_sums(s, n, group, steps, begin, q, fine ? x->lo + (p - x->p) : p, x->ldp);
         for (size_t i = 0; i < n && fine; i++)
@@ -125,12 +125,12 @@ INLINE void tile_of(size_t n, bool fine, size_t group, size_t steps, tsri_int8_f
         IN_REGISTERS
         for (size_t i = 0; i < n; i++) {
             __m256 by = _mm256_set1_ps(x->xs[(first + i) * x->lds + (k0 + g * group) / TSRI_INT8_BLOCK]);
-            __m256 sums = _mm256_set1_ps(form.offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f);
+            __m256 sums = _mm256_set1_ps(offsets ? ((const float *)x->corr)[(first + i) * x->ldc + k0 / group + g] : 0.0f);
             IN_REGISTERS
             for (size_t l = 0; l < LANES; l++) {
                 __m256 f = _mm256_loadu_ps(y[i] + 8 * l);
                 f = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s[i][l]), _mm256_mul_ps(_mm256_loadu_ps(a + 8 * l), by), f);
-                if (form.offsets)
+                if (offsets)
                     f = _mm256_fmadd_ps(_mm256_loadu_ps(o + 8 * l), sums, f);
                 _mm256_storeu_ps(y[i] + 8 * l, f);
             }
@@ -143,9 +143,9 @@ INLINE void tile_of_either(bool offsets, size_t n, bool fine, size_t group, size
                            const tsri_int8_input *x, size_t first, size_t k0, size_t k)
 {
     if (offsets)
-        tile_of(n, fine, group, steps, (tsri_int8_form){.offsets = true}, y, panel, x, first, k0, k);
+        tile_of(true, n, fine, group, steps, y, panel, x, first, k0, k);
     else
-        tile_of(n, fine, group, steps, (tsri_int8_form){0}, y, panel, x, first, k0, k);
+        tile_of(false, n, fine, group, steps, y, panel, x, first, k0, k);
 }
 
 /* Constants for the kinds of numbers there are. */

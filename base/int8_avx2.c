@@ -4,6 +4,7 @@
  * side, since as at most 128 they fit as well (2 * 128 * 127). */
 enum { AT_ONCE = 2, SIGNED_APART = 1 };
 
+#include "counts_internal.h"
 #include "int8_256.h"
 
 /* ---- tiles ---- */
@@ -166,11 +167,11 @@ static void wide_tile(float *y, size_t ldy, const float *from, size_t ldf, const
 {
     wide_panel w;
     for (size_t at = 0, some; at < k; at += some, from = y, ldf = ldy) {
-        some = k - at < WIDE_K ? k - at : WIDE_K;
+        some = tsri_least(WIDE_K, k - at);
         widen_panel(&w, panel->q + at * TSRI_INT8_OUT, some);
         for (size_t i = 0, now; i < n; i += now) {
             float sums[AT_ONCE][TSRI_INT8_OUT] = {{0}};
-            now = n - i < AT_ONCE ? n - i : AT_ONCE;
+            now = rows_of_tile(n - i);
             for (size_t r = i + now; r < n && r < i + 2 * AT_ONCE; r++)
                 ask_for(x, first + r, k0 + at, some, from ? from + r * ldf : NULL);
             for (size_t r = 0; from && r < now; r++)
