@@ -2,8 +2,8 @@
  *
  * usage: machine [THREADS]
  *
- * CSV of reading (a buffer far beyond the caches, all threads) and of multiply-adds by loops that touch registers
- * only, at the CPU's own level: F32, BF16 (dot products of pairs, or tiles of them) and int8 (of fours). A level that has no such
+ * CSV of reading (a buffer far beyond the caches, all threads; by loads alone, or with memory asked for ahead where that is
+ * faster) and of multiply-adds by loops that touch registers only, at the CPU's own level: F32, BF16 (dot products of pairs, or tiles of them) and int8 (of fours). A level that has no such
  * instruction reports the way around it: int8 at AVX2 by maddubs and madd. Each line is the median of RUNS; an
  * operation is one multiplication or one addition. */
 #define _GNU_SOURCE /* sched_getaffinity, syscall */
@@ -23,10 +23,14 @@
 #include <immintrin.h>
 #endif
 
-enum { RUNS = 7, MAX_THREADS = 256, READ_BYTES = 256 << 20, ROUNDS = 4 << 20, CHAINS = 12 };
+enum { RUNS = 7, MAX_THREADS = 256, ROUNDS = 4 << 20, CHAINS = 12, LINE = 64, AHEAD = 4096 };
+
+static const size_t READ_LEAST = 256u << 20, READ_MOST = 1u << 30; /* bytes: four times the last cache, within these */
+
+typedef void loop(const unsigned char *bytes, size_t n); /* reads n bytes; or goes n times round, and bytes are NULL */
 
 typedef struct job {
-    void (*run)(const unsigned char *bytes, size_t n);
+    loop *run;
     const unsigned char *bytes;
     size_t n;
     pthread_barrier_t *start;
@@ -44,14 +48,27 @@ static double now_s(void)
 
 /* ---- loops ---- */
 
-static void read_plain(const unsigned char *bytes, size_t n)
+static inline __attribute__((always_inline)) void read_words(const unsigned char *bytes, size_t n, size_t ahead)
 {
     const uint64_t *p = (const uint64_t *)(const void *)bytes;
     uint64_t s[8] = {0};
-    for (size_t i = 0; i < n / 8; i += 8)
+    for (size_t i = 0; i < n / 8; i += 8) {
+        if (ahead)
+            __builtin_prefetch(bytes + 8 * i + ahead);
         for (size_t j = 0; j < 8; j++)
             s[j] += p[i + j];
+    }
     sink = s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7];
+}
+
+static void read_plain(const unsigned char *bytes, size_t n)
+{
+    read_words(bytes, n, 0);
+}
+
+static void read_plain_ahead(const unsigned char *bytes, size_t n)
+{
+    read_words(bytes, n, AHEAD);
 }
 
 static void fma_plain(const unsigned char *bytes, size_t n)
@@ -86,15 +103,28 @@ static void fma_plain(const unsigned char *bytes, size_t n)
     s = next;                     \
     __asm__ volatile("" : "+v"(s));
 
-__attribute__((target("avx2"))) static void read_avx2(const unsigned char *bytes, size_t n)
+__attribute__((target("avx2"), always_inline)) static inline void read_vectors(const unsigned char *bytes, size_t n, size_t ahead)
 {
     const __m256i *p = (const __m256i *)(const void *)bytes;
     __m256i s[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (size_t i = 0; i < n / 32; i += 4)
+    for (size_t i = 0; i < n / 32; i += 4) {
+        for (size_t j = 0; ahead && j < 4 * sizeof *p; j += LINE)
+            __builtin_prefetch((const unsigned char *)(p + i) + ahead + j);
         for (size_t j = 0; j < 4; j++)
             s[j] = _mm256_xor_si256(s[j], _mm256_load_si256(p + i + j));
+    }
     __m256i all = _mm256_xor_si256(_mm256_xor_si256(s[0], s[1]), _mm256_xor_si256(s[2], s[3]));
     sink += (uint64_t)_mm256_extract_epi64(all, 0);
+}
+
+__attribute__((target("avx2"))) static void read_avx2(const unsigned char *bytes, size_t n)
+{
+    read_vectors(bytes, n, 0);
+}
+
+__attribute__((target("avx2"))) static void read_avx2_ahead(const unsigned char *bytes, size_t n)
+{
+    read_vectors(bytes, n, AHEAD);
 }
 
 #define FMA_256(s) STEP(s, _mm256_fmadd_ps(s, a, a))
@@ -202,8 +232,7 @@ static void *work(void *arg)
 }
 
 /* Seconds of the slowest of `threads`, each with its own part of the bytes where there are any. */
-static double run_once(void (*run)(const unsigned char *bytes, size_t n), unsigned threads, const unsigned char *bytes,
-                       size_t n)
+static double run_once(loop *run, unsigned threads, const unsigned char *bytes, size_t n)
 {
     pthread_t id[MAX_THREADS];
     job jobs[MAX_THREADS];
@@ -231,18 +260,49 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void report(const char *what, const char *how, const char *unit, double amount,
-                   void (*run)(const unsigned char *bytes, size_t n), unsigned threads, const unsigned char *bytes,
-                   size_t n)
+/* Sorted seconds of RUNS runs, after one that isn't counted. */
+static void measure(double s[RUNS], loop *run, unsigned threads, const unsigned char *bytes, size_t n)
 {
-    double s[RUNS];
     run_once(run, threads, bytes, n);
     for (int i = 0; i < RUNS; i++)
         s[i] = run_once(run, threads, bytes, n);
     qsort(s, RUNS, sizeof *s, by_value);
+}
+
+static void print_rates(const char *what, const char *how, const char *unit, double amount, unsigned threads, const double s[RUNS])
+{
     printf("%s,%s,%u,%s,%.1f,%.1f,%.1f\n", what, how, threads, unit, 1e-9 * amount * threads / s[RUNS / 2],
            1e-9 * amount * threads / s[RUNS - 1], 1e-9 * amount * threads / s[0]);
     fflush(stdout);
+}
+
+static void report(const char *what, const char *how, const char *unit, double amount, loop *run, unsigned threads)
+{
+    double s[RUNS];
+    measure(s, run, threads, NULL, ROUNDS);
+    print_rates(what, how, unit, amount, threads, s);
+}
+
+/* By loads alone, or with memory asked for ahead. */
+static void report_reading(const char *how, loop *const ways[2], unsigned threads, const unsigned char *bytes,
+                           size_t n)
+{
+    double s[2][RUNS];
+    char name[16];
+    measure(s[0], ways[0], threads, bytes, n);
+    measure(s[1], ways[1], threads, bytes, n);
+    bool ahead = s[1][RUNS / 2] < s[0][RUNS / 2];
+    snprintf(name, sizeof name, "%s%s", how, ahead ? " ahead" : "");
+    print_rates("read", name, "GB/s", (double)n, threads, s[ahead]);
+}
+
+/* Bytes to read: far beyond the last cache, and no more than a quarter of the memory. */
+static size_t bytes_to_read(void)
+{
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE), pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t want = cache > 0 ? 4 * (size_t)cache : 0, quarter = pages > 0 && page > 0 ? (size_t)pages / 4 * (size_t)page : READ_LEAST;
+    want = want < READ_LEAST ? READ_LEAST : want > READ_MOST ? READ_MOST : want;
+    return want > quarter ? quarter / AHEAD * AHEAD : want;
 }
 
 static unsigned allowed_cpus(void)
@@ -258,36 +318,39 @@ int main(int argc, char **argv)
         fputs("usage: machine [THREADS]\n", stderr);
         return 64;
     }
-    size_t part = READ_BYTES / threads / 4096 * 4096;
-    unsigned char *bytes = aligned_alloc(4096, READ_BYTES);
-    if (!bytes)
+    size_t all = bytes_to_read(), part = all / threads / AHEAD * AHEAD;
+    unsigned char *bytes = aligned_alloc(AHEAD, all);
+    if (!bytes) {
+        fprintf(stderr, "machine: no memory of %zu bytes to read\n", all);
         return 71;
-    memset(bytes, 1, READ_BYTES); /* pages of its own, not the kernel's one page of zeros */
+    }
+    memset(bytes, 1, all); /* pages of its own, not the kernel's one page of zeros */
+    loop *const words[2] = {read_plain, read_plain_ahead};
     puts("what,how,threads,unit,median,min,max");
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = __builtin_cpu_supports("avx512f"), vnni = __builtin_cpu_supports("avx512vnni");
     bool bf16 = __builtin_cpu_supports("avx512bf16");
     const double rounds = (double)ROUNDS * CHAINS * 2;
-    report("read", avx2 ? "avx2" : "c", "GB/s", (double)part, avx2 ? read_avx2 : read_plain, threads, bytes, part);
+    loop *const vectors[2] = {read_avx2, read_avx2_ahead};
+    report_reading(avx2 ? "avx2" : "c", avx2 ? vectors : words, threads, bytes, part);
     if (avx512)
-        report("f32", "avx512", "GFLOP/s", rounds * 16, fma_avx512, threads, NULL, ROUNDS);
+        report("f32", "avx512", "GFLOP/s", rounds * 16, fma_avx512, threads);
     else
-        report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads,
-               NULL, ROUNDS);
+        report("f32", avx2 ? "avx2" : "c", "GFLOP/s", rounds * (avx2 ? 8 : 1), avx2 ? fma_avx2 : fma_plain, threads);
     if (has_amx())
-        report("bf16", "amx", "GFLOP/s", (double)ROUNDS * 4 * 2 * 16 * 16 * 32, bf16_amx, threads, NULL, ROUNDS);
+        report("bf16", "amx", "GFLOP/s", (double)ROUNDS * 4 * 2 * 16 * 16 * 32, bf16_amx, threads);
     else if (bf16)
-        report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads, NULL, ROUNDS);
+        report("bf16", "avx512bf16", "GFLOP/s", rounds * 32, bf16_avx512, threads);
     if (vnni)
-        report("int8", "avx512vnni", "GOP/s", rounds * 64, int8_vnni, threads, NULL, ROUNDS);
+        report("int8", "avx512vnni", "GOP/s", rounds * 64, int8_vnni, threads);
     else if (has_avx_vnni())
-        report("int8", "avxvnni", "GOP/s", rounds * 32, int8_avx_vnni, threads, NULL, ROUNDS);
+        report("int8", "avxvnni", "GOP/s", rounds * 32, int8_avx_vnni, threads);
     else if (avx2)
-        report("int8", "avx2", "GOP/s", rounds * 32, int8_avx2, threads, NULL, ROUNDS);
+        report("int8", "avx2", "GOP/s", rounds * 32, int8_avx2, threads);
 #else
-    report("read", "c", "GB/s", (double)part, read_plain, threads, bytes, part);
-    report("f32", "c", "GFLOP/s", (double)ROUNDS * CHAINS * 2, fma_plain, threads, NULL, ROUNDS);
+    report_reading("c", words, threads, bytes, part);
+    report("f32", "c", "GFLOP/s", (double)ROUNDS * CHAINS * 2, fma_plain, threads);
 #endif
     free(bytes);
     return EXIT_SUCCESS;
