@@ -139,19 +139,6 @@ INLINE __m512 nibble_four(const nibble_type t, __m512 sum, const uint8_t *w, siz
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), scale, sum);
 }
 
-INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    __m512 sum = _mm512_setzero_ps();
-    size_t at = 0;
-    for (; at + 128 <= k; at += 128, w += 8 * t.words) {
-        tsri_int8_ask_ahead(x, w, 8 * t.words);
-        sum = nibble_four(t, sum, w, 4, x, at);
-    }
-    if (at < k)
-        sum = nibble_four(t, sum, w, (k - at) / 32, x, at);
-    return _mm512_reduce_add_ps(sum);
-}
-
 /* Numbers of two blocks of Q8_0, as unsigned ones. Those that are not there have whatever number: their scales are zeros. */
 INLINE __m512i q8_0_pair(const uint8_t *w, size_t blocks)
 {
@@ -185,17 +172,42 @@ INLINE __m512 q8_0_four(__m512 sum, const uint8_t *w, size_t blocks, const tsri_
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(q8_0_scales(w, blocks), x.xs), sum);
 }
 
-INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+typedef enum four_kind { FOUR_Q8_0, FOUR_NIBBLES } four_kind;
+
+/* sum + the products of `blocks` blocks of this kind, of nibbles t, four at most. */
+INLINE __m512 add_four(four_kind kind, const nibble_type t, __m512 sum, const uint8_t *w, size_t blocks, const tsri_int8_row *x, size_t at)
 {
-    __m512 sum = _mm512_setzero_ps();
+    return kind == FOUR_Q8_0 ? q8_0_four(sum, w, blocks, x, at) : nibble_four(t, sum, w, blocks, x, at);
+}
+
+/* A row of blocks of `bytes` bytes. Sixteen of them are whole lines of the cache but for a rest, so that few are asked for twice. */
+INLINE float row_of_fours(four_kind kind, const nibble_type t, size_t bytes, const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     size_t at = 0;
-    for (; at + 128 <= k; at += 128, w += 4 * Q8_0_BYTES) {
-        tsri_int8_ask_ahead(x, w, 4 * Q8_0_BYTES);
-        sum = q8_0_four(sum, w, 4, x, at);
+    while (at + 512 <= k) {
+        tsri_int8_ask_ahead(x, w, 16 * bytes);
+        IN_REGISTERS
+        for (size_t j = 0; j < 4; j++, at += 128, w += 4 * bytes)
+            sum[j % 2] = add_four(kind, t, sum[j % 2], w, 4, x, at);
+    }
+    for (; at + 128 <= k; at += 128, w += 4 * bytes) {
+        tsri_int8_ask_ahead(x, w, 4 * bytes);
+        sum[0] = add_four(kind, t, sum[0], w, 4, x, at);
     }
     if (at < k)
-        sum = q8_0_four(sum, w, (k - at) / 32, x, at);
-    return _mm512_reduce_add_ps(sum);
+        sum[1] = add_four(kind, t, sum[1], w, (k - at) / 32, x, at);
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
+}
+
+INLINE float nibble_row(const nibble_type t, const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    return row_of_fours(FOUR_NIBBLES, t, 2 * t.words, w, x, k);
+}
+
+INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    return row_of_fours(FOUR_Q8_0, (nibble_type){0}, Q8_0_BYTES, w, x, k);
 }
 
 INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
@@ -205,13 +217,14 @@ INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     const __m256i by = _mm256_set_epi64x(0x0004000400040004, 0x0004000400040004, 0, 0);
     __m256 sum = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
+        if (at % 256 == 0)
+            tsri_int8_ask_ahead(x, w, 8 * MXFP4_BYTES);
         __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 1)));
         __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
         __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
         __m256i s = _mm256_dpbusd_epi32(x->lo ? _mm256_setzero_si256() : lanes, q, load32((const uint8_t *)x->p + at));
         if (x->lo)
             s = _mm256_dpbusd_epi32(_mm256_add_epi32(lanes, _mm256_slli_epi32(s, 8)), q, load32((const uint8_t *)x->lo + at));
-        tsri_int8_ask_ahead(x, w, LINE);
         sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
     }
     return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));

@@ -326,10 +326,11 @@ typedef struct tsri_int8_row {
     const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
     const int32_t *zeros;   /* [k / group] in the others */
     const int32_t *lanes;
-    bool to_first;          /* memory is asked for into the first cache */
+    bool to_first;          /* memory far ahead is asked for into the first cache */
 } tsri_int8_row;
 
-/* AMD's first cache takes what is asked for early; in Intel's, which holds fewer lines under way, that costs a tenth of decode. */
+/* AMD's first cache takes what is asked for early; Intel's, which holds fewer lines under way, takes it from the second one soon before
+ * it is needed. */
 static inline bool tsri_int8_to_first_cache(void)
 {
 #if defined(__x86_64__)
@@ -351,12 +352,14 @@ static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i
  * and gives two thirds of what memory can. */
 static inline __attribute__((always_inline)) void tsri_int8_ask_ahead(const tsri_int8_row *x, const uint8_t *w, size_t n)
 {
-    enum { TO_FIRST = 8192, TO_SECOND = 4096, LINE = 64 }; /* bytes ahead */
-    for (size_t i = 0; i < n; i += LINE)
-        if (x->to_first)
-            __builtin_prefetch(w + TO_FIRST + i, 0, 3);
-        else
-            __builtin_prefetch(w + TO_SECOND + i, 0, 2);
+    enum { FAR = 8192, NEAR = 2048, LINE_BYTES = 64 }; /* bytes ahead */
+    for (size_t i = 0; i < n; i += LINE_BYTES)
+        if (x->to_first) {
+            __builtin_prefetch(w + FAR + i, 0, 3);
+        } else {
+            __builtin_prefetch(w + FAR + i, 0, 2);
+            __builtin_prefetch(w + NEAR + i, 0, 3);
+        }
 }
 
 /* Products of rows of weights with row i of x, a block at a time, for types without a kernel of their own. */
