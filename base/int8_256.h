@@ -91,14 +91,14 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t sums[8], const float *x
     return scale;
 }
 
-static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+    tsri_int8_round_each(round32, p, xs, halves, x, n);
 }
 
-static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, fours, x, n);
+    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, x, n);
 }
 
 /* ---- tiles ---- */

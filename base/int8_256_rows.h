@@ -106,24 +106,9 @@ INLINE __m256i nibbles(const uint8_t *p)
     return _mm256_and_si256(_mm256_srlv_epi32(_mm256_broadcastsi128_si256(load16(p)), by), _mm256_set1_epi8(15));
 }
 
-/* tsri_e8m0_half of each. */
-INLINE __m256 e8m0_halves(__m256i e)
-{
-    __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), others = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(others, small, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
-}
-
 INLINE __m256 mxfp4_eight(__m256 sum, const uint8_t *w, const tsri_int8_row *x, size_t at)
 {
-    __m128i e = _mm_cvtsi32_si128(w[0]);
-    e = _mm_insert_epi8(e, w[1 * MXFP4_BYTES], 1);
-    e = _mm_insert_epi8(e, w[2 * MXFP4_BYTES], 2);
-    e = _mm_insert_epi8(e, w[3 * MXFP4_BYTES], 3);
-    e = _mm_insert_epi8(e, w[4 * MXFP4_BYTES], 4);
-    e = _mm_insert_epi8(e, w[5 * MXFP4_BYTES], 5);
-    e = _mm_insert_epi8(e, w[6 * MXFP4_BYTES], 6);
-    e = _mm_insert_epi8(e, w[7 * MXFP4_BYTES], 7);
-    __m256 scales = _mm256_mul_ps(e8m0_halves(_mm256_cvtepu8_epi32(e)), _mm256_loadu_ps(x->xs + at / 32));
+    __m256 scales = _mm256_mul_ps(eight_e8m0_halves(w, MXFP4_BYTES), _mm256_loadu_ps(x->xs + at / 32));
     float by[8];
     _mm256_storeu_ps(by, scales);
     sum = add_zeros(sum, scales, x->zeros + at / 32, true);

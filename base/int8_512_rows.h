@@ -210,26 +210,6 @@ INLINE float q8_0_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
     return row_of_fours(FOUR_Q8_0, (nibble_type){0}, Q8_0_BYTES, w, x, k);
 }
 
-INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
-{
-    const __m128i values = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)tsri_mxfp4_values), _mm_set1_epi8(12));
-    const __m256i table = _mm256_broadcastsi128_si256(values);
-    const __m256i by = _mm256_set_epi64x(0x0004000400040004, 0x0004000400040004, 0, 0);
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at += 32, w += MXFP4_BYTES) {
-        if (at % 256 == 0)
-            tsri_int8_ask_ahead(x, w, 8 * MXFP4_BYTES);
-        __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(w + 1)));
-        __m256i q = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srlv_epi16(twice, by), _mm256_set1_epi8(15)));
-        __m256i lanes = _mm256_loadu_si256((const __m256i *)(const void *)(x->lanes + at / 4));
-        __m256i s = _mm256_dpbusd_epi32(x->lo ? _mm256_setzero_si256() : lanes, q, load32((const uint8_t *)x->p + at));
-        if (x->lo)
-            s = _mm256_dpbusd_epi32(_mm256_add_epi32(lanes, _mm256_slli_epi32(s, 8)), q, load32((const uint8_t *)x->lo + at));
-        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(tsri_e8m0_half(w[0]) * x->xs[at / 32]), sum);
-    }
-    return _mm512_reduce_add_ps(_mm512_zextps256_ps512(sum));
-}
-
 INLINE __m256 half_of(const uint8_t *p)
 {
     return _mm256_set1_ps(_cvtsh_ss((uint16_t)word(p)));
@@ -296,21 +276,52 @@ INLINE float q45_k_row(bool five, const uint8_t *w, const tsri_int8_row *x, size
     return _mm512_reduce_add_ps(_mm512_mask_sub_ps(sum[0], 0xff00, sum[0], less));
 }
 
-INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+/* sums + the products of eight groups of numbers, 16 bytes of nibbles each that begin at qs and lie `bytes` apart, with input from element `at` on.
+ * a: their scales and the input's; values: their numbers, moved by -zero. */
+INLINE void add_eight(__m512 sum[2], const uint8_t *qs, size_t bytes, __m512i values, __m256 a, const tsri_int8_row *x, size_t at)
 {
     const __m512i each_twice = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
+    __m512 by = _mm512_zextps256_ps512(a);
+    sum[0] = add_zeros(sum[0], by, _mm512_zextsi256_si512(load32(x->zeros + at / 32)));
+    IN_REGISTERS
+    for (size_t j = 0; j < 4; j++, qs += 2 * bytes) {
+        __m256i two = bytes == 16 ? load32(qs) : _mm256_set_m128i(load16(qs + bytes), load16(qs));
+        __m512i nibbles = spread_nibbles(_mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(two)));
+        __m512i s = dot64(x, at + 64 * j, _mm512_shuffle_epi8(values, nibbles));
+        sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), spread_pair(by, j), sum[j % 2]);
+    }
+}
+
+INLINE float iq4_xs_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
     __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (size_t at = 0; at < k; at += 256, w += IQ4_XS_BYTES) {
         tsri_int8_ask_ahead(x, w, IQ4_XS_BYTES);
         __m256 in = _mm256_mul_ps(half_of(w), _mm256_loadu_ps(x->xs + at / 32));
-        __m512 a = _mm512_zextps256_ps512(_mm256_mul_ps(iq4_xs_scales(w), in));
-        sum[0] = add_zeros(sum[0], a, _mm512_zextsi256_si512(load32(x->zeros + at / 32)));
-        IN_REGISTERS
-        for (size_t j = 0; j < 4; j++) {
-            __m512i z = _mm512_permutexvar_epi64(each_twice, _mm512_castsi256_si512(load32(w + 8 + 32 * j)));
-            __m512i q = iq4_numbers(spread_nibbles(z));
-            sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot64(x, at + 64 * j, q)), spread_pair(a, j), sum[j % 2]);
-        }
+        add_eight(sum, w + 8, 16, iq4_table(), _mm256_mul_ps(iq4_xs_scales(w), in), x, at);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
+}
+
+INLINE void mxfp4_eight(__m512 sum[2], const uint8_t *w, const tsri_int8_row *x, size_t at)
+{
+    __m128i values = _mm_add_epi8(load16(tsri_mxfp4_values), _mm_set1_epi8(12));
+    __m256 a = _mm256_mul_ps(eight_e8m0_halves(w, MXFP4_BYTES), _mm256_loadu_ps(x->xs + at / 32));
+    add_eight(sum, w + 1, MXFP4_BYTES, _mm512_broadcast_i32x4(values), a, x, at);
+}
+
+INLINE float mxfp4_row(const uint8_t *w, const tsri_int8_row *x, size_t k)
+{
+    __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    size_t at = 0;
+    for (; at + 256 <= k; at += 256, w += 8 * MXFP4_BYTES) {
+        tsri_int8_ask_ahead(x, w, 8 * MXFP4_BYTES);
+        mxfp4_eight(sum, w, x, at);
+    }
+    if (at < k) { /* beyond the row inputs are zeros */
+        uint8_t last[8 * MXFP4_BYTES] = {0};
+        memcpy(last, w, (k - at) / 32 * MXFP4_BYTES);
+        mxfp4_eight(sum, last, x, at);
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }

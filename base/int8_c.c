@@ -13,9 +13,9 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return scale;
 }
 
-static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+    tsri_int8_round_each(round32, p, xs, halves, x, n);
 }
 
 /* Share of group g of the panel's row r in its product with one row of input. */

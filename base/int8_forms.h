@@ -24,14 +24,12 @@ static inline void tsri_int8_halves(int32_t halves[2], const int32_t fours[8])
 
 /* `round` of the kernels by a function that rounds one block, tells its sums of four and gives its scale. */
 static inline __attribute__((always_inline)) void tsri_int8_round_each(float (*one)(int8_t *p, int32_t fours[8], const float *x),
-                                                                       int8_t *p, float *xs, int32_t *halves, int32_t *fours,
-                                                                       const float *x, size_t n)
+                                                                       int8_t *p, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    int32_t own[8];
+    int32_t fours[8];
     for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK) {
-        int32_t *f = fours ? fours + 8 * b : own;
-        xs[b] = one(p, f, x);
-        tsri_int8_halves(halves + 2 * b, f);
+        xs[b] = one(p, fours, x);
+        tsri_int8_halves(halves + 2 * b, fours);
     }
 }
 
@@ -54,9 +52,10 @@ static inline float tsri_int8_scale(const float *x, float most, float *inverse)
 /* `round_fine` likewise. */
 static inline __attribute__((always_inline)) void tsri_int8_round_fine_each(float (*one)(int8_t *p, int8_t *lo, int32_t fours[8], const float *x),
                                                                             int8_t *p, int8_t *lo, float *xs, int32_t *halves,
-                                                                            int32_t *fours, const float *x, size_t n)
+                                                                            const float *x, size_t n)
 {
-    for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, lo += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK, fours += 8) {
+    int32_t fours[8];
+    for (size_t b = 0; b < n; b++, p += TSRI_INT8_BLOCK, lo += TSRI_INT8_BLOCK, x += TSRI_INT8_BLOCK) {
         xs[b] = one(p, lo, fours, x);
         tsri_int8_halves(halves + 2 * b, fours);
     }
@@ -77,9 +76,9 @@ static inline float tsri_int8_round32_fine(int8_t *p, int8_t *lo, int32_t fours[
 }
 
 /* `round_fine` of the kernels, where it is not worth more. */
-static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static inline void tsri_int8_round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_fine_each(tsri_int8_round32_fine, p, lo, xs, halves, fours, x, n);
+    tsri_int8_round_fine_each(tsri_int8_round32_fine, p, lo, xs, halves, x, n);
 }
 
 /* How many of n rows that are left come next in a tile of at most `most`: of the last ones a half, as four and four take less time than six
@@ -325,7 +324,6 @@ typedef struct tsri_int8_row {
     const int8_t *p, *lo;   /* lo NULL: it isn't fine */
     const float *xs, *sums; /* [k / 32], and [k / group] in types with offsets */
     const int32_t *zeros;   /* [k / group] in the others */
-    const int32_t *lanes;
     bool to_first;          /* memory far ahead is asked for into the first cache */
 } tsri_int8_row;
 
@@ -345,7 +343,7 @@ static inline tsri_int8_row tsri_int8_row_of(const tsri_int8_input *in, size_t i
     const float *sums = (const float *)in->corr + i * in->ldc;
     const int32_t *zeros = (const int32_t *)in->corr + i * in->ldc;
     return (tsri_int8_row){.p = in->p + i * in->ldp, .lo = in->lo ? in->lo + i * in->ldp : NULL, .xs = in->xs + i * in->lds, .sums = sums,
-                           .zeros = zeros, .lanes = in->lanes + i * in->ldl, .to_first = tsri_int8_to_first_cache()};
+                           .zeros = zeros, .to_first = tsri_int8_to_first_cache()};
 }
 
 /* Asks for the memory of n bytes of weights some way ahead of those at work: the processor's own prefetching stops at pages,

@@ -39,12 +39,12 @@ tsri_int8_form tsri_int8_form_of(tsr_type type);
  * said of p below is then said of these. No lo is -128, whose sign some levels could not turn: such a number is taken for the next larger
  * one. */
 typedef struct tsri_int8_input {
-    int8_t *p;      /* [n, k]; for one row at a time maybe in the order of nibbles */
-    int8_t *lo;     /* [n, k], or NULL */
-    float *xs;      /* [n, k / 32]; NaN where the block holds a value that is not finite */
-    void *corr;     /* [n, k / group]: int32 -zero * (sum of p), or with offsets f32 xs * (sum of p) */
-    int32_t *lanes; /* [n, k / 4]: -zero * (sum of four p), for one row at a time; NULL where tiles do the work */
-    size_t ldp, lds, ldc, ldl; /* strides, in elements */
+    int8_t *p;     /* [n, k] */
+    int8_t *lo;    /* [n, k], or NULL */
+    bool in_order; /* p and lo are in the order of nibbles: of each four blocks all first halves, then all second ones */
+    float *xs;     /* [n, k / 32]; NaN where the block holds a value that is not finite */
+    void *corr;    /* [n, k / group]: int32 -zero * (sum of p), or with offsets f32 xs * (sum of p) */
+    size_t ldp, lds, ldc; /* strides, in elements */
 } tsri_int8_input;
 
 /* 32 rows of weights over at most PANEL_K elements, in the order in which a tile reads them. */
@@ -63,18 +63,18 @@ typedef void tsri_int8_tile(float *y, size_t ldy, const float *from, size_t ldf,
 typedef void tsri_int8_rows(float *y, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, const tsri_int8_input *x, size_t i, size_t k);
 
 typedef struct tsri_int8_kernels {
-    /* n blocks of input: their numbers p[32 n], scales xs[n], sums of 16 numbers halves[2 n] and, where it isn't NULL, of four
-     * fours[8 n]. NaN, and all else 0, for a block with a NaN or an infinity. */
-    void (*round)(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
-    /* The same of fine ones. fours isn't NULL. */
-    void (*round_fine)(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n);
+    /* n blocks of input: their numbers p[32 n], scales xs[n], and sums of 16 numbers halves[2 n]. NaN, and all else 0, for a
+     * block with a NaN or an infinity. */
+    void (*round)(int8_t *p, float *xs, int32_t *halves, const float *x, size_t n);
+    /* The same of fine ones. */
+    void (*round_fine)(int8_t *p, int8_t *lo, float *xs, int32_t *halves, const float *x, size_t n);
     /* Rows [0, n) of w, row_bytes apart, k elements from a block's border on: into a panel. Rows n .. 31 become zeros. */
     void (*pack)(tsri_int8_panel *panel, tsr_type type, const uint8_t *w, size_t row_bytes, size_t n, size_t k);
     tsri_int8_tile *tile;
     tsri_int8_tile *other_tile; /* another way to the same bits, which took longer here; NULL where there is none */
     tsri_int8_rows *rows;
     tsri_int8_rows *other_rows; /* likewise, which isn't the way for this processor */
-    bool by_nibbles; /* rows of types with nibbles want inputs in their order: of each four blocks all first halves, then all second ones */
+    bool by_nibbles; /* rows of types with nibbles want inputs in their order */
 } tsri_int8_kernels;
 
 void tsri_int8_init(tsri_int8_kernels *k, tsr_cpu_level level); /* later lines win: C first, newest last */

@@ -58,9 +58,9 @@ static float round32(int8_t *p, int32_t sums[8], const float *x)
     return scale;
 }
 
-static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+    tsri_int8_round_each(round32, p, xs, halves, x, n);
 }
 
 /* Outputs [out, out + 4 LANES) of a panel. */
@@ -161,7 +161,7 @@ INLINE int32x4_t dot16(int32x4_t s, int8x16_t q, const tsri_int8_row *x, size_t 
 /* sum + scale * (32 numbers times elements from `at` on). */
 INLINE float32x4_t add32(float32x4_t sum, int8x16_t q0, int8x16_t q1, const tsri_int8_row *x, size_t at, bool zeros, float scale)
 {
-    int32x4_t s = zeros ? vaddq_s32(vld1q_s32(x->lanes + at / 4), vld1q_s32(x->lanes + at / 4 + 4)) : vdupq_n_s32(0);
+    int32x4_t s = vsetq_lane_s32(zeros ? x->zeros[at / 32] : 0, vdupq_n_s32(0), 0);
     s = dot16(dot16(s, q0, x, at), q1, x, at + 16);
     return vfmaq_n_f32(sum, vcvtq_f32_s32(s), scale);
 }

@@ -55,7 +55,7 @@ INLINE __m512i sums_of_quarters(__m512i v)
 }
 
 /* Four blocks at a time: as whole numbers, sizes of floats are in order too, with the infinity and what is no number on top. */
-static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_blocks(int8_t *p, float *xs, int32_t *halves, const float *x, size_t n)
 {
     const __m512i ones = _mm512_set1_epi8(1), quarters = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 28, 24, 20, 16, 12, 8, 4, 0);
     const __m512i size = _mm512_set1_epi32(0x7fffffff);
@@ -67,8 +67,7 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
                                       _mm512_and_si512(size, _mm512_loadu_si512(x + 32 * b + 16)));
         __m512i most = most_of_four(top[0], top[1], top[2], top[3]);
         if (_mm512_cmpge_epu32_mask(most, _mm512_set1_epi32(0x7f800000))) {
-            tsri_int8_round_each(round32, p, xs, halves, fours, x, 4);
-            fours += fours ? 32 : 0;
+            tsri_int8_round_each(round32, p, xs, halves, x, 4);
             continue;
         }
         __m512 scale = _mm512_div_ps(_mm512_castsi512_ps(most), _mm512_set1_ps(127.0f));
@@ -82,13 +81,8 @@ static void round_blocks(int8_t *p, float *xs, int32_t *halves, int32_t *fours, 
         _mm512_storeu_si512(p + 64, others);
         _mm_storeu_ps(xs, _mm512_castps512_ps128(_mm512_permutexvar_ps(quarters, scale)));
         _mm256_storeu_si256((void *)halves, _mm512_castsi512_si256(h));
-        if (fours) {
-            _mm512_storeu_si512(fours, f0);
-            _mm512_storeu_si512(fours + 16, f1);
-            fours += 32;
-        }
     }
-    tsri_int8_round_each(round32, p, xs, halves, fours, x, n);
+    tsri_int8_round_each(round32, p, xs, halves, x, n);
 }
 
 /* One block as numbers of 16 bits, the largest 127 * 256. */
@@ -118,9 +112,9 @@ static float round32_fine(int8_t *p, int8_t *lo, int32_t fours[8], const float *
     return scale;
 }
 
-static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, int32_t *fours, const float *x, size_t n)
+static void round_fine(int8_t *p, int8_t *lo, float *xs, int32_t *halves, const float *x, size_t n)
 {
-    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, fours, x, n);
+    tsri_int8_round_fine_each(round32_fine, p, lo, xs, halves, x, n);
 }
 
 void tsri_int8_init_vnni(tsri_int8_kernels *k)

@@ -4,12 +4,15 @@
 
 #include "int8_x86.h"
 
-/* The 16 values of nibbles, moved by 128. */
+/* The 16 values that nibbles stand for, moved by 128. */
+INLINE __m512i iq4_table(void)
+{
+    return _mm512_broadcast_i32x4(_mm_xor_si128(load16(tsri_iq4_values), _mm_set1_epi8((char)0x80)));
+}
+
 INLINE __m512i iq4_numbers(__m512i nibbles)
 {
-    __m128i values = _mm_loadu_si128((const __m128i *)(const void *)tsri_iq4_values);
-    __m512i table = _mm512_broadcast_i32x4(_mm_xor_si128(values, _mm_set1_epi8((char)0x80)));
-    return _mm512_shuffle_epi8(table, nibbles);
+    return _mm512_shuffle_epi8(iq4_table(), nibbles);
 }
 
 /* Numbers of nibbles and, where the type has them, their fifth bits. */

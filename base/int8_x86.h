@@ -77,6 +77,21 @@ INLINE __m128i q3_k_scale_bytes(const uint8_t *s)
                          (int)((s1 & low) | (t >> 2 & two) << 4), (int)((s0 & low) | (t & two) << 4));
 }
 
+/* tsri_e8m0_half of the eight bytes that begin at w, `bytes` apart. */
+INLINE __m256 eight_e8m0_halves(const uint8_t *w, size_t bytes)
+{
+    __m128i b = _mm_cvtsi32_si128(w[0]);
+    b = _mm_insert_epi8(b, w[1 * bytes], 1);
+    b = _mm_insert_epi8(b, w[2 * bytes], 2);
+    b = _mm_insert_epi8(b, w[3 * bytes], 3);
+    b = _mm_insert_epi8(b, w[4 * bytes], 4);
+    b = _mm_insert_epi8(b, w[5 * bytes], 5);
+    b = _mm_insert_epi8(b, w[6 * bytes], 6);
+    __m256i e = _mm256_cvtepu8_epi32(_mm_insert_epi8(b, w[7 * bytes], 7)), one = _mm256_set1_epi32(1);
+    __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), others = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(others, small, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+
 /* The scales of an IQ4_XS block's eight groups (tsri_iq4_xs_scale). */
 INLINE __m256 iq4_xs_scales(const uint8_t *w)
 {

@@ -78,29 +78,25 @@ static void put_by_nibbles(int8_t *row, const int8_t *blocks, size_t first, size
 static void round_part(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t at, const float *x, size_t n,
                        tsri_int8_form form)
 {
-    int32_t halves[2 * SOME_BLOCKS], own[8 * SOME_BLOCKS];
+    int32_t halves[2 * SOME_BLOCKS];
     int8_t unordered[2][SOME_BLOCKS * TSRI_INT8_BLOCK];
-    bool order = in->lanes && form.nibbles && kern->by_nibbles;
     for (size_t first = at / TSRI_INT8_BLOCK, end = (at + n) / TSRI_INT8_BLOCK, now; first < end; first += now) {
         now = tsri_least(SOME_BLOCKS, end - first);
-        int32_t *fours = in->lanes ? in->lanes + to * in->ldl + 8 * first : NULL;
-        int8_t *p = order ? unordered[0] : in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
+        int8_t *p = in->in_order ? unordered[0] : in->p + to * in->ldp + first * TSRI_INT8_BLOCK;
         if (in->lo)
-            kern->round_fine(p, order ? unordered[1] : in->lo + (p - in->p), in->xs + to * in->lds + first, halves, fours ? fours : own,
+            kern->round_fine(p, in->in_order ? unordered[1] : in->lo + (p - in->p), in->xs + to * in->lds + first, halves,
                              x + first * TSRI_INT8_BLOCK - at, now);
         else
-            kern->round(p, in->xs + to * in->lds + first, halves, fours, x + first * TSRI_INT8_BLOCK - at, now);
-        if (order)
+            kern->round(p, in->xs + to * in->lds + first, halves, x + first * TSRI_INT8_BLOCK - at, now);
+        if (in->in_order)
             put_by_nibbles(in->p + to * in->ldp, unordered[0], first, now);
-        if (order && in->lo)
+        if (in->in_order && in->lo)
             put_by_nibbles(in->lo + to * in->ldp, unordered[1], first, now);
         put_corrections(in, to, first, now, halves, form);
-        for (size_t i = 0; fours && i < 8 * now; i++)
-            fours[i] *= -(int32_t)form.zero;
     }
 }
 
-/* Block `block` of n rows from `to` on, which follow each other in x: SOME_BLOCKS at most, without lanes. Kernels take some blocks
+/* Block `block` of n rows from `to` on, which follow each other in x: SOME_BLOCKS at most, not in the order of nibbles. Kernels take some blocks
  * much faster than as many times one. */
 static void round_column(const tsri_int8_kernels *kern, const tsri_int8_input *in, size_t to, size_t block, const float *x, size_t n,
                          tsri_int8_form form)
@@ -108,8 +104,8 @@ static void round_column(const tsri_int8_kernels *kern, const tsri_int8_input *i
     int8_t p[SOME_BLOCKS * TSRI_INT8_BLOCK];
     float xs[SOME_BLOCKS];
     int32_t halves[2 * SOME_BLOCKS];
-    assert(n <= SOME_BLOCKS);
-    kern->round(p, xs, halves, NULL, x, n);
+    assert(n <= SOME_BLOCKS && !in->in_order);
+    kern->round(p, xs, halves, x, n);
     for (size_t i = 0; i < n; i++) {
         memcpy(in->p + (to + i) * in->ldp + block * TSRI_INT8_BLOCK, p + i * TSRI_INT8_BLOCK, TSRI_INT8_BLOCK);
         in->xs[(to + i) * in->lds + block] = xs[i];
@@ -126,23 +122,20 @@ static void clear_rest(const tsri_int8_input *in, size_t to, size_t k, tsri_int8
         memset(in->lo + to * in->ldp + full, 0, in->ldp - full);
     memset(in->xs + to * in->lds + k / TSRI_INT8_BLOCK, 0, (in->lds - k / TSRI_INT8_BLOCK) * sizeof *in->xs);
     memset((float *)in->corr + to * in->ldc + k / form.group, 0, (in->ldc - k / form.group) * sizeof(float));
-    if (in->lanes)
-        memset(in->lanes + to * in->ldl + k / 4, 0, (in->ldl - k / 4) * sizeof *in->lanes);
 }
 
 /* Bytes of one row of int8, and the arrays of n rows laid out one after the other. */
-static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool lanes, bool fine)
+static size_t lay_out_int8(tsri_int8_input *in, unsigned char *at, size_t n, size_t k, bool in_order, bool fine)
 {
     size_t row = tsri_whole(k, TSRI_INT8_PAD) + 64; /* an odd number of lines: rows spread over a cache's sets */
-    *in = (tsri_int8_input){.ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16), .ldl = lanes ? row / 4 : 0};
+    *in = (tsri_int8_input){.in_order = in_order, .ldp = row, .lds = tsri_whole(row / 32, 16), .ldc = tsri_whole(row / 16, 16)};
     if (at) {
         in->p = (int8_t *)at;
         in->lo = fine ? in->p + n * in->ldp : NULL;
         in->xs = (float *)(void *)(at + (fine ? 2 : 1) * n * in->ldp);
         in->corr = in->xs + n * in->lds;
-        in->lanes = lanes ? (int32_t *)in->corr + n * in->ldc : NULL;
     }
-    return (fine ? 2 : 1) * in->ldp + 4 * (in->lds + in->ldc + in->ldl);
+    return (fine ? 2 : 1) * in->ldp + 4 * (in->lds + in->ldc);
 }
 
 /* Rows of input of k elements: int8, or pairs. */
@@ -172,8 +165,9 @@ typedef struct job {
 static size_t lay_out(const job *j, input *in, unsigned char *at, size_t n)
 {
     if (!j->pairs) {
-        size_t row = j->plain ? lay_out_int8(&in->int8, at, n, in->k, j->few, false) : 0;
-        return row + (j->fine ? lay_out_int8(&in->fine, at ? at + n * row : NULL, n, in->k, j->few, true) : 0);
+        bool in_order = j->few && in->form.nibbles && j->int8->by_nibbles;
+        size_t row = j->plain ? lay_out_int8(&in->int8, at, n, in->k, in_order, false) : 0;
+        return row + (j->fine ? lay_out_int8(&in->fine, at ? at + n * row : NULL, n, in->k, in_order, true) : 0);
     }
     in->ld_pairs = tsri_whole(n, TSRI_PAIRS_ROWS) * TSRI_PAIRS_K / 2;
     in->pairs = (uint32_t *)(void *)at;

@@ -532,7 +532,6 @@ static void check_rows_ways(const tsri_int8_kernels *kern, tsr_type type, bool f
 {
     enum { OUT = 3 };
     size_t k = blocks * tsr_type_info(type)->block_elems, row_bytes = tsr_row_bytes(type, k);
-    static int32_t lanes[13 * 320 / 4];
     tsri_int8_rows *const ways[2] = {kern->rows, kern->other_rows};
     if (!kern->other_rows)
         return;
@@ -540,9 +539,6 @@ static void check_rows_ways(const tsri_int8_kernels *kern, tsr_type type, bool f
     float y[2][OUT];
     fill_tile_case(c, tsri_int8_form_of(type), fine);
     fill_blocks(type, w.at, OUT * blocks);
-    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
-        lanes[i] = (int32_t)next_u32() >> 12;
-    c->x.lanes = lanes;
     for (size_t i = k / TSRI_INT8_BLOCK; i < sizeof c->xs / sizeof *c->xs; i++)
         c->xs[i] = 0.0f; /* beyond the row, and so of what is read of four blocks */
     for (size_t way = 0; way < 2; way++)
@@ -794,8 +790,8 @@ static void time_rows(tsri_int8_rows *const ways[2], tsr_type type, bool fine, d
     static uint8_t w[N * 2 * K + 16384]; /* memory is asked for ahead */
     static int8_t p[2][K];
     static float xs[K / 32], y[N];
-    static int32_t corr[K / 16], lanes[K / 4];
-    tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr, .lanes = lanes};
+    static int32_t corr[K / 16];
+    tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr};
     double least[2] = {INFINITY, INFINITY};
     for (size_t turn = 0; turn < 2 * TURNS; turn++) {
         double t0 = now_s();
