@@ -8,9 +8,9 @@
  * use measures which takes less time. */
 #include "int8_vnni.h"
 #include "registers_internal.h"
+#include "tsr_clock.h"
 
 #include <pthread.h>
-#include <time.h>
 
 enum { ROWS = 6 }; /* of input that a tile takes at most */
 
@@ -189,13 +189,6 @@ static void mixed_tile(float *y, size_t ldy, const float *from, size_t ldf, cons
 
 /* ---- which is faster here ---- */
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static tsri_int8_tile *const both[2] = {plain_tile, mixed_tile};
 
 /* The least time that some calls of each took, in turns: a tenth of a millisecond in all. It does not depend on the numbers. */
@@ -210,10 +203,10 @@ static void measure(double least[2])
     memset(&panel, 0, sizeof panel);
     least[0] = least[1] = INFINITY;
     for (size_t turn = 0; turn < 2 * TURNS; turn++) {
-        double t = now_s(), *least_of = &least[turn % 2];
+        double t = tsr_clock_s(), *least_of = &least[turn % 2];
         for (size_t i = 0; i < CALLS; i++)
             both[turn % 2](y, TSRI_INT8_OUT, NULL, 0, &panel, tsri_int8_form_of(TSR_Q4_0), &x, 0, ROWS, 0, K, TSRI_INT8_OUT);
-        t = now_s() - t;
+        t = tsr_clock_s() - t;
         *least_of = t < *least_of ? t : *least_of;
     }
 }

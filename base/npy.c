@@ -148,9 +148,9 @@ static tsr_status finish(tsr_npy_writer *w, tsr_error *err)
     w->f = NULL;
     if (fclose(f) != 0)
         return fail_io(w, "cannot be closed", err);
-    if (rename(w->tmp, w->path) != 0)
-        return fail_io(w, "cannot be renamed into place", err);
-    return TSR_OK;
+    tsr_status st = tsri_file_place(w->tmp, w->path, err);
+    w->failed |= st != TSR_OK;
+    return st;
 }
 
 tsr_status tsr_npy_close(tsr_npy_writer *w, bool keep, tsr_error *err)

@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "tsr_clock.h"
 
 enum { IO_BUFFER = 1 << 16, PROBE_BYTES = 5 << 20, ANALYZE_US = 5 * AV_TIME_BASE, MAX_STREAMS = 64 };
 
@@ -107,18 +107,10 @@ const char *tsri_ff_codec_name(const AVStream *stream)
 
 /* ---- time and errors ---- */
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 void tsri_ff_begin(tsri_ff_input *in)
 {
     in->timed_out = in->stopped = false;
-    in->deadline_ns = in->limits.timeout_ms ? now_ns() + (int64_t)in->limits.timeout_ms * 1000000 : 0;
+    in->deadline_ns = in->limits.timeout_ms ? tsr_clock_ns() + (int64_t)in->limits.timeout_ms * 1000000 : 0;
 }
 
 enum { ASK_EVERY_NS = 50000000 };
@@ -126,7 +118,7 @@ enum { ASK_EVERY_NS = 50000000 };
 /* Out of time, or stopped: whichever came first stays. */
 static bool is_over(tsri_ff_input *in)
 {
-    int64_t now = in->deadline_ns || in->limits.stop ? now_ns() : 0;
+    int64_t now = in->deadline_ns || in->limits.stop ? tsr_clock_ns() : 0;
     if (in->timed_out || in->stopped)
         return true;
     in->timed_out = in->deadline_ns && now > in->deadline_ns;

@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 
-enum { EXIT_NO_EXEC = 127, MAX_FD = 4096, FIRST_CAP = 1 << 16, POLL_MS = 5 };
+enum { EXIT_NO_EXEC = 127, MAX_FD = 4096, FIRST_CAP = 1 << 16, POLL_MS = 5, NS_PER_MS = 1000000 };
 
 /* ---- finding it ---- */
 
@@ -118,12 +119,6 @@ static void run_child(const char *path, const char *const argv[], int fd, int ou
 
 /* ---- the parent ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 : 0;
-}
-
 typedef struct collector {
     tsri_run_result *r;
     size_t cap, errors_len;
@@ -174,7 +169,7 @@ static tsr_status collect(collector *c, int out, int errors, int64_t deadline, u
     bool out_open = true, errors_open = true;
     while (out_open || errors_open) {
         struct pollfd p[2] = {{out_open ? out : -1, POLLIN, 0}, {errors_open ? errors : -1, POLLIN, 0}};
-        int64_t left = deadline - now_ms();
+        int64_t left = (deadline - tsr_clock_ns()) / NS_PER_MS;
         if (left <= 0)
             return too_slow(c, timeout_ms, err);
         int n = poll(p, 2, left > 1000 ? 1000 : (int)left);
@@ -207,9 +202,9 @@ static tsr_status wait_for_end(collector *c, pid_t pid, int64_t deadline, unsign
             *ended = true; /* someone else took it: its end is unknown */
             return tsr_fail(err, TSR_ERR_IO, "%s: its end was lost (errno %d)", c->name, errno);
         }
-        if (now_ms() >= deadline)
+        if (tsr_clock_ns() >= deadline)
             return too_slow(c, timeout_ms, err);
-        const struct timespec nap = {0, POLL_MS * 1000000L};
+        const struct timespec nap = {0, POLL_MS * (long)NS_PER_MS};
         nanosleep(&nap, NULL);
     }
 }
@@ -249,7 +244,7 @@ tsr_status tsri_run_program(tsri_run_result *r, const char *path, const char *co
     int out[2] = {-1, -1}, errors[2] = {-1, -1}, how = 0;
     bool ended = false;
     pid_t pid = -1;
-    int64_t deadline = now_ms() + limits->timeout_ms;
+    int64_t deadline = tsr_clock_ns() + (int64_t)limits->timeout_ms * NS_PER_MS; /* as tsr_clock_ns */
     memset(r, 0, sizeof *r);
     collector c = {r, FIRST_CAP, 0, limits->max_output, name};
     r->out = tsr_alloc(FIRST_CAP);

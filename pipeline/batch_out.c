@@ -9,22 +9,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "feed.h"
+#include "tsr_clock.h"
 
 /* Answers are no longer than a context makes them. */
 enum { MOST_LINE_BYTES = 1 << 30, SYNC_EVERY_S = 2 };
 
 static const char head[] = "{\"id\":"; /* of every answer */
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- opening ---- */
 
@@ -56,7 +49,7 @@ static tsr_status lock(const tsri_batch_out *o, tsr_error *err)
 
 tsr_status tsri_batch_out_open(tsri_batch_out *o, const char *path, int in, bool restart, tsr_error *err)
 {
-    *o = (tsri_batch_out){.path = path, .synced_at = now_s()};
+    *o = (tsri_batch_out){.path = path, .synced_at = tsr_clock_s()};
     o->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (o->fd < 0)
         return tsr_fail_errno(err, path, "cannot be opened");
@@ -145,7 +138,7 @@ static tsr_status sync_now(tsri_batch_out *o, tsr_error *err)
     if (o->dirty && fdatasync(o->fd) != 0)
         return tsr_fail_errno(err, o->path, "cannot be synced");
     o->dirty = false;
-    o->synced_at = now_s();
+    o->synced_at = tsr_clock_s();
     return TSR_OK;
 }
 
@@ -167,7 +160,7 @@ tsr_status tsri_batch_out_add(tsri_batch_out *o, const char *line, size_t len, t
     }
     o->size += (int64_t)len;
     o->dirty = true;
-    return now_s() - o->synced_at >= SYNC_EVERY_S ? sync_now(o, err) : TSR_OK;
+    return tsr_clock_s() - o->synced_at >= SYNC_EVERY_S ? sync_now(o, err) : TSR_OK;
 }
 
 tsr_status tsri_batch_out_close(tsri_batch_out *o, tsr_error *err)

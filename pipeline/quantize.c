@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "model_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 #include "tsr_file.h"
 
 typedef struct job {
@@ -313,24 +313,17 @@ static void clean_up(job *j)
     tsri_source_close(j->source);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 tessera_status tessera_quantize(const char *in, const char *out, const tessera_quantize_opts *opts,
                                 tessera_event_fn event, void *user, char **report, tessera_error *perr)
 {
     static const tessera_quantize_opts none;
     tsr_error err = {TSR_OK, ""};
     job j = {.in = in, .out = out, .o = opts ? opts : &none, .event = event, .user = user, .err = &err};
-    double began = now();
+    double began = tsr_clock_s();
     *report = NULL;
     tsr_status st = quantize(&j);
     if (st == TSR_OK)
-        st = tsri_quantize_report(report, j.files, j.n_files, now() - began, j.o->as_json != 0, &err);
+        st = tsri_quantize_report(report, j.files, j.n_files, tsr_clock_s() - began, j.o->as_json != 0, &err);
     clean_up(&j);
     return tsri_public(perr, st, &err);
 }

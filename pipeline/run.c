@@ -1,6 +1,5 @@
 /* run.c: one request from file bytes to answer: plan, load, encode, prefill; run_answer.c generates. */
 #include <string.h>
-#include <time.h>
 
 #include "budget.h"
 #include "contact_sheet.h"
@@ -8,18 +7,12 @@
 #include "run.h"
 #include "run_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 #include "tsr_kv_cache.h"
 
 enum { DEFAULT_MAX_TOKENS = 1024, PREFILL_CHUNK = 512 };
 
 typedef tsri_run_state run;
-
-double tsri_now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- the request ---- */
 
@@ -76,7 +69,7 @@ static tsr_status build_prompt(run *u)
 
 static tsr_status prepare_media(run *u)
 {
-    double t0 = tsri_now_s();
+    double t0 = tsr_clock_s();
     u->media = (tsri_media_list){.model = u->m, .rq = u->rq, .earlier = u->whole.earlier, .given = u->given,
                                  .given_sound = u->given_sound,
                                  .fn = u->fn, .user = u->user, .notes = u->r->notes};
@@ -95,7 +88,7 @@ static tsr_status prepare_media(run *u)
         st = build_prompt(u);
     if (st == TSR_OK)
         st = tsri_dump_ids(&u->dump, "prompt_ids", u->prompt.ids.at, u->prompt.ids.n, u->err);
-    double t1 = tsri_now_s();
+    double t1 = tsr_clock_s();
     if (st == TSR_OK)
         st = tsri_media_encode(&u->media, u->err);
     for (size_t i = u->media.n_kept; i < u->media.n && st == TSR_OK; i++) {
@@ -104,7 +97,7 @@ static tsr_status prepare_media(run *u)
             st = tsr_fail(u->err, TSR_ERR_NOMEM, "out of memory: facts about media");
     }
     u->r->timings.open_media_s = t1 - t0;
-    u->r->timings.encode_s = tsri_now_s() - t1;
+    u->r->timings.encode_s = tsr_clock_s() - t1;
     u->r->prompt_tokens = u->prompt.ids.n;
     u->r->image_tokens = u->prompt.n_image;
     u->r->audio_tokens = u->prompt.n_audio;
@@ -216,7 +209,7 @@ static tsr_status open_context(run *u)
 static tsr_status prefill(run *u)
 {
     spans s = {0};
-    double t0 = tsri_now_s();
+    double t0 = tsr_clock_s();
     tsr_status st = open_context(u);
     if (st == TSR_OK)
         st = tsri_structure_begin(&u->structure, u->m, u->rq, u->max_tokens, u->err);
@@ -232,7 +225,7 @@ static tsr_status prefill(run *u)
         st = tsr_context_prefill(u->ctx, &in, &sink, u->err);
     }
     spans_deinit(&s);
-    u->r->timings.prefill_s = tsri_now_s() - t0;
+    u->r->timings.prefill_s = tsr_clock_s() - t0;
     return st;
 }
 

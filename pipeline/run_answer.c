@@ -5,6 +5,7 @@
 
 #include "run_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 
 static tsr_status emit(tsri_run_state *u, tessera_event_kind kind, const char *text, size_t len)
 {
@@ -66,7 +67,7 @@ static uint64_t random_seed(void)
 {
     uint64_t seed = 0;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        seed = (uint64_t)(tsri_now_s() * 1e9);
+        seed = (uint64_t)tsr_clock_ns();
     return seed >> 1; /* so that JSON's integers hold it */
 }
 
@@ -157,7 +158,7 @@ static tsr_status generate(tsri_run_state *u)
 
 tsr_status tsri_run_answer(tsri_run_state *u)
 {
-    double t0 = tsri_now_s();
+    double t0 = tsr_clock_s();
     tsr_status st = open_sampler(u);
     if (st == TSR_OK)
         st = tsr_output_open(&u->output, u->m->tokenizer, on_output, u, u->err);
@@ -182,6 +183,6 @@ tsr_status tsri_run_answer(tsri_run_state *u)
     }
     if (st == TSR_OK)
         st = tsri_dump_ids(&u->dump, "token_ids", u->r->ids.at, u->r->ids.n, u->err);
-    u->r->timings.decode_s = tsri_now_s() - t0;
+    u->r->timings.decode_s = tsr_clock_s() - t0;
     return st;
 }

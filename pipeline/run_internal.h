@@ -44,8 +44,6 @@ typedef struct tsri_run_state {
     tsr_error *err;
 } tsri_run_state;
 
-double tsri_now_s(void);
-
 /* From the first logits to the end of the answer. */
 tsr_status tsri_run_answer(tsri_run_state *u);
 

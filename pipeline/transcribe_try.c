@@ -3,10 +3,10 @@
  * in the choice of words. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "transcribe_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 
 enum {
     MOST_HALVINGS = 3,
@@ -102,13 +102,6 @@ static int relay(void *user, const tessera_event *ev)
     return t->stop_now;
 }
 
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
 static const float *samples_of(const tsri_transcriber *t, const tsri_window *w)
 {
     return t->samples + (w->from * TSR_VOICE_FRAME - t->first);
@@ -117,7 +110,7 @@ static const float *samples_of(const tsri_transcriber *t, const tsri_window *w)
 static tsr_status ask(tsri_transcriber *t, tsri_piece *p, unsigned attempt)
 {
     tsri_heard h = {{0}, false, false, 0, 0, 0};
-    double base = t->rq->temperature >= 0 ? t->rq->temperature : 0, t0 = now_s();
+    double base = t->rq->temperature >= 0 ? t->rq->temperature : 0, t0 = tsr_clock_s();
     tsr_error why = {TSR_OK, ""};
     const tsri_hearing what = {.samples = samples_of(t, &p->w), .n = (size_t)(p->w.to - p->w.from) * TSR_VOICE_FRAME,
                                .from_s = tsri_transcribe_time(t, (double)p->w.from), .attempt = attempt,
@@ -126,7 +119,7 @@ static tsr_status ask(tsri_transcriber *t, tsri_piece *p, unsigned attempt)
     p->tries++;
     t->facts.tries++;
     tsr_status st = t->hear(t->hearer, &what, relay, t, &h, &why);
-    t->heard_s += now_s() - t0;
+    t->heard_s += tsr_clock_s() - t0;
     t->prompt_tokens += h.prompt_tokens;
     t->audio_tokens += h.audio_tokens;
     t->completion_tokens += h.completion_tokens;
