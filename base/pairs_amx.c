@@ -239,8 +239,8 @@ void tsri_split_multiply_amx(float *y, size_t ldy, bool add, const uint32_t *pan
                              size_t x_apart, size_t ldx, size_t n, size_t steps)
 {
     const strides by = {ldx, SIDE, SIDE * ldx};
-    const operands op[MOST_OPERANDS] = {{x, panel + panel_apart}, {x + x_apart, panel}, {x, panel}};
-    add_all(&(target){y, ldy, add ? y : NULL, ldy}, op, MOST_OPERANDS, by, n, steps);
+    const operands op[MOST_OPERANDS] = {{x, panel + panel_apart}, {x + x_apart, panel}, {x, panel}}, *larger = op + 2;
+    add_all(&(target){y, ldy, add ? y : NULL, ldy}, panel_apart ? op : larger, panel_apart ? MOST_OPERANDS : 1, by, n, steps);
 }
 
 const tsri_gemm_kernel tsri_gemm_amx = {.outs = OUTS, .rows = ROWS, .tile_outs = 128, .tile_steps = 512, .step = 2,

@@ -3,7 +3,7 @@
  * each leaves its maximum, sum and weighted values in the pool's shared memory, and they are joined in order.
  *
  * Many queries decode a tile once, few multiply it as it lies; where the processor multiplies tiles of BF16 many are split into two
- * numbers of it each (split.c). */
+ * numbers of it each, or rounded to one (split.c). */
 #include "tsr_row_attention.h"
 
 #include <assert.h>
@@ -184,7 +184,7 @@ static void begin(work *w, const job *j, size_t head, void *scratch)
     w->q = w->acc + j->block * dim;
     w->decoded = w->q + j->block * dim;
     if (j->splits)
-        tsri_split_begin(&w->split, dim, w->n, w->q);
+        tsri_split_begin(&w->split, dim, w->n, j->a->rounded, w->q);
     w->k = j->a->k + head * j->a->head_stride;
     w->v = j->a->v + head * j->a->head_stride;
     memset(w->acc, 0, w->n * dim * sizeof *w->acc);

@@ -7,6 +7,7 @@
 #ifndef TSR_ROW_ATTENTION_H
 #define TSR_ROW_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tsr_pool.h"
@@ -31,10 +32,11 @@ typedef struct tsr_row_attention {
     size_t head_stride, first;
     const size_t *pos, *end; /* [n]; end may be NULL where window is 0 */
     size_t window;
+    bool rounded; /* q, k, v and the softmax's weights may be rounded to BF16, where that is fast and the pool allows it */
 } tsr_row_attention;
 
 /* Products are those of f32; with fast ones (tsr_pool.h) many queries and what they see may be taken as sums of two numbers of BF16,
- * 16 bits of significand. Called from outside the pool's items; uses the pool's shared memory. Cannot fail and allocates nothing. Keys and values
+ * 16 bits of significand, or as one. Called from outside the pool's items; uses the pool's shared memory. Cannot fail and allocates nothing. Keys and values
  * that are not finite make such results for all rows that see them, and may do so for others. */
 void tsr_attend_rows(tsr_pool *pool, const tsr_row_attention *a);
 
