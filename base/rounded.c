@@ -410,7 +410,7 @@ static void run_rounding(tsr_pool *pool, job *j)
 /* Whether weights can be multiplied so, with so many rows. */
 static bool is_pairs(const tsr_view *w, size_t n)
 {
-    return n >= TSRI_PAIRS_MIN_ROWS && tsri_pairs_get() && (w->type == TSR_BF16 || tsr_type_is_block(w->type)) &&
+    return n >= TSRI_PAIRS_MIN_ROWS && tsri_pairs_get() && tsr_type_may_round(w->type) &&
            w->shape[1] % TSRI_PAIRS_WHOLE == 0 && w->shape[1] <= TSRI_PAIRS_MAX_K;
 }
 

@@ -31,6 +31,8 @@ typedef struct tsr_type_traits {
 const tsr_type_traits *tsr_type_info(tsr_type t);
 /* Types that hold several elements in one block: they have no address for a single element. */
 static inline bool tsr_type_is_block(tsr_type t) { return tsr_type_info(t)->block_elems > 1; }
+/* Types of weights beside which numbers may be rounded where products are fast (tsr_pool.h); with others they never are. */
+static inline bool tsr_type_may_round(tsr_type t) { return t == TSR_BF16 || tsr_type_is_block(t); }
 /* False, and *out as it was, when no type has that name ("BF16", "Q4_K"). */
 bool tsr_type_from_name(const char *name, tsr_type *out);
 

@@ -3,9 +3,9 @@
  * usage: machine [THREADS]
  *
  * CSV of reading (a buffer far beyond the caches, all threads; by loads alone, or with memory asked for ahead where that is
- * faster) and of multiply-adds by loops that touch registers only, at the CPU's own level: F32, BF16 (dot products of pairs, or tiles of them) and int8 (of fours). A level that has no such
- * instruction reports the way around it: int8 at AVX2 by maddubs and madd. Each line is the median of RUNS; an
- * operation is one multiplication or one addition. */
+ * faster) and of multiply-adds by loops that touch registers only, at the CPU's own level: F32, BF16 (dot products of pairs, or
+ * tiles of them) and int8 (of fours). A level that has no such instruction reports the way around it: int8 at AVX2 by maddubs and
+ * madd. Each line is the median of RUNS; an operation is one multiplication or one addition. */
 #define _GNU_SOURCE /* sched_getaffinity, syscall */
 #include <pthread.h>
 #include <sched.h>
@@ -284,8 +284,7 @@ static void report(const char *what, const char *how, const char *unit, double a
 }
 
 /* By loads alone, or with memory asked for ahead. */
-static void report_reading(const char *how, loop *const ways[2], unsigned threads, const unsigned char *bytes,
-                           size_t n)
+static void report_reading(const char *how, loop *const ways[2], unsigned threads, const unsigned char *bytes, size_t n)
 {
     double s[2][RUNS];
     char name[16];

@@ -4,24 +4,16 @@
  *
  * The same context serves all: a prompt of that length and some tokens, then it is emptied and both are timed. Logits of the last
  * position; which tokens follow costs the same. One line of JSON on stdout. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "model_internal.h"
 #include "tsr_alloc.h"
+#include "tsr_clock.h"
 
 enum { WARM_UP_TOKENS = 4, BOS = 2, FIRST_ID = 1000, SOME_IDS = 100000 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int fail(const char *what)
 {
@@ -65,12 +57,12 @@ static int measure(const tessera_model *m, size_t n_prompt, size_t n_decode, boo
     double t[3] = {0.0};
     for (int warm = 1; warm >= 0 && st == TSR_OK; warm--) {
         tsr_context_reset(c);
-        t[0] = now();
+        t[0] = tsr_clock_s();
         if ((st = tsr_context_prefill(c, &in, &sink, &err)) != TSR_OK)
             break;
-        t[1] = now();
+        t[1] = tsr_clock_s();
         st = decode(c, warm ? WARM_UP_TOKENS : n_decode, logits, &err);
-        t[2] = now();
+        t[2] = tsr_clock_s();
     }
     if (st == TSR_OK)
         printf("{\"prompt_tokens\": %zu, \"prefill_s\": %.6f, \"decode_tokens\": %zu, \"decode_s\": %.6f}\n", n_prompt, t[1] - t[0],

@@ -404,7 +404,7 @@ static void attention(run *r, const layer *l)
     tsr_attention a = {.n_sets = r->n_images, .n = r->grid_w * r->grid_h, .n_heads = t->n_heads, .n_kv = t->n_kv,
                        .head_dim = t->head_dim, .q = q, .k = k, .v = v, .out = q,
                        .ldq = dq, .ldk = dk, .ldv = dk, .ldout = dq, .min = to.min, .max = to.max,
-                       .rounded = l->q.w.type == TSR_BF16 || tsr_type_is_block(l->q.w.type)};
+                       .rounded = tsr_type_may_round(l->q.w.type)};
     tsr_attend_all(t->workers, &a);
     tsri_enc_linear_run(t->workers, &l->o, q, dq, to, r->n, r->x, t->hidden, NULL);
 }

@@ -79,7 +79,7 @@ void tsri_attention_queries(tsr_context *c, size_t l, bool has_queries)
                            .out = c->attn, .ldq = width, .ldout = width, .type = kv.type, .k = kv.k, .v = kv.v,
                            .head_stride = kv.head_stride, .first = kv.first, .pos = c->pos, .end = c->key_end,
                            .window = lc->type == TSR_LAYER_SLIDING ? cfg->window : 0,
-                           .rounded = w->q.type == TSR_BF16 || tsr_type_is_block(w->q.type)};
+                           .rounded = tsr_type_may_round(w->q.type)};
     if (!has_queries)
         tsr_matmul(c->pool, &w->q, c->x, cfg->hidden, c->n, c->q, width);
     tsri_for_rows(c, c->n, finish_q_row, &l);

@@ -12,12 +12,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "int8_forms.h"
 #include "pairs_internal.h"
 #include "pool_internal.h"
+#include "tsr_clock.h"
 #include "tsr_matmul.h"
 #include "tsr_rows.h"
 
@@ -685,13 +685,6 @@ static void large_gated_blocks_are_their_products(void **state)
 
 enum { RUNS = 7, BENCH_ROWS = 512, WEIGHT_BYTES = 192 << 20 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -705,13 +698,13 @@ static void bench_one(tsr_pool *pool, tsr_type type, const unsigned char *w, siz
     size_t copies = WEIGHT_BYTES / v.n_bytes, repeat = n < 4 ? copies : 1;
     double s[RUNS];
     for (int i = -1; i < RUNS; i++) {
-        double t0 = now_s();
+        double t0 = tsr_clock_s();
         for (size_t c = 0; c < repeat; c++) {
             v.data = w + c % copies * v.n_bytes;
             tsr_matmul(pool, &v, x, k, n, y, out);
         }
         if (i >= 0)
-            s[i] = (now_s() - t0) / (double)repeat;
+            s[i] = (tsr_clock_s() - t0) / (double)repeat;
     }
     qsort(s, RUNS, sizeof *s, by_value);
     double t = s[RUNS / 2];
@@ -757,10 +750,10 @@ static void time_tiles(tsri_int8_tile *const ways[2], tsri_int8_form form, bool 
     tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr, .ldp = K + 64, .lds = K / 32, .ldc = K / 16};
     double least[2] = {INFINITY, INFINITY};
     for (size_t turn = 0; turn < 2 * TURNS; turn++) {
-        double t0 = now_s();
+        double t0 = tsr_clock_s();
         for (size_t i = 0; i < CALLS; i++)
             ways[turn % 2](y, 32, NULL, 0, &panel, form, &x, 0, N, 0, K, 32);
-        least[turn % 2] = fmin(least[turn % 2], (now_s() - t0) / CALLS);
+        least[turn % 2] = fmin(least[turn % 2], (tsr_clock_s() - t0) / CALLS);
     }
     for (size_t way = 0; way < 2; way++)
         gops[way] = 2e-9 * N * K * 32 / least[way];
@@ -794,10 +787,10 @@ static void time_rows(tsri_int8_rows *const ways[2], tsr_type type, bool fine, d
     tsri_int8_input x = {.p = p[0], .lo = fine ? p[1] : NULL, .xs = xs, .corr = corr};
     double least[2] = {INFINITY, INFINITY};
     for (size_t turn = 0; turn < 2 * TURNS; turn++) {
-        double t0 = now_s();
+        double t0 = tsr_clock_s();
         for (size_t i = 0; i < CALLS; i++)
             ways[turn % 2](y, type, w, tsr_row_bytes(type, K), N, &x, 0, K);
-        least[turn % 2] = fmin(least[turn % 2], (now_s() - t0) / CALLS);
+        least[turn % 2] = fmin(least[turn % 2], (tsr_clock_s() - t0) / CALLS);
     }
     for (size_t way = 0; way < 2; way++)
         ns[way] = 1e9 * least[way] / (N * K / 64);
